@@ -1,0 +1,117 @@
+"""The YAML schema: every key with its type, default, range and help, in one place.
+
+Models are strict: an unknown key or a wrong type is an error. Names that live in a registry (rotations, formats, ...)
+are plain strings here, marked with `registry`; `ba.configfile` checks them, so this module stays below the registries.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Selection = Literal["none", "all"] | list[Annotated[int, Field(ge=0)]]
+
+
+def registered(default: Any, registry: str, help: str) -> Any:
+    """A field whose value names an entry of a registry, `module:DICT`."""
+    return Field(default, description=help, json_schema_extra={"registry": registry})
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Scene(Section):
+    """A generated scene with known ground truth (`data.format: synthetic`)."""
+
+    kind: Literal["ring", "street", "cloud"] = Field("ring", description="arrangement of cameras and points")
+    images: int = Field(20, ge=2, le=100_000, description="number of images")
+    points: int = Field(500, ge=4, le=10_000_000, description="number of points")
+    camera: str = registered("pinhole", "ba.camera:CAMERAS", "camera model")
+    shared_camera: bool = Field(False, description="one camera for all images instead of one each")
+    observations_per_point: int = Field(6, ge=2, description="how many images see a point, at most")
+    mean_px: tuple[Finite, Finite] = Field((0.0, 0.0), description="mean of the pixel noise")
+    covariance_px2: tuple[tuple[Finite, Finite], tuple[Finite, Finite]] = Field(
+        ((0.25, 0.0), (0.0, 0.25)), description="2x2 covariance of the pixel noise; all zeros for exact observations"
+    )
+    use_covariance: bool = Field(False, description="hand the covariance to the solver as each observation's weight")
+    outliers: Fraction = Field(0.0, description="share of observations moved to a random place in the picture")
+    seed: Seed = Field(0, description="seed of the scene and of its noise")
+
+
+class Data(Section):
+    path: Path | None = Field(None, description="input file, relative to this configuration")
+    format: str | None = registered(None, "ba.io:READERS", "input format, guessed from the path if not given")
+    scene: Scene | None = Field(None, description="generate a scene instead of reading a file")
+
+
+class Noise(Section):
+    """Gaussian perturbation of the start, drawn with the seed of the run. All zeros: the input as it is."""
+
+    rotation_deg: NonNegative = Field(0.0, description="sigma of each rotation vector component, degrees")
+    position: NonNegative = Field(0.0, description="sigma of each camera centre coordinate, world units")
+    points: NonNegative = Field(0.0, description="sigma of each point coordinate, world units")
+    intrinsics: NonNegative = Field(0.0, description="relative sigma of each non-zero intrinsic parameter")
+
+
+class Camera(Section):
+    refine: Literal["all", "none"] | list[str] = Field(
+        "all", description="intrinsics that are free, by name (f, k1, k2; fx, fy, cx, cy, skew), or all, or none"
+    )
+    bounds: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="lowest and highest value of an intrinsic parameter by name (scipy: trf, dogbox)"
+    )
+
+
+class Fix(Section):
+    """What is held fixed, by index; fixed numbers keep their bits."""
+
+    poses: Selection = Field("none", description="images whose rotation and translation are fixed")
+    rotations: Selection = Field("none", description="images whose rotation is fixed")
+    translations: Selection = Field("none", description="images whose translation (cam_from_world) is fixed")
+    cameras: Selection = Field("none", description="cameras whose intrinsics are fixed")
+    points: Selection = Field("none", description="points that are fixed")
+
+
+class Loss(Section):
+    name: str = registered("linear", "ba.loss:LOSSES", "robust loss of the squared whitened residual of an observation")
+    scale: Positive = Field(1.0, description="residual at which the loss turns, px (sigmas where covariances are given)")
+
+
+class Solver(Section):
+    backend: str = registered("scipy", "ba.solver:SOLVERS", "solver")
+    method: Literal["trf", "dogbox", "lm"] = Field("trf", description="scipy's method; lm is dense: small problems only")
+    preconditioner: Literal["none", "schur"] = Field("schur", description="change of variables before scipy's trf")
+    max_iterations: int = Field(100, ge=0, description="accepted steps (lm: evaluations) at most")
+    ftol: NonNegative = Field(1e-8, description="stop when a step lowers the cost by less than this share")
+    xtol: NonNegative = Field(1e-10, description="stop when a step is shorter than this share of the state's norm")
+    gtol: NonNegative = Field(1e-10, description="stop when the largest gradient component, scaled, is below this")
+    threads: int = Field(0, ge=0, description="threads for residuals and derivatives; 0: one a core")
+
+
+class Output(Section):
+    dir: Path | None = Field(None, description="run folder; runs/NAME-TIME beside the working folder if not given")
+    picture: bool = Field(True, description="write view.png")
+    report: bool = Field(True, description="write report.html")
+
+
+class Config(Section):
+    """A run. A file with only `data.path` is complete."""
+
+    data: Data = Field(description="what to reconstruct")
+    rotation: str = registered("so3_left", "ba.rotation:ROTATIONS", "rotation parameterization")
+    camera: Camera = Field(default_factory=Camera, description="which intrinsics are free")
+    fix: Fix = Field(default_factory=Fix, description="what else is held fixed")
+    gauge: Literal["free", "two_cameras", "three_points"] = Field(
+        "free", description="fix the frame by the first pose and one coordinate of a second, by three points, or not at all"
+    )
+    noise: Noise = Field(default_factory=Noise, description="perturbation of the start")
+    loss: Loss = Field(default_factory=Loss, description="robust loss")
+    solver: Solver = Field(default_factory=Solver, description="solver")
+    output: Output = Field(default_factory=Output, description="where results go")
+    seed: Seed = Field(0, description="seed of `noise`")

@@ -1,0 +1,16 @@
+"""The two ways a run can end badly, and the exit code of each."""
+
+
+class UserError(Exception):
+    """The configuration or the data are wrong; the program ends with exit code 2.
+
+    The text is the whole message a user sees: where (file, line or key), what is wrong, and what would be right.
+    """
+
+    exit_code = 2
+
+
+class SolverError(Exception):
+    """No further finite step exists; the program ends with exit code 3, after writing what it has."""
+
+    exit_code = 3
