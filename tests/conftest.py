@@ -1,0 +1,26 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from ba.config import Scene
+from ba.io import load
+from ba.io.synthetic import generate
+from ba.problem import Problem
+
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def dubrovnik_cut() -> Problem:
+    """Three images, seven points and nineteen observations of a real reconstruction."""
+    return load(Path(__file__).parents[1] / "datasets" / "dubrovnik-3-7-pre.txt")
+
+
+@pytest.fixture(scope="session")
+def scene() -> Problem:
+    """Six images and forty points with half a pixel of noise."""
+    return generate(Scene(images=6, points=40))
