@@ -164,6 +164,11 @@ def test_coefficients_meet_where_the_series_ends(function: Any) -> None:
         np.testing.assert_allclose(function(below * axis), function(so3.SERIES_BELOW * axis), rtol=0, atol=5e-16)
 
 
+def test_the_inverse_series_is_that_of_the_cotangent() -> None:
+    bernoulli = [abs(mpmath.bernoulli(2 * n)) / mpmath.factorial(2 * n) for n in range(8, 0, -1)]
+    np.testing.assert_allclose(so3.INVERSE_SERIES, np.array(bernoulli, float), rtol=1e-15)
+
+
 @each_angle
 def test_the_inverse_jacobian_agrees_with_60_digits(angle: float) -> None:
     for w in np.multiply(angle, AXES):
