@@ -195,7 +195,9 @@ def _check_shapes(problem: Problem) -> None:
     for name, bound in (("camera_of_image", n_cameras), ("image_of_obs", n_images), ("point_of_obs", n_points)):
         index = getattr(problem, name)
         if len(index) and not (0 <= index.min() and index.max() < bound):
-            raise UserError(f"problem.{name}: indices run from {index.min()} to {index.max()}, 0 to {bound - 1} is right")
+            raise UserError(
+                f"problem.{name}: indices run from {index.min()} to {index.max()}, 0 to {bound - 1} is right"
+            )
     if problem.covariances is not None:
         _check_covariances(problem.covariances)
 

@@ -1,6 +1,6 @@
 """The textbook's finite projective camera with five intrinsics (Hartley and Zisserman, 2nd ed., eq. 6.10).
 
-    (x, y) = (X / Z, Y / Z),   u = fx x + skew y + cx,   v = fy y + cy      [px]
+(x, y) = (X / Z, Y / Z),   u = fx x + skew y + cx,   v = fy y + cy      [px]
 """
 
 from typing import Any

@@ -1,0 +1,64 @@
+"""Robust losses of the squared whitened norm s of an observation's residual: s -> (rho, rho', rho'').
+
+rho(s) = s for small s, and grows more slowly beyond s = 1; `scaled` moves the bend to `scale`:
+rho_c(s) = c^2 rho(s / c^2). Names and formulas are those of scipy's `least_squares`
+(Triggs, McLauchlan, Hartley, Fitzgibbon, "Bundle adjustment: a modern synthesis", 2000, section 4.3, for their use).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Loss = Callable[[Array], tuple[Array, Array, Array]]
+
+
+def linear(s: Array) -> tuple[Array, Array, Array]:
+    return s, np.ones_like(s), np.zeros_like(s)
+
+
+def huber(s: Array) -> tuple[Array, Array, Array]:
+    root = np.sqrt(np.maximum(s, 1.0))
+    outside = s > 1.0
+    return (
+        np.where(outside, 2.0 * root - 1.0, s),
+        1.0 / root,
+        np.where(outside, -0.5 / root**3, 0.0),
+    )
+
+
+def soft_l1(s: Array) -> tuple[Array, Array, Array]:
+    root = np.sqrt(1.0 + s)
+    return 2.0 * s / (root + 1.0), 1.0 / root, -0.5 / root**3
+
+
+def cauchy(s: Array) -> tuple[Array, Array, Array]:
+    return np.log1p(s), 1.0 / (1.0 + s), -1.0 / (1.0 + s) ** 2
+
+
+def arctan(s: Array) -> tuple[Array, Array, Array]:
+    # s * s overflows beyond 1e154; there rho' and rho'' are zero to rounding long before.
+    t = np.minimum(s, 1e150)
+    first = 1.0 / (1.0 + t * t)
+    return np.arctan(s), first, -2.0 * t * first * first
+
+
+LOSSES: dict[str, Loss] = {
+    "linear": linear,
+    "huber": huber,
+    "soft_l1": soft_l1,
+    "cauchy": cauchy,
+    "arctan": arctan,
+}
+
+
+def scaled(loss: Loss, scale: float) -> Loss:
+    """The loss whose bend lies at a residual norm of `scale` (px, or sigmas for whitened residuals)."""
+    square = scale * scale
+
+    def rho(s: Array) -> tuple[Array, Array, Array]:
+        value, first, second = loss(s / square)
+        return square * value, first, second / square
+
+    return rho

@@ -1,0 +1,113 @@
+"""Solvers, and the one entry to them.
+
+To add a backend: write one file with `solve(variables, objective, options, bounds, log) -> Finish` and add one line to
+`SOLVERS`. It minimizes `objective` from `variables.start`, calls `log.accept` at the start and after each accepted
+step, catches KeyboardInterrupt, and returns its best state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.camera import CAMERAS
+from ba.config import Loss, Solver
+from ba.errors import SolverError, UserError
+from ba.loss import LOSSES, scaled
+from ba.problem import Problem
+from ba.residual import Residuals
+from ba.result import Observer, Solution, Status, ignore
+from ba.rotation import ROTATIONS
+from ba.solver import scipy_backend
+from ba.solver.conditioning import conditioned, restored
+from ba.solver.objective import Finish, Log, Objective
+from ba.variables import Variables, make_variables
+
+Bounds = tuple[NDArray[Any], NDArray[Any]]
+Backend = Callable[[Variables, Objective, Solver, Bounds, Log], Finish]
+
+SOLVERS: dict[str, Backend] = {
+    "scipy": scipy_backend.solve,
+}
+
+
+def solve(
+    problem: Problem,
+    *,
+    rotation: str = "so3_left",
+    loss: Loss = Loss(),  # noqa: B008 (frozen)
+    options: Solver = Solver(),  # noqa: B008 (frozen)
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    observer: Observer = ignore,
+) -> Solution:
+    """Move the free numbers of `problem` to where the cost is least.
+
+    rotation: a name of `ba.rotation.ROTATIONS`; bounds: lowest and highest value of intrinsics by parameter name;
+    observer: called with each accepted step. Raises UserError for what cannot be solved as asked, SolverError where
+    the cost is not finite at the start. A solver that gets stuck returns with status `failed`.
+    """
+    framed, similarity = conditioned(problem)
+    variables = make_variables(framed, ROTATIONS[rotation])
+    residuals = Residuals(framed, options.threads)
+    objective = Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale))
+    log = Log(observer)
+    _check_finite(objective, variables)
+    if variables.layout.size == 0:
+        r, _ = residuals.residual(variables.at(variables.start))
+        log.accept(objective.cost(r), 0.0, 0.0)
+        finish = Finish(variables, Status.CONVERGED, "nothing is free")
+    else:
+        finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds or {}), log)
+    return Solution(
+        problem=restored(finish.variables.problem, similarity, problem),
+        status=finish.status,
+        message=finish.message,
+        iterations=tuple(log.records),
+        initial_cost=log.records[0].cost,
+        final_cost=log.records[-1].cost,
+        solve_seconds=log.seconds,
+        constraint=finish.variables.constraint(),
+        details={"free_numbers": variables.layout.size, **finish.details},
+    )
+
+
+def _check_finite(objective: Objective, variables: Variables) -> None:
+    r, _ = objective.residuals.residual(variables.at(variables.start))
+    bad = ~np.isfinite(r).all(axis=1)
+    if bad.any():
+        i = int(np.argmax(bad))
+        problem = variables.problem
+        raise SolverError(
+            f"{int(bad.sum())} residuals are not finite at the start, the first of observation {i} "
+            f"(image {problem.image_of_obs[i]}, point {problem.point_of_obs[i]})"
+        )
+    if not np.isfinite(objective.cost(r)):
+        raise SolverError("the cost overflows at the start")
+
+
+def _bounds(variables: Variables, limits: Mapping[str, tuple[float, float]]) -> Bounds:
+    """(size,) lowest and highest x. Raises UserError for unknown names and a start outside."""
+    low, high = np.full(variables.layout.size, -np.inf), np.full(variables.layout.size, np.inf)
+    problem, known = variables.problem, set[str]()
+    for camera, model in enumerate(problem.camera_models):
+        for j, name in enumerate(CAMERAS[model].parameters):
+            known.add(name)
+            column = variables.layout.camera_columns[camera, j]
+            if name not in limits or column < 0:
+                continue
+            low[column], high[column] = limits[name]
+            value = problem.intrinsics[camera, j]
+            if not low[column] <= value <= high[column]:
+                raise UserError(
+                    f"camera.bounds.{name}: camera {camera} starts at {value:g}, outside {list(limits[name])}; "
+                    "bounds that hold the start are right"
+                )
+    for name in sorted(set(limits) - known):
+        raise UserError(f"camera.bounds.{name}: no such parameter here; right are {', '.join(sorted(known))}")
+    return low, high
+
+
+__all__ = ["SOLVERS", "Backend", "solve"]

@@ -1,0 +1,101 @@
+"""What every backend shares: cost and gradient under a loss, the log of accepted steps, and the way a solve ends."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.loss import Loss
+from ba.residual import Linearization, Residuals
+from ba.result import Iteration, Observer, Status
+from ba.variables import Variables
+
+Array = NDArray[Any]
+
+LEAST_CURVATURE = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """0.5 * sum rho(|r_i|^2) over observations i. `loss` is None for rho(s) = s."""
+
+    residuals: Residuals
+    loss: Loss | None
+
+    def cost(self, r: Array) -> float:
+        """Cost of residuals r (n_obs, 2); infinite where a residual is not finite."""
+        squares = np.einsum("ni,ni->n", r, r)
+        total = 0.5 * float((squares if self.loss is None else self.loss(squares)[0]).sum())
+        return total if np.isfinite(total) else np.inf
+
+    def gradient(self, linearization: Linearization) -> Array:
+        """J^T (rho' r), (size,)."""
+        r = linearization.residual
+        if self.loss is not None:
+            r = r * self.loss(np.einsum("ni,ni->n", r, r))[1][:, None]
+        return linearization.vjp(r)
+
+    def row_scale(self, r: Array) -> Array | None:
+        """(n_obs, 2) factors of J's rows whose Gauss-Newton matrix scipy uses under a loss, or None.
+
+        The square root of rho' + 2 rho'' r^2, the diagonal of Triggs' second-order correction (Triggs et al. 2000,
+        eq. 11), kept positive.
+        """
+        if self.loss is None:
+            return None
+        _, first, second = self.loss(np.einsum("ni,ni->n", r, r))
+        return np.sqrt(np.maximum(first[:, None] + 2.0 * second[:, None] * r * r, LEAST_CURVATURE))
+
+
+@dataclass
+class Log:
+    """Keeps the accepted steps and tells the observer."""
+
+    observer: Observer
+    evaluations: int = 0
+    records: list[Iteration] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    @property
+    def steps(self) -> int:
+        return max(len(self.records) - 1, 0)
+
+    def accept(self, cost: float, step_norm: float, gradient_norm: float) -> None:
+        before = self.records[-1].cost if self.records else cost
+        self.records.append(
+            Iteration(
+                iteration=len(self.records),
+                cost=cost,
+                cost_change=before - cost,
+                step_norm=step_norm,
+                gradient_norm=gradient_norm,
+                evaluations=self.evaluations,
+                seconds=self.seconds,
+            )
+        )
+        self.observer(self.records[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Finish:
+    """How a backend ended, and the variables whose `start` is the final state."""
+
+    variables: Variables
+    status: Status
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+INTERRUPTED = Status.INTERRUPTED, "interrupted; this is the best state so far"
+OUT_OF_ITERATIONS = Status.MAX_ITERATIONS, "solver.max_iterations reached"
+BY_GRADIENT = Status.CONVERGED, "largest gradient component below solver.gtol"
+BY_COST = Status.CONVERGED, "relative change of the cost below solver.ftol"
+BY_STEP = Status.CONVERGED, "relative length of the step below solver.xtol"

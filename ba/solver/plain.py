@@ -1,0 +1,113 @@
+"""scipy's `least_squares` on the Jacobian as it is, in the charts of the start.
+
+Each trust-region step of trf and dogbox is solved by LSMR: thousands of inner iterations, because poses and points are
+coupled over many scales. That is what `preconditioner: schur` removes (`ba.solver.preconditioned`); this file is the
+reference it is measured against, and the only way to methods dogbox and lm and to bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult, least_squares
+
+from ba.config import Solver
+from ba.errors import UserError
+from ba.loss import Loss
+from ba.solver.objective import BY_COST, BY_GRADIENT, BY_STEP, INTERRUPTED, OUT_OF_ITERATIONS, Finish, Log, Objective
+from ba.variables import Variables
+
+Array = NDArray[Any]
+
+MAX_DENSE_BYTES = 2e9
+
+LEAST_TOLERANCE = 1e-15
+"""MINPACK takes no tolerance below the machine's; trf and dogbox take None for none."""
+
+ENDINGS = {0: OUT_OF_ITERATIONS, 1: BY_GRADIENT, 2: BY_COST, 3: BY_STEP, 4: BY_COST}
+
+
+def joint(loss: Loss) -> Callable[[Array], Array]:
+    """scipy's callable loss, (2 n_obs,) squares -> (3, 2 n_obs), for a loss of each observation's squared norm.
+
+    scipy adds up rho and multiplies by rho', so half of rho and all of rho' on both numbers of an observation give the
+    exact cost and gradient of the joint loss.
+    """
+
+    def rho(squares: Array) -> Array:
+        value, first, second = loss(squares.reshape(-1, 2).sum(axis=1))
+        return np.repeat(np.stack([0.5 * value, first, second]), 2, axis=1)
+
+    return rho
+
+
+def solve_plain(
+    variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], log: Log
+) -> Finish:
+    """Minimize by one call of least_squares. bounds: (size,) lowest and highest x, trf and dogbox only."""
+    state = _State(variables.start)
+    dense = options.method == "lm"
+
+    def fun(x: Array) -> Array:
+        log.evaluations += 1
+        return objective.residuals.residual(variables.at(x))[0].ravel()
+
+    def jac(x: Array) -> Any:
+        linearization = objective.residuals.linearize(variables, x)
+        state.at = x.copy()
+        state.cost = objective.cost(linearization.residual)
+        state.gradient_norm = float(np.abs(objective.gradient(linearization)).max(initial=0.0))
+        if not log.records or dense:
+            state.accept(log)
+        J = linearization.csr()
+        return J.toarray() if dense else J
+
+    def accepted(intermediate_result: OptimizeResult) -> None:
+        if intermediate_result.cost < log.records[-1].cost:
+            state.accept(log)
+        if log.steps >= options.max_iterations:
+            raise StopIteration
+
+    arguments: dict[str, Any] = {"ftol": options.ftol, "xtol": options.xtol, "gtol": options.gtol}
+    if dense:
+        _check_dense(variables, objective)
+        arguments = {name: max(value, LEAST_TOLERANCE) for name, value in arguments.items()}
+        arguments |= {"max_nfev": options.max_iterations}
+    else:
+        arguments = {name: value or None for name, value in arguments.items()}
+        arguments |= {"max_nfev": 100 * options.max_iterations, "callback": accepted, "bounds": bounds}
+        arguments |= {"loss": "linear" if objective.loss is None else joint(objective.loss)}
+    try:
+        result = least_squares(fun, variables.start, jac, method=options.method, x_scale="jac", **arguments)
+    except KeyboardInterrupt:
+        return Finish(variables.moved(state.best), *INTERRUPTED)
+    return Finish(variables.moved(result.x), *ENDINGS.get(result.status, OUT_OF_ITERATIONS))
+
+
+class _State:
+    """The last point at which scipy asked for derivatives, and the best one accepted."""
+
+    def __init__(self, start: Array) -> None:
+        self.at = self.best = start
+        self.cost = self.gradient_norm = 0.0
+
+    def accept(self, log: Log) -> None:
+        log.accept(self.cost, float(np.linalg.norm(self.at - self.best)), self.gradient_norm)
+        self.best = self.at
+
+
+def _check_dense(variables: Variables, objective: Objective) -> None:
+    rows, columns = 2 * objective.residuals.problem.num_observations, variables.layout.size
+    if 8.0 * rows * columns > MAX_DENSE_BYTES:
+        raise UserError(
+            f"solver.method: lm needs a dense Jacobian, here {rows} x {columns}, {8e-9 * rows * columns:.0f} GB; "
+            "trf is right for a problem of this size"
+        )
+    if rows < columns:
+        raise UserError(
+            f"solver.method: lm needs at least as many residuals as free numbers, here {rows} and {columns}; "
+            "trf is right for this problem"
+        )
