@@ -1,0 +1,70 @@
+"""File formats: one file each, which converts to the conventions of `ba.problem` when it reads and back when it writes.
+
+To add a format: write one file with `read(path) -> Problem` and / or `write(problem, path)` (raising UserError that
+names file, line and reason; writing through `ba.files`), and add one line to `FORMATS`. Tests and configuration walk
+the registries.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ba.errors import UserError
+from ba.files import COMPRESSORS, existing_file
+from ba.io import bal, ply, synthetic
+from ba.problem import Problem
+
+Reader = Callable[[Path], Problem]
+Writer = Callable[[Problem, Path], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How to read and write a format (None: cannot), and the suffixes by which it is known, compression left out."""
+
+    read: Reader | None
+    write: Writer | None
+    suffixes: tuple[str, ...]
+
+
+FORMATS: dict[str, Format] = {
+    "bal": Format(bal.read, bal.write, (".txt",)),
+    "ply": Format(None, ply.write, (".ply",)),
+    "synthetic": Format(synthetic.read, synthetic.write, (".npz",)),
+}
+READERS: dict[str, Reader] = {name: entry.read for name, entry in FORMATS.items() if entry.read}
+WRITERS: dict[str, Writer] = {name: entry.write for name, entry in FORMATS.items() if entry.write}
+
+
+def guess_format(path: Path | str) -> str:
+    """The name of the format that has this path's suffix. Raises UserError where none has."""
+    path = Path(path)
+    known = (path.with_suffix("") if path.suffix in COMPRESSORS else path).suffix
+    for name, entry in FORMATS.items():
+        if known in entry.suffixes:
+            return name
+    suffixes = ", ".join(f"{name} ({' '.join(entry.suffixes)})" for name, entry in FORMATS.items())
+    raise UserError(f"{path}: the name does not tell the format; rename it or set data.format to one of: {suffixes}")
+
+
+def load(path: Path | str, format: str | None = None) -> Problem:
+    """Read a problem. `format` is a name of READERS, guessed if not given. Raises UserError for whatever is wrong."""
+    path = existing_file(path)
+    format = format or guess_format(path)
+    if format not in READERS:
+        raise UserError(
+            f"{path}: the format {format!r} cannot be read; set data.format to one of: {', '.join(READERS)}"
+        )
+    return READERS[format](path)
+
+
+def save(problem: Problem, path: Path | str, format: str | None = None) -> None:
+    """Write a problem. `format` is a name of WRITERS, guessed if not given. Raises UserError for whatever is wrong."""
+    path = Path(path)
+    format = format or guess_format(path)
+    if format not in WRITERS:
+        raise UserError(f"{path}: the format {format!r} cannot be written; write one of: {', '.join(WRITERS)}")
+    WRITERS[format](problem, path)
+
+
+__all__ = ["FORMATS", "READERS", "WRITERS", "Format", "Reader", "Writer", "guess_format", "load", "save"]

@@ -1,0 +1,226 @@
+"""Bundle Adjustment in the Large (Agarwal, Snavely, Seitz, Szeliski, ECCV 2010): whitespace-separated numbers.
+
+    cameras points observations
+    camera point u v            an observation a line: indices from 0, px from the image's centre, u right and v up
+    w1 w2 w3 t1 t2 t3 f k1 k2   a camera: x_cam = exp([w]_x) x_world + t, looking down -z, y up
+    X Y Z                       a point
+
+With F = diag(1, -1, -1) our camera is R = F exp([w]_x), t = F t_bal, and v changes sign; F is its own inverse, so the
+same lines convert both ways. An axis-angle vector is not unique (w and w + 2 pi n agree), hence the file's own vectors
+are kept beside the problem and written again for rotations that did not change by a bit.
+"""
+
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+
+from ba.errors import UserError
+from ba.files import read_text, write_bytes
+from ba.problem import Float, Problem, make_problem
+from ba.rotation import so3
+
+FLIP = np.array([1.0, -1.0, -1.0])
+NOT_A_ROTATION = 1e-6
+LARGEST_ANGLE = 1e8
+
+
+@dataclass(frozen=True)
+class Header:
+    """The file's first three numbers, and how many numbers they promise."""
+
+    cameras: int
+    points: int
+    observations: int
+
+    @property
+    def numbers(self) -> int:
+        return 3 + 4 * self.observations + 9 * self.cameras + 3 * self.points
+
+    def __str__(self) -> str:
+        return f"header: {self.cameras} cameras, {self.points} points, {self.observations} observations"
+
+
+def read(path: Path) -> Problem:
+    """The problem in a BAL file, plain or compressed. Raises UserError with file, line and reason."""
+    text = read_text(path)
+    numbers = _numbers(path, text)
+    header = _header(path, text, numbers)
+    observations, cameras, points = _sections(path, text, numbers, header)
+    axis_angle = cameras[:, :3].copy()
+    return make_problem(
+        rotations=_rotations(axis_angle),
+        translations=cameras[:, 3:6] * FLIP,
+        camera_models=("bal",) * header.cameras,
+        intrinsics=cameras[:, 6:],
+        points=points,
+        image_of_obs=observations[:, 0].astype(np.int32),
+        point_of_obs=observations[:, 1].astype(np.int32),
+        pixels=observations[:, 2:] * FLIP[:2],
+        source={"format": "bal", "axis_angle": axis_angle},
+    )
+
+
+def write(problem: Problem, path: Path) -> None:
+    """Write the problem, compressed by suffix; what was read comes back with the same numbers.
+
+    Names, colours and what is held fixed have no place in the format. Raises UserError for a problem whose numbers
+    have none: other camera models, shared cameras, covariances, matrices that are not rotations, nothing observed.
+    """
+    refusal = _refusal(problem)
+    if refusal:
+        raise UserError(f"{path}: BAL cannot hold {refusal}; write a .npz file (format synthetic) instead")
+    intrinsics = problem.intrinsics[problem.camera_of_image]
+    cameras = np.hstack([_axis_angle(problem), problem.translations * FLIP, intrinsics])
+    observations = zip(
+        problem.image_of_obs.tolist(),
+        problem.point_of_obs.tolist(),
+        *(problem.pixels * FLIP[:2]).T.tolist(),
+        strict=True,
+    )
+    lines = [f"{problem.num_images} {problem.num_points} {problem.num_observations}"]
+    lines += [f"{image} {point} {u!r} {v!r}" for image, point, u, v in observations]
+    lines += map(repr, cameras.ravel().tolist())
+    lines += map(repr, problem.points.ravel().tolist())
+    write_bytes(path, ("\n".join(lines) + "\n").encode("ascii"))
+
+
+def _rotations(axis_angle: Float) -> Float:
+    return np.asarray(so3.exp(axis_angle) * FLIP[:, None])
+
+
+def _axis_angle(problem: Problem) -> Float:
+    """(n_images, 3) rad, the file's own vectors where they still give the image's rotation bit for bit."""
+    logarithms = np.asarray(so3.log(problem.rotations * FLIP[:, None]))
+    stored = problem.source.get("axis_angle")
+    if stored is None or np.shape(stored) != logarithms.shape:
+        return logarithms
+    unchanged = (_rotations(np.asarray(stored)) == problem.rotations).all(axis=(1, 2))
+    return np.where(unchanged[:, None], stored, logarithms)
+
+
+def _refusal(problem: Problem) -> str:
+    """What of the problem the format has no place for, or nothing."""
+    others = sorted(set(problem.camera_models) - {"bal"})
+    if others:
+        return f"the camera model {others[0]} (only bal)"
+    if sorted(problem.camera_of_image) != list(range(problem.num_cameras)):
+        return "cameras that are shared or unused (each image has one of its own)"
+    if problem.covariances is not None:
+        return "covariances of observations"
+    if so3.orthonormality(problem.rotations).max(initial=0.0) > NOT_A_ROTATION:
+        return "matrices that are not rotations"
+    if not (problem.num_images and problem.num_points and problem.num_observations):
+        return "a problem without images, points or observations"
+    return ""
+
+
+def _numbers(path: Path, text: str) -> Float:
+    """Every number of the file. numpy's parser is quick but lax about separators, so the words are counted too."""
+    try:
+        numbers = np.fromstring(text, sep=" ")
+    except ValueError:
+        return _numbers_with_care(path, text)
+    visible = np.frombuffer(f" {text}".encode(), np.uint8) > ord(" ")
+    words = np.count_nonzero(visible[1:] > visible[:-1])
+    if len(numbers) == words and np.isfinite(numbers).all():
+        return numbers
+    return _numbers_with_care(path, text)
+
+
+def _numbers_with_care(path: Path, text: str) -> Float:
+    """The same numbers one by one, to find the line of a word that is none."""
+    numbers = []
+    for line, words in enumerate(map(str.split, text.split("\n")), 1):
+        for word in words:
+            shown = ascii(word if len(word) <= 30 else word[:30] + "...")
+            try:
+                number = float(word.replace("_", "?"))  # Python's 1_000 is no number to anyone else
+            except ValueError:
+                raise UserError(
+                    f"{path}, line {line}: {shown} is not a number; a BAL file holds only numbers"
+                ) from None
+            if not isfinite(number):
+                raise UserError(f"{path}, line {line}: {shown} is not a finite number")
+            numbers.append(number)
+    return np.array(numbers)
+
+
+def _header(path: Path, text: str, numbers: Float) -> Header:
+    counts = numbers[:3]
+    if len(counts) == 3 and ((counts > 0) & (counts == np.floor(counts))).all():
+        return Header(*map(int, counts))
+    found = " ".join(f"{count:g}" for count in counts) or "no number"
+    raise UserError(
+        f"{path}, line {_line(text, 0)}: the file begins with {found}; "
+        "a header of three positive integers, cameras points observations, is right"
+    )
+
+
+def _sections(path: Path, text: str, numbers: Float, header: Header) -> tuple[Float, Float, Float]:
+    """Observations (n, 4), cameras (n, 9) and points (n, 3), checked.
+
+    Indices come first: a number that is missing or too many among the observations shows there, near its place.
+    """
+    cameras_start = 3 + 4 * header.observations
+    points_start = cameras_start + 9 * header.cameras
+    body = numbers[3:cameras_start]
+    observations = body[: len(body) // 4 * 4].reshape(-1, 4)
+    _check_indices(path, text, observations, 0, header.cameras, "camera")
+    _check_indices(path, text, observations, 1, header.points, "point")
+    _check_length(path, text, numbers, header)
+    cameras = numbers[cameras_start:points_start].reshape(-1, 9)
+    _check_cameras(path, text, cameras, cameras_start)
+    return observations, cameras, numbers[points_start:].reshape(-1, 3)
+
+
+def _check_indices(path: Path, text: str, observations: Float, column: int, bound: int, name: str) -> None:
+    index = observations[:, column]
+    wrong = (index < 0) | (index >= bound) | (index != np.floor(index))
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        line, found = _line(text, 3 + 4 * first + column), np.format_float_positional(index[first], trim="-")
+        raise UserError(
+            f"{path}, line {line}: {name} index {found} of observation {first}; "
+            f"the header asks for an integer from 0 to {bound - 1}"
+        )
+
+
+def _check_length(path: Path, text: str, numbers: Float, header: Header) -> None:
+    excess = len(numbers) - header.numbers
+    if excess > 0:
+        line = _line(text, header.numbers)
+        raise UserError(f"{path}, line {line}: the file should end before here; surplus numbers: {excess} ({header})")
+    if excess < 0:
+        line, place = _line(text, len(numbers) - 1), _place(len(numbers), header)
+        raise UserError(f"{path}, line {line}: the file ends {place}; missing numbers: {-excess} ({header})")
+
+
+def _place(position: int, header: Header) -> str:
+    """The section to which the number at `position` would belong, and how many of its entries stand before it."""
+    position -= 3
+    for name, size, count in (("observations", 4, header.observations), ("cameras", 9, header.cameras)):
+        if position < size * count:
+            return f"in the {name}, after {position // size} of {count}"
+        position -= size * count
+    return f"in the points, after {position // 3} of {header.points}"
+
+
+def _check_cameras(path: Path, text: str, cameras: Float, start: int) -> None:
+    """A focal length of 0 sees one pixel, and an immense angle has lost its rotation to rounding."""
+    wrong = np.zeros(cameras.shape, bool)
+    wrong[:, :3] = np.abs(cameras[:, :3]) > LARGEST_ANGLE
+    wrong[:, 6] = cameras[:, 6] == 0.0
+    if wrong.any():
+        camera, column = (int(i) for i in np.argwhere(wrong)[0])
+        line = _line(text, start + 9 * camera + column)
+        value, name = cameras[camera, column], "focal length" if column == 6 else "rotation vector"
+        right = "a length in px other than 0 is" if column == 6 else f"radians up to {LARGEST_ANGLE:g} are"
+        raise UserError(f"{path}, line {line}: {value:g} in the {name} of camera {camera}; {right} right")
+
+
+def _line(text: str, position: int) -> int:
+    """The line, from 1, of the number at `position`; the last line where there is none."""
+    ends = np.cumsum([len(line.split()) for line in text.rstrip().split("\n")])
+    return min(int(np.searchsorted(ends, position, side="right")) + 1, len(ends))
