@@ -1,0 +1,316 @@
+import io
+import zipfile
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ba.camera import CAMERAS, INSIDE
+from ba.config import Scene
+from ba.errors import UserError
+from ba.io import synthetic
+from ba.problem import Free, Problem
+
+EXACT = ((0.0, 0.0), (0.0, 0.0))
+SIZES = {
+    "default": {},
+    "a pair": {"images": 2, "points": 30},
+    "three images": {"images": 3, "points": 40, "observations_per_point": 3},
+    "pairs only": {"images": 12, "points": 80, "observations_per_point": 2},
+    "long tracks": {"images": 40, "points": 60, "observations_per_point": 40},
+    "one camera": {"shared_camera": True},
+}
+every_scene = pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param(Scene(kind=kind, camera=camera, **sizes), id=f"{kind}-{camera}-{name}")
+        for kind in synthetic.LAYOUTS
+        for camera in CAMERAS
+        for name, sizes in SIZES.items()
+    ],
+)
+
+
+def exact(scene: Scene) -> Scene:
+    return scene.model_copy(update={"covariance_px2": EXACT})
+
+
+def project(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels, domains and depths of all observations, one camera model for all."""
+    i, n, k = problem.image_of_obs, problem.num_observations, problem.intrinsics.shape[1]
+    point_in_cam = (problem.rotations[i] @ problem.points[problem.point_of_obs][:, :, None])[:, :, 0]
+    point_in_cam += problem.translations[i]
+    uv, domain = np.empty((n, 2)), np.empty(n, np.uint8)
+    CAMERAS[problem.camera_models[0]].project(
+        problem.intrinsics,
+        problem.camera_of_image[i],
+        point_in_cam,
+        uv,
+        np.empty((0, 2, 3)),
+        np.empty((0, 2, k)),
+        domain,
+    )
+    return uv, domain, point_in_cam[:, 2]
+
+
+def arrays_of(problem: Problem) -> dict[str, object]:
+    named = {part.name: getattr(problem, part.name) for part in fields(Problem) if part.name not in ("free", "source")}
+    return named | {f"free_{part.name}": getattr(problem.free, part.name) for part in fields(Free)}
+
+
+def assert_same_bits(first: Problem, second: Problem) -> None:
+    others = arrays_of(second)
+    for name, array in arrays_of(first).items():
+        if isinstance(array, np.ndarray):
+            assert array.dtype == others[name].dtype, name
+            assert array.shape == others[name].shape, name
+            assert array.tobytes() == others[name].tobytes(), name
+        else:
+            assert array == others[name], name
+
+
+@every_scene
+def test_exact_observations_are_the_projections_of_the_parameters(scene):
+    problem = synthetic.generate(exact(scene))
+    uv, domain, depth = project(problem)
+    assert np.abs(uv - problem.pixels).max() < 1e-9
+    assert (domain == INSIDE).all()
+    assert depth.min() > 0.0
+
+
+@every_scene
+def test_exact_observations_lie_in_the_picture(scene):
+    problem = synthetic.generate(exact(scene))
+    half = np.array([synthetic.WIDTH, synthetic.HEIGHT]) / 2
+    middle = half if CAMERAS[scene.camera].principal_point else np.zeros(2)
+    assert (np.abs(problem.pixels - middle) <= half).all()
+
+
+@every_scene
+def test_each_point_is_seen_by_two_to_the_wanted_number_of_different_images(scene):
+    problem = synthetic.generate(scene)
+    tracks = np.bincount(problem.point_of_obs, minlength=scene.points)
+    assert tracks.min() >= 2
+    assert tracks.max() <= scene.observations_per_point
+    pairs = np.column_stack([problem.point_of_obs, problem.image_of_obs])
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+
+
+@every_scene
+def test_a_scene_is_one_piece(scene):
+    problem = synthetic.generate(scene)
+    size = scene.images + scene.points
+    edges = (np.ones(problem.num_observations), (problem.image_of_obs, scene.images + problem.point_of_obs))
+    assert connected_components(coo_array(edges, shape=(size, size)), directed=False)[0] == 1
+
+
+@every_scene
+def test_sizes_and_rotations_are_as_ordered(scene):
+    problem = synthetic.generate(scene)
+    assert (problem.num_images, problem.num_points) == (scene.images, scene.points)
+    assert problem.num_cameras == (1 if scene.shared_camera else scene.images)
+    assert np.abs(problem.rotations @ problem.rotations.transpose(0, 2, 1) - np.eye(3)).max() < 1e-14
+    assert np.allclose(np.linalg.det(problem.rotations), 1.0)
+    assert problem.colors.shape == problem.points.shape
+    assert problem.colors.dtype == np.uint8
+    assert problem.source == {"format": "synthetic"}
+
+
+@every_scene
+def test_the_same_seed_gives_the_same_bits_and_another_seed_another_scene(scene):
+    assert_same_bits(synthetic.generate(scene), synthetic.generate(scene))
+    other = synthetic.generate(scene.model_copy(update={"seed": scene.seed + 1}))
+    assert not np.array_equal(other.points, synthetic.generate(scene).points)
+
+
+def test_pixel_noise_and_outliers_change_nothing_but_pixels():
+    plain = synthetic.generate(exact(Scene()))
+    noisy = synthetic.generate(Scene(outliers=0.3, mean_px=(1.0, 2.0), covariance_px2=((4.0, 1.0), (1.0, 2.0))))
+    assert_same_bits(plain, replace(noisy, pixels=plain.pixels))
+
+
+@pytest.mark.parametrize("covariance", [((4.0, 1.5), (1.5, 1.0)), ((4.0, -2.0), (-2.0, 1.0)), ((0.0, 0.0), (0.0, 9.0))])
+def test_pixel_noise_has_the_ordered_mean_and_covariance(covariance):
+    scene = Scene(points=20_000, mean_px=(0.7, -0.3), covariance_px2=covariance)
+    noise = (
+        synthetic.generate(scene).pixels
+        - synthetic.generate(scene.model_copy(update={"mean_px": (0.0, 0.0), "covariance_px2": EXACT})).pixels
+    )
+    n, S = len(noise), np.array(covariance)
+    assert (np.abs(noise.mean(axis=0) - scene.mean_px) <= 5.0 * np.sqrt(np.diag(S) / n) + 1e-9).all()
+    # Variance of a sample covariance of Gaussians: (S_ii S_jj + S_ij^2) / n.
+    bound = 5.0 * np.sqrt((np.outer(np.diag(S), np.diag(S)) + S**2) / n)
+    assert (np.abs(np.cov(noise.T) - S) <= bound + 1e-9).all()
+
+
+def test_outliers_are_the_ordered_share_anywhere_in_the_picture():
+    scene = exact(Scene(points=4000))
+    before = synthetic.generate(scene).pixels
+    after = synthetic.generate(scene.model_copy(update={"outliers": 0.2})).pixels
+    moved = (before != after).any(axis=1)
+    assert moved.sum() == round(0.2 * len(before))
+    unit = after[moved] / [synthetic.WIDTH, synthetic.HEIGHT]
+    assert unit.min() >= 0.0
+    assert unit.max() <= 1.0
+    # Mean 1/2 and variance 1/12 of the uniform distribution; the variance of its squares is 1/180.
+    assert np.abs(unit.mean(axis=0) - 0.5).max() < 5.0 * np.sqrt(1 / 12 / moved.sum())
+    assert np.abs(((unit - 0.5) ** 2).mean(axis=0) - 1 / 12).max() < 5.0 * np.sqrt(1 / 180 / moved.sum())
+
+
+def test_the_covariance_is_handed_on_only_when_asked():
+    S = ((2.0, 0.5), (0.5, 1.0))
+    assert synthetic.generate(Scene(covariance_px2=S)).covariances is None
+    handed = synthetic.generate(Scene(covariance_px2=S, use_covariance=True))
+    assert handed.covariances.shape == (handed.num_observations, 2, 2)
+    assert (handed.covariances == np.array(S)).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"images": 20, "points": 19}, "data.scene.points"),
+        ({"images": 12, "points": 64, "observations_per_point": 2}, "data.scene.points"),
+        ({"camera": "camera obscura"}, "data.scene.camera"),
+    ],
+)
+def test_an_impossible_scene_is_refused_by_key(wrong, key):
+    with pytest.raises(UserError, match=f"^{key}: "):
+        synthetic.generate(Scene(**wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"covariance_px2": ((1.0, 2.0), (2.0, 1.0))},
+        {"covariance_px2": ((-1.0, 0.0), (0.0, 1.0))},
+        {"covariance_px2": ((1.0, 0.1), (0.2, 1.0))},
+        {"covariance_px2": EXACT, "use_covariance": True},
+        {"covariance_px2": ((4.0, 2.0), (2.0, 1.0)), "use_covariance": True},
+    ],
+)
+def test_what_is_no_covariance_or_cannot_weight_is_refused_by_key(wrong):
+    with pytest.raises((UserError, ValidationError), match="covariance_px2"):
+        synthetic.generate(Scene(**wrong))
+
+
+@pytest.mark.parametrize("kind", synthetic.LAYOUTS)
+@pytest.mark.parametrize(
+    "least", [{"images": 20, "points": 20}, {"images": 12, "points": 65, "observations_per_point": 2}]
+)
+def test_one_point_more_than_refused_is_enough(kind, least):
+    assert synthetic.generate(Scene(kind=kind, **least)).num_points == least["points"]
+
+
+def sample_problem(use_covariance: bool = True) -> Problem:
+    problem = synthetic.generate(Scene(images=4, points=12, use_covariance=use_covariance))
+    rng = np.random.default_rng(0)
+    masks = {part.name: rng.random(getattr(problem.free, part.name).shape) < 0.5 for part in fields(Free)}
+    return problem.with_free(Free(**masks))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npz.gz"])
+def test_a_file_gives_back_every_bit(tmp_path: Path, suffix):
+    bare = replace(sample_problem(use_covariance=False), colors=None, image_names=())
+    for problem in (sample_problem(), bare):
+        path = tmp_path / f"scene{suffix}"
+        synthetic.write(problem, path)
+        assert_same_bits(problem, synthetic.read(path))
+        assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_problem_of_mixed_cameras_survives_the_file(tmp_path: Path):
+    problem = sample_problem()
+    models = tuple(list(CAMERAS)[i % len(CAMERAS)] for i in range(problem.num_cameras))
+    width = max(len(CAMERAS[name].parameters) for name in models)
+    intrinsics = np.arange(1.0, 1.0 + len(models) * width).reshape(len(models), width)
+    free = replace(problem.free, intrinsics=intrinsics > 3.0)
+    mixed = replace(problem, camera_models=models, intrinsics=intrinsics, free=free)
+    synthetic.write(mixed, tmp_path / "mixed.npz")
+    assert_same_bits(mixed, synthetic.read(tmp_path / "mixed.npz"))
+
+
+def rewritten(path: Path, **changed: object) -> Path:
+    """The sample's file with some arrays replaced, or left out where None."""
+    synthetic.write(sample_problem(), path)
+    with np.load(path) as file:
+        arrays = dict(file) | changed
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+@pytest.mark.parametrize("name", synthetic.ARRAYS)
+def test_a_missing_array_is_named(tmp_path: Path, name):
+    path = rewritten(tmp_path / "scene.npz", **{name: None})
+    with pytest.raises(UserError, match=f"scene.npz: {name}: the array is missing"):
+        synthetic.read(path)
+
+
+@pytest.mark.parametrize("name", [*synthetic.ARRAYS, *synthetic.OPTIONAL_ARRAYS])
+@pytest.mark.parametrize(
+    "array", [np.array([1j, 2j]), np.array([None, "pickled"], dtype=object)], ids=["complex", "object"]
+)
+def test_an_array_of_a_wrong_type_is_named(tmp_path: Path, name, array):
+    path = rewritten(tmp_path / "scene.npz", **{name: array})
+    with pytest.raises(UserError, match=f"scene.npz: {name}: "):
+        synthetic.read(path)
+
+
+@pytest.mark.parametrize("name", [*synthetic.ARRAYS, *synthetic.OPTIONAL_ARRAYS])
+def test_an_array_of_a_wrong_shape_is_refused(tmp_path: Path, name):
+    kind = (synthetic.ARRAYS | synthetic.OPTIONAL_ARRAYS)[name]
+    wrong = np.array(["pinhole"] * 7) if kind == "U" else np.zeros((7, 7), kind)
+    with pytest.raises(UserError, match=r"scene\.npz: .*shape"):
+        synthetic.read(rewritten(tmp_path / "scene.npz", **{name: wrong}))
+
+
+def test_an_unknown_camera_model_is_named(tmp_path: Path):
+    path = rewritten(tmp_path / "scene.npz", camera_models=np.array(["lens"] * 4))
+    with pytest.raises(UserError, match="'lens' is unknown; right are"):
+        synthetic.read(path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_is_reported_or_harmless(tmp_path: Path, data):
+    problem = sample_problem()
+    path = tmp_path / "damaged.npz"
+    synthetic.write(problem, path)
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    try:
+        survivor = synthetic.read(path)
+    except UserError as error:
+        survivor, message = problem, str(error)
+    else:
+        message = str(path)
+    assert_same_bits(problem, survivor)
+    assert str(path) in message
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04", np.arange(3).tobytes()])
+def test_what_is_no_archive_is_refused(tmp_path: Path, content):
+    path = tmp_path / "scene.npz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"scene\.npz"):
+        synthetic.read(path)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
+    path = tmp_path / "scene.npz"
+    synthetic.write(sample_problem(), path)
+    before = path.read_bytes()
+    unpicklable = replace(sample_problem(), colors=np.array([lambda: None]))
+    with pytest.raises(ValueError, match="pickle"):
+        synthetic.write(unpicklable, path)
+    assert path.read_bytes() == before
+    assert zipfile.is_zipfile(io.BytesIO(before))
