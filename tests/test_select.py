@@ -97,6 +97,17 @@ def test_two_cameras_hold_exactly_seven_numbers():
     assert free.points.all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_held_coordinate_is_the_one_that_a_change_of_scale_moves_most(kind):
+    problem = generate(Scene(kind=kind, images=6, points=40))
+    held = ~only(problem, gauge="two_cameras").translations
+    about_first = Similarity(1.01, np.eye(3), -0.01 * problem.centers[0])
+    change = np.abs(transform(problem, about_first).translations - problem.translations)
+    assert change[0].max() < 1e-12
+    (second,) = np.flatnonzero(held.sum(axis=1) == 1)
+    assert np.argmax(held[second]) == np.argmax(change[second])
+
+
 def test_three_points_hold_nine_numbers_and_no_pose():
     free = only(PROBLEM, gauge="three_points")
     assert (~free.points).sum() == 3
