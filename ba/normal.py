@@ -5,8 +5,8 @@ With H = J^T J + damping D, D its clipped diagonal, points first and the reduced
     H = [C  E^T]   L = [L_p      ]   L_p L_p^T = C (3x3 blocks),   Y = E L_p^-T,
         [E  H_c]       [Y     L_s]   L_s L_s^T = S = H_c - Y Y^T   (the Schur complement)
 
-so that x = L^-T y makes J L^-T nearly orthonormal (Agarwal et al., "Bundle adjustment in the large", ECCV 2010, use S as
-their preconditioner; Triggs et al. 2000, section 6.1, derive it). E is never formed: E^T v = B^T (A v).
+so that x = L^-T y makes J L^-T nearly orthonormal (Agarwal et al., "Bundle adjustment in the large", ECCV 2010, use S
+as their preconditioner; Triggs et al. 2000, section 6.1, derive it). E is never formed: E^T v = B^T (A v).
 """
 
 from __future__ import annotations
@@ -128,30 +128,35 @@ def _camera_normal(A: Any, columns: Any, S: Any) -> None:
 @kernel
 def _eliminate(A: Any, B: Any, columns: Any, point_columns: Any, inverse: Any, order: Any, starts: Any, S: Any) -> None:
     """S -= Y Y^T on and below the diagonal, point by point; -1 columns land in the spare last row and column."""
-    width = A.shape[2]
     longest = 0
     for p in range(len(starts) - 1):
         longest = max(longest, starts[p + 1] - starts[p])
-    Y = np.empty((longest, width, 3))
+    Y = np.empty((longest, A.shape[2], 3))
     for p in range(len(starts) - 1):
         if point_columns[p] < 0:
             continue
-        first, length = starts[p], starts[p + 1] - starts[p]
-        for a in range(length):
-            i = order[first + a]
-            for j in range(width):
-                e0 = A[i, 0, j] * B[i, 0, 0] + A[i, 1, j] * B[i, 1, 0]
-                e1 = A[i, 0, j] * B[i, 0, 1] + A[i, 1, j] * B[i, 1, 1]
-                e2 = A[i, 0, j] * B[i, 0, 2] + A[i, 1, j] * B[i, 1, 2]
-                for q in range(3):
-                    Y[a, j, q] = e0 * inverse[p, q, 0] + e1 * inverse[p, q, 1] + e2 * inverse[p, q, 2]
-        for a in range(length):
-            rows = columns[order[first + a]]
-            for b in range(length):
-                others = columns[order[first + b]]
-                for i in range(width):
-                    for j in range(width):
-                        if rows[i] >= others[j] and others[j] >= 0:
-                            S[rows[i], others[j]] -= (
-                                Y[a, i, 0] * Y[b, j, 0] + Y[a, i, 1] * Y[b, j, 1] + Y[a, i, 2] * Y[b, j, 2]
-                            )
+        track = order[starts[p] : starts[p + 1]]
+        for a in range(len(track)):
+            _couple(A[track[a]], B[track[a]], inverse[p], Y[a])
+        for a in range(len(track)):
+            for b in range(len(track)):
+                _subtract(Y[a], Y[b], columns[track[a]], columns[track[b]], S)
+
+
+@kernel
+def _couple(A: Any, B: Any, inverse: Any, Y: Any) -> None:
+    """Y = A^T B L_p^-T for one observation."""
+    for j in range(len(Y)):
+        e0 = A[0, j] * B[0, 0] + A[1, j] * B[1, 0]
+        e1 = A[0, j] * B[0, 1] + A[1, j] * B[1, 1]
+        e2 = A[0, j] * B[0, 2] + A[1, j] * B[1, 2]
+        for q in range(3):
+            Y[j, q] = e0 * inverse[q, 0] + e1 * inverse[q, 1] + e2 * inverse[q, 2]
+
+
+@kernel
+def _subtract(Y: Any, other: Any, rows: Any, columns: Any, S: Any) -> None:
+    for i in range(len(rows)):
+        for j in range(len(columns)):
+            if rows[i] >= columns[j]:
+                S[rows[i], columns[j]] -= Y[i, 0] * other[j, 0] + Y[i, 1] * other[j, 1] + Y[i, 2] * other[j, 2]

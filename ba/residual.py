@@ -255,7 +255,7 @@ class Residuals:
         for derivative in (chunk.d_point, chunk.d_params):
             if len(derivative):
                 derivative[:] = whitener @ derivative
-        return np.einsum("nij,nj->ni", whitener, r)
+        return np.asarray(np.einsum("nij,nj->ni", whitener, r))
 
 
 @dataclass(frozen=True, eq=False)

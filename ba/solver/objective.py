@@ -16,8 +16,6 @@ from ba.variables import Variables
 
 Array = NDArray[Any]
 
-LEAST_CURVATURE = float(np.finfo(float).eps)
-
 
 @dataclass(frozen=True, eq=False)
 class Objective:
@@ -40,15 +38,14 @@ class Objective:
         return linearization.vjp(r)
 
     def row_scale(self, r: Array) -> Array | None:
-        """(n_obs, 2) factors of J's rows whose Gauss-Newton matrix scipy uses under a loss, or None.
+        """(n_obs,) factors of J's rows in the Gauss-Newton matrix under the loss, sqrt(rho'), or None for ones.
 
-        The square root of rho' + 2 rho'' r^2, the diagonal of Triggs' second-order correction (Triggs et al. 2000,
-        eq. 11), kept positive.
+        Reweighting only. Adding the negative curvature rho'' (Triggs et al. 2000, eq. 11) as scipy does with its own
+        losses left Dubrovnik under `cauchy` at a cost of 319155, where reweighting reaches 11289.
         """
         if self.loss is None:
             return None
-        _, first, second = self.loss(np.einsum("ni,ni->n", r, r))
-        return np.sqrt(np.maximum(first[:, None] + 2.0 * second[:, None] * r * r, LEAST_CURVATURE))
+        return np.sqrt(self.loss(np.einsum("ni,ni->n", r, r))[1])
 
 
 @dataclass

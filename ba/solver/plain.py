@@ -34,12 +34,12 @@ def joint(loss: Loss) -> Callable[[Array], Array]:
     """scipy's callable loss, (2 n_obs,) squares -> (3, 2 n_obs), for a loss of each observation's squared norm.
 
     scipy adds up rho and multiplies by rho', so half of rho and all of rho' on both numbers of an observation give the
-    exact cost and gradient of the joint loss.
+    exact cost and gradient of the joint loss. No rho'': see `Objective.row_scale`.
     """
 
     def rho(squares: Array) -> Array:
-        value, first, second = loss(squares.reshape(-1, 2).sum(axis=1))
-        return np.repeat(np.stack([0.5 * value, first, second]), 2, axis=1)
+        value, first, _ = loss(squares.reshape(-1, 2).sum(axis=1))
+        return np.repeat(np.stack([0.5 * value, first, np.zeros_like(first)]), 2, axis=1)
 
     return rho
 

@@ -139,8 +139,8 @@ class Expansion:
         if scale is not None:
             linearization = replace(
                 linearization,
-                camera_blocks=linearization.camera_blocks * scale[:, :, None],
-                point_blocks=linearization.point_blocks * scale[:, :, None],
+                camera_blocks=linearization.camera_blocks * scale[:, None, None],
+                point_blocks=linearization.point_blocks * scale[:, None, None],
             )
         while True:
             try:
@@ -154,7 +154,7 @@ class Expansion:
         """Of the quadratic model g.d + |row_scale * J d|^2 / 2."""
         change = self.linearization.jvp(displacement)
         if self.row_scale is not None:
-            change *= self.row_scale.ravel()
+            change *= np.repeat(self.row_scale, 2)
         return -float(self.gradient @ displacement + 0.5 * (change @ change))
 
     def step(self, factor: SchurFactor, region: Region, log: Log) -> Step | None:
