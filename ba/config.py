@@ -4,22 +4,31 @@ Models are strict: an unknown key or a wrong type is an error. Names that live i
 are plain strings here, marked with `registry`; `ba.configfile` checks them, so this module stays below the registries.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationInfo, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+AnyPath = Annotated[Path, Strict(False)]
 Selection = Literal["none", "all"] | list[Annotated[int, Field(ge=0)]]
 
 
 def registered(default: Any, registry: str, help: str) -> Any:
     """A field whose value names an entry of a registry, `module:DICT`."""
     return Field(default, description=help, json_schema_extra={"registry": registry})
+
+
+def refuse(faults: Iterable[tuple[bool, str]]) -> None:
+    """Raise ValueError with the first message whose condition holds. A message begins with the full key and a colon."""
+    for wrong, message in faults:
+        if wrong:
+            raise ValueError(message)
 
 
 class Section(BaseModel):
@@ -43,11 +52,45 @@ class Scene(Section):
     outliers: Fraction = Field(0.0, description="share of observations moved to a random place in the picture")
     seed: Seed = Field(0, description="seed of the scene and of its noise")
 
+    @model_validator(mode="after")
+    def _check_covariance(self) -> Self:
+        (a, b), (c, d) = self.covariance_px2
+        matrix = f"{[[a, b], [c, d]]}"
+        key = "data.scene.covariance_px2"
+        refuse(
+            [
+                (b != c, f"{key}: {matrix} is not symmetric; [[xx, xy], [xy, yy]] is right"),
+                (min(a, d, a * d - b * c) < 0.0, f"{key}: {matrix} has a negative eigenvalue; a covariance has none"),
+                (
+                    self.use_covariance and a * d - b * c <= 0.0,
+                    f"data.scene.use_covariance: weights need an invertible covariance_px2, {matrix} is singular",
+                ),
+            ]
+        )
+        return self
+
 
 class Data(Section):
-    path: Path | None = Field(None, description="input file, relative to this configuration")
+    path: AnyPath | None = Field(None, description="input file, relative to this configuration")
     format: str | None = registered(None, "ba.io:READERS", "input format, guessed from the path if not given")
     scene: Scene | None = Field(None, description="generate a scene instead of reading a file")
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        refuse(
+            [
+                (self.path is None and self.scene is None, "data.path: nothing to read; set it, or set data.scene"),
+                (
+                    self.path is not None and self.scene is not None,
+                    "data.scene: data.path is given too; one of them is right, set the other to null or delete it",
+                ),
+                (
+                    self.scene is not None and self.format not in (None, "synthetic"),
+                    f"data.format: {self.format} is for data.path; delete it where data.scene is given",
+                ),
+            ]
+        )
+        return self
 
 
 class Noise(Section):
@@ -64,8 +107,17 @@ class Camera(Section):
         "all", description="intrinsics that are free, by name (f, k1, k2; fx, fy, cx, cy, skew), or all, or none"
     )
     bounds: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description="lowest and highest value of an intrinsic parameter by name (scipy: trf, dogbox)"
+        default_factory=dict,
+        description="[lowest, highest] of an intrinsic by name (trf or dogbox, no preconditioner)",
     )
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        refuse(
+            (not low < high, f"camera.bounds.{name}: [{low}, {high}] is empty; [lowest, highest] is right")
+            for name, (low, high) in self.bounds.items()
+        )
+        return self
 
 
 class Fix(Section):
@@ -79,23 +131,38 @@ class Fix(Section):
 
 
 class Loss(Section):
-    name: str = registered("linear", "ba.loss:LOSSES", "robust loss of the squared whitened residual of an observation")
-    scale: Positive = Field(1.0, description="residual at which the loss turns, px (sigmas where covariances are given)")
+    name: str = registered("linear", "ba.loss:LOSSES", "loss of an observation's squared whitened residual")
+    scale: Positive = Field(1.0, description="residual at which the loss turns, px (with covariances: sigmas)")
 
 
 class Solver(Section):
-    backend: str = registered("scipy", "ba.solver:SOLVERS", "solver")
-    method: Literal["trf", "dogbox", "lm"] = Field("trf", description="scipy's method; lm is dense: small problems only")
-    preconditioner: Literal["none", "schur"] = Field("schur", description="change of variables before scipy's trf")
+    backend: str = registered("scipy", "ba.solver:SOLVERS", "which solver")
+    method: Literal["trf", "dogbox", "lm"] = Field("trf", description="scipy's method; lm is dense, for small problems")
+    preconditioner: Literal["none", "schur"] = Field(
+        default_factory=lambda solver: "schur" if solver.get("method") == "trf" else "none",
+        description="change of variables for scipy's trf; if not given: schur, or none with bounds, dogbox or lm",
+    )
     max_iterations: int = Field(100, ge=0, description="accepted steps (lm: evaluations) at most")
     ftol: NonNegative = Field(1e-8, description="stop when a step lowers the cost by less than this share")
     xtol: NonNegative = Field(1e-10, description="stop when a step is shorter than this share of the state's norm")
     gtol: NonNegative = Field(1e-10, description="stop when the largest gradient component, scaled, is below this")
     threads: int = Field(0, ge=0, description="threads for residuals and derivatives; 0: one a core")
 
+    @model_validator(mode="after")
+    def _check_preconditioner(self) -> Self:
+        refuse(
+            [
+                (
+                    self.preconditioner == "schur" and self.method != "trf",
+                    f"solver.preconditioner: schur works with solver.method trf, not {self.method}; none is right",
+                )
+            ]
+        )
+        return self
+
 
 class Output(Section):
-    dir: Path | None = Field(None, description="run folder; runs/NAME-TIME beside the working folder if not given")
+    dir: AnyPath | None = Field(None, description="run folder; runs/NAME-TIME beside the working folder if not given")
     picture: bool = Field(True, description="write view.png")
     report: bool = Field(True, description="write report.html")
 
@@ -108,10 +175,38 @@ class Config(Section):
     camera: Camera = Field(default_factory=Camera, description="which intrinsics are free")
     fix: Fix = Field(default_factory=Fix, description="what else is held fixed")
     gauge: Literal["free", "two_cameras", "three_points"] = Field(
-        "free", description="fix the frame by the first pose and one coordinate of a second, by three points, or not at all"
+        "free",
+        description="what fixes the frame: nothing, the first pose and one coordinate of a second, three points",
     )
     noise: Noise = Field(default_factory=Noise, description="perturbation of the start")
     loss: Loss = Field(default_factory=Loss, description="robust loss")
-    solver: Solver = Field(default_factory=Solver, description="solver")
+    solver: Solver = Field(default_factory=Solver, description="how the minimum is searched", validate_default=True)
     output: Output = Field(default_factory=Output, description="where results go")
     seed: Seed = Field(0, description="seed of `noise`")
+
+    @field_validator("solver")
+    @classmethod
+    def _keep_bounds(cls, solver: Solver, info: ValidationInfo) -> Solver:
+        """Bounds hold in the plain variables only, so they turn off a preconditioner that nobody asked for."""
+        camera: Camera | None = info.data.get("camera")
+        if camera and camera.bounds and "preconditioner" not in solver.model_fields_set:
+            return solver.model_copy(update={"preconditioner": "none"})
+        return solver
+
+    @model_validator(mode="after")
+    def _check_method(self) -> Self:
+        bounded, lm = bool(self.camera.bounds), self.solver.method == "lm"
+        refuse(
+            [
+                (bounded and lm, "camera.bounds: lm knows none; set solver.method to trf or dogbox"),
+                (
+                    bounded and self.solver.preconditioner == "schur",
+                    "solver.preconditioner: schur cannot keep camera.bounds; none is right",
+                ),
+                (
+                    lm and self.loss.name != "linear",
+                    f"loss.name: lm knows no {self.loss.name}, only linear; set solver.method to trf or dogbox",
+                ),
+            ]
+        )
+        return self

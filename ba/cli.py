@@ -1,0 +1,101 @@
+"""The command line: arguments in, exit code out. What it does lives in `ba.pipeline` and `ba.view`.
+
+Exit codes: 0 done, 2 the configuration, the data or the arguments are wrong, 3 the solver failed, 130 interrupted
+before there was a result; 1, with a traceback, is a bug. Heavy modules are imported by the commands that need them.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import ba
+from ba.errors import SolverError, UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong argument in one line, like every other mistake of a user."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code. Arguments are those of the process if not given."""
+    try:
+        arguments = _parser().parse_args(argv)
+        arguments.command(arguments)
+        sys.stdout.flush()
+    except (UserError, SolverError) as error:
+        print(f"ba: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("ba: interrupted before there was a result", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; without this the interpreter finds the pipe again as it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="ba", description="Bundle adjustment of reconstructions from photographs.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"ba {ba.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands.add_parser("run", help="load, solve, write a run folder", allow_abbrev=False))
+    _add_view(commands.add_parser("view", help="show a result or data in 3D", allow_abbrev=False))
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Load, solve, and write a run folder: the result, a report, a picture. Ctrl-C keeps the best."
+    parser.epilog = "configs/all-keys.yaml lists every KEY with its default; a file with only data.path is complete."
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="configuration, a YAML file")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override one key, as in solver.max_iterations=20; repeatable; paths are relative to the working folder",
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="run folder, instead of output.dir")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.set_defaults(command=_run)
+
+
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show a run folder, or a data file, in a window or as a picture."
+    parser.add_argument("path", metavar="RUN|DATA", type=Path, help="a run folder, or a data file")
+    parser.add_argument("--screenshot", metavar="PNG", type=Path, help="write a picture, without a window")
+    parser.add_argument("--before", action="store_true", help="draw the start too; in the window it is a switch")
+    parser.set_defaults(command=_view)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from ba import configfile, progress
+
+    config = configfile.load(arguments.config, arguments.set)
+    stream = None if arguments.quiet else sys.stdout
+    with progress.Progress(config.solver.max_iterations, stream) as observer:
+        from ba import pipeline
+
+        result = pipeline.run(config, arguments.out, observer=observer)
+    if stream:
+        progress.print_summary(result.summary, result.folder, result.notes, stream)
+
+
+def _view(arguments: argparse.Namespace) -> None:
+    from ba import pipeline, view
+
+    before, after = pipeline.open_scene(arguments.path)
+    if arguments.before and before is None:
+        raise UserError(f"{arguments.path}: holds no start to show; a run folder does, or leave out --before")
+    if arguments.screenshot is None:
+        view.show(before, after)
+        return
+    failure = view.screenshot(before, after, arguments.screenshot, show_before=arguments.before)
+    if failure:
+        raise UserError(failure)
+    print(arguments.screenshot)

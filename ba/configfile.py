@@ -1,0 +1,200 @@
+"""Reading, checking and writing configuration files.
+
+Every mistake ends as one UserError that tells where it stands (file and line, or the `--set`), the full key, what is
+wrong, and what would be right. The last comes from `ba.schema`; names are looked up in the registry their field names.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ba import schema
+from ba.config import Config
+from ba.errors import UserError
+from ba.files import existing_file, read_text
+from ba.schema import value_at
+from ba.yamltext import Key, dotted, parse, write
+
+Places = dict[Key, str]
+
+MAX_BYTES = 1_000_000
+SHORTEST = "data: {path: FILE}"
+
+
+def load(path: Path | str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration in a YAML file, after the overrides `a.b=VALUE` (VALUE is YAML).
+
+    `data.path` is relative to the file, or to the working folder where an override sets it; `output.dir` is relative
+    to the working folder. Both are absolute in the result. Raises UserError for whatever is wrong.
+    """
+    path = Path(path)
+    data, places = _read(path)
+    overridden = {_override(data, places, text) for text in overrides}
+    try:
+        config = Config.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise _explained(error, data, places) from error
+    for key, message in _name_faults(config):
+        raise _fault(places, key, message)
+    config = _absolute(config, Path.cwd() if overridden & {("data",), ("data", "path")} else path.parent)
+    _check_data_exists(config, places)
+    return config
+
+
+def check_names(config: Config) -> None:
+    """Raise UserError where a name is not in its registry, or is no parameter of any camera model."""
+    for key, message in _name_faults(config):
+        raise UserError(f"{dotted(key)}: {message}")
+
+
+def dump(config: Config) -> str:
+    """The configuration as YAML, every default spelled out and paths absolute; what `load` gave, it gives again."""
+    return write(_absolute(config, Path.cwd()).model_dump(mode="json"))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Places]:
+    existing_file(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB, too large for a configuration")
+        data, lines = parse(read_text(path), str(path))
+        if data is None:
+            raise UserError(f"{path}: no key is given; the shortest configuration is `{SHORTEST}`")
+        if not isinstance(data, dict):
+            raise UserError(f"{path}: {_shown(data)} found, lines `key: value` expected, at least `{SHORTEST}`")
+    except UserError as error:
+        if path.suffix in (".yaml", ".yml"):
+            raise
+        hint = f"a .yaml file with only `data: {{path: {path.name}}}` is a complete configuration"
+        raise UserError(f"{error}; if this is a data file: {hint}") from error
+    return data, {(): str(path)} | {key: f"{path}, line {line}" for key, line in lines.items() if key}
+
+
+def _override(data: dict[str, Any], places: Places, text: str) -> Key:
+    """Put `a.b=VALUE` into the data, with the sections that it needs; returns its key."""
+    name, equals, value = text.partition("=")
+    place = f"--set {text}"
+    names = name.strip().split(".")
+    if not equals or not all(names):
+        raise UserError(f"{place}: not KEY=VALUE, as in --set solver.max_iterations=20")
+    for length in range(1, len(names) + 1):
+        if schema.at(tuple(names[:length])) is None:
+            raise UserError(f"{place}: {schema.unknown(tuple(names[:length]))}")
+    for part in names[:-1]:
+        if not isinstance(data.get(part), dict):
+            data[part] = {}
+        data = data[part]
+    data[names[-1]] = parse(value, place)[0]
+    key: Key = tuple(names)
+    for replaced in [known for known in places if known[: len(key)] == key]:
+        del places[replaced]
+    places[key] = place
+    return key
+
+
+def _explained(error: ValidationError, data: Any, places: Places) -> UserError:
+    """The first of pydantic's errors in our words, with the number of the others."""
+    faults = {_key_of(fault, data): fault for fault in reversed(error.errors())}
+    # Each branch of a union reports; the branch that got deepest into the value is the one that was meant.
+    deepest = [key for key in faults if not any(len(other) > len(key) == _common(key, other) for other in faults)]
+    key = deepest[-1]
+    fault = faults[key]
+    others = f" (and {len(deepest) - 1} more)" if len(deepest) > 1 else ""
+    if fault["type"] == "value_error":
+        message = str(fault["ctx"]["error"])
+        return UserError(f"{_place(places, tuple(message.split(':')[0].split('.')))}: {message}{others}")
+    if fault["type"] == "extra_forbidden":
+        return UserError(f"{_place(places, key)}: {schema.unknown(key)}{others}")
+    absent = isinstance(inside := value_at(data, key[:-1]), dict) and key[-1] not in inside
+    found = "missing" if absent else f"{_shown(value_at(data, key))} found"
+    right = schema.at(key) or schema.root()
+    help_text = f" ({right['description']})" if "description" in right else ""
+    return _fault(places, key, f"{found}, {schema.expected(right)} expected{help_text}{others}")
+
+
+def _common(key: Key, other: Key) -> int:
+    return sum(1 for a, b in zip(key, other, strict=False) if a == b)
+
+
+def _key_of(fault: Any, data: Any) -> Key:
+    """pydantic's location without the names it gives to the branches of a union."""
+    key: Key = ()
+    for part in fault["loc"]:
+        if part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data)):
+            key, data = (*key, part), data[part]
+        elif fault["type"] == "missing" and isinstance(data, dict):
+            key = (*key, part)
+    return key
+
+
+def _fault(places: Places, key: Key, message: str) -> UserError:
+    return UserError(f"{_place(places, key)}: {dotted(key)}: {message}")
+
+
+def _place(places: Places, key: Key) -> str:
+    """File and line, or the override, of a key or of the nearest section around it."""
+    while key not in places:
+        key = key[:-1]
+    return places[key]
+
+
+def _shown(value: Any) -> str:
+    text = "a section" if isinstance(value, dict) and value else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _name_faults(config: Config) -> Iterator[tuple[Key, str]]:
+    """Keys whose value is a name that does not exist, with what to say of it."""
+    values = config.model_dump()
+    for key, field in schema.walk(schema.root()):
+        name = value_at(values, key)
+        if "registry" in field and name is not None:
+            yield from _unless_known(key, name, list(_registry(field["registry"])), field["description"])
+    parameters = sorted({name for model in _registry("ba.camera:CAMERAS").values() for name in model.parameters})
+    refined = [] if isinstance(config.camera.refine, str) else config.camera.refine
+    for i, name in enumerate(refined):
+        yield from _unless_known(("camera", "refine", i), name, parameters, "parameter of a camera model")
+    for name in config.camera.bounds:
+        yield from _unless_known(("camera", "bounds", name), name, parameters, "parameter of a camera model")
+
+
+def _registry(reference: str) -> dict[str, Any]:
+    module, _, name = reference.partition(":")
+    return dict(getattr(import_module(module), name))
+
+
+def _unless_known(key: Key, name: str, names: list[str], what: str) -> Iterator[tuple[Key, str]]:
+    if name in names:
+        return
+    closest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    guess = f"did you mean {closest[0]}? " if closest else ""
+    yield key, f"{_shown(name)} is not known ({what}); {guess}There are: {', '.join(names)}"
+
+
+def _absolute(config: Config, data_folder: Path) -> Config:
+    data = config.data.model_copy(update={"path": _joined(data_folder, config.data.path)})
+    output = config.output.model_copy(update={"dir": _joined(Path.cwd(), config.output.dir)})
+    return config.model_copy(update={"data": data, "output": output})
+
+
+def _joined(folder: Path, path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    path = folder / path.expanduser()
+    # The folder is resolved and the name kept: the target of a link may have another suffix.
+    return path.parent.resolve() / path.name
+
+
+def _check_data_exists(config: Config, places: Places) -> None:
+    if config.data.path is None or os.path.isdir(config.data.path):
+        return
+    try:
+        existing_file(config.data.path)
+    except UserError as error:
+        raise _fault(places, ("data", "path"), str(error)) from error

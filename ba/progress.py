@@ -1,0 +1,148 @@
+"""What a run prints: a line an iteration while it solves, in the columns that Ceres prints, and a summary at the end.
+
+On a terminal a bar below the lines shows the time that is left at most, if all iterations are needed.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from ba.result import Iteration
+
+HEADER = "iter           cost     change  |gradient|    |step|  evals    iter_s   total_s"
+
+
+def row(record: "Iteration", seconds_before: float) -> str:
+    """One iteration in the columns of HEADER. A positive change is a decrease; times are in seconds."""
+    return (
+        f"{record.iteration:4d}  {record.cost:13.7e}  {record.cost_change:9.2e}  {record.gradient_norm:10.2e}"
+        f"  {record.step_norm:8.2e}  {record.evaluations:5d}  {record.seconds - seconds_before:8.3f}"
+        f"  {record.seconds:8.3f}"
+    )
+
+
+class Progress:
+    """An observer that prints iterations to a stream, or nothing where it is None; use it in a `with` block."""
+
+    def __init__(self, max_iterations: int, stream: TextIO | None) -> None:
+        self._max_iterations = max_iterations
+        self._stream = stream
+        self._bar: Bar | None = None
+        self._seconds: float | None = None
+
+    def __enter__(self) -> Self:
+        if self._stream is not None and is_live(self._stream):
+            self._bar = _bar(self._stream)
+            self._bar.start()
+            self._bar.add_task("preparing", total=None, left="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, record: "Iteration") -> None:
+        if self._seconds is None:
+            self._print(HEADER)
+        self._print(row(record, self._seconds or 0.0))
+        self._seconds = record.seconds
+        if self._bar is not None:
+            self._bar.update(
+                self._bar.task_ids[0],
+                description=f"iteration {record.iteration} of at most {self._max_iterations}",
+                completed=record.iteration,
+                total=max(self._max_iterations, record.iteration),
+                left=time_left(record, self._max_iterations),
+            )
+
+    def _print(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        elif self._stream is not None:
+            try:
+                print(line, file=self._stream, flush=True)
+            except BrokenPipeError:
+                # The reader has seen enough; the run goes on to write its folder.
+                self._stream = None
+
+
+def is_live(stream: TextIO) -> bool:
+    """Whether lines on the stream can be redrawn."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
+def time_left(record: "Iteration", max_iterations: int) -> str:
+    """How long the run still takes if it needs all its iterations, at the mean pace so far."""
+    if record.iteration == 0:
+        return ""
+    seconds = (max_iterations - record.iteration) * record.seconds / record.iteration
+    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
+    return f"at most {minutes}:{rest:02d} left"
+
+
+def _bar(stream: TextIO) -> "Bar":
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    return Bar(*columns, console=Console(file=stream), transient=True, refresh_per_second=8)
+
+
+def print_summary(summary: Mapping[str, Any], folder: Path, notes: tuple[str, ...], stream: TextIO) -> None:
+    """Print how a run ended, from its `summary.json`, where its folder is, and what else there is to know."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    style = "bold green" if summary["status"] == "converged" else "bold yellow"
+    table = Table.grid(padding=(0, 3, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_row("", Text("start", "dim"), Text("end", "dim"))
+    for name, start, end in _numbers(summary):
+        table.add_row(name, start, Text(end, "bold"))
+    console = Console(file=stream, highlight=False, markup=False, soft_wrap=True)
+    # Captured, because rich ends the process where the reader of a pipe has left.
+    with console.capture() as text:
+        console.print()
+        console.print(Text.assemble((str(summary["status"]), style), f": {summary['message']}"))
+        console.print(Padding(table, (1, 2), expand=False), soft_wrap=False)
+        for line in _sentences(summary):
+            console.print(f"  {line}")
+        console.print(Text.assemble("  written to ", (str(folder), "bold")))
+        for note in notes:
+            console.print(Text.assemble(("  note: ", "yellow"), note))
+    print("\n".join(line.rstrip() for line in text.get().splitlines()), file=stream, flush=True)
+
+
+def _numbers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        ("cost", f"{summary['initial_cost']:.9g}", f"{summary['final_cost']:.9g}"),
+        ("error, rms px", f"{summary['initial_rms_px']:.4g}", f"{summary['final_rms_px']:.4g}"),
+        ("error, median px", "", f"{summary['final_median_px']:.4g}"),
+    ]
+
+
+def _sentences(summary: Mapping[str, Any]) -> list[str]:
+    sizes = [(summary[f"num_{what}"], what) for what in ("images", "cameras", "points", "observations")]
+    pace = f"{summary['solve_seconds']:.2f} s solving, {summary['total_seconds']:.2f} s in all"
+    return [
+        ", ".join(f"{number:,} {what if number != 1 else what[:-1]}" for number, what in sizes),
+        f"{summary['iterations']} iterations, {pace}",
+    ]
