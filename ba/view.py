@@ -1,0 +1,223 @@
+"""The result in 3D: an open3d window, or a picture without a screen.
+
+Points are coloured by their mean reprojection error, or as the input coloured them; cameras are frusta. The window is
+open3d's own, where each state and each colouring is a toggle. The picture is drawn by `ba.render` in a process of its
+own: a missing graphics driver ends that process and not this one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ba.errors import UserError
+from ba.files import replacing
+from ba.problem import Problem
+from ba.scene import (
+    FAR,
+    FIELD_OF_VIEW,
+    Bytes,
+    Cloud,
+    View,
+    cloud_of,
+    error_colors,
+    error_limit,
+    frame_of,
+    frustum_size,
+    view_of,
+)
+
+SIZE = (1600, 1000)
+STRIP = 84
+"""Height of the legend below the scene, px."""
+
+TIMEOUT_SECONDS = 120.0
+RENDER = (sys.executable, "-m", "ba.render")
+MEND_DRIVER = "apt-get install -y libusb-1.0-0 libgl1 libegl1 libvulkan1 mesa-vulkan-drivers"
+MEND_OPEN3D = "pip install open3d"
+
+INK = (38, 38, 44)
+FRUSTUM = np.array([24, 24, 32], np.uint8)
+FRUSTUM_BEFORE = np.array([214, 120, 20], np.uint8)
+BEFORE = np.array([176, 176, 184], np.uint8)
+
+
+def show(before: Problem | None, after: Problem) -> None:
+    """Open a window with `after`, and `before` as a group that is switched on beside it. Returns when it is closed.
+
+    Raises UserError where open3d or a screen is missing.
+    """
+    _check_open3d()
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise UserError(
+            "no window: neither DISPLAY nor WAYLAND_DISPLAY is set; without a screen, write a picture instead"
+        )
+    from open3d.visualization import O3DVisualizer, gui
+
+    view, limit, states = _prepare(before, after)
+    gui.Application.instance.initialize()
+    window = O3DVisualizer(f"ba: {_sizes(after)}; colours from 0 to {limit:.2g} px reprojection error", *SIZE)
+    window.enable_raw_mode(True)  # before any geometry: it forgets what is switched off
+    window.point_size, window.line_width, window.show_settings = 3, 3, True
+    window.show_skybox(False)
+    no_picture: Any = None
+    window.set_background((1.0, 1.0, 1.0, 1.0), no_picture)
+    for name, cloud in states.items():
+        for entry in _entries(name, cloud, limit):
+            window.add_geometry(entry)
+    window.reset_camera_to_default()
+    window.setup_camera(FIELD_OF_VIEW, view.target, view.eye, view.up)
+    gui.Application.instance.add_window(window)
+    gui.Application.instance.run()
+
+
+def _check_open3d() -> None:
+    if importlib.util.find_spec("open3d") is None:
+        raise UserError(f"no window: open3d is not installed; install it with: {MEND_OPEN3D}")
+
+
+def screenshot(before: Problem | None, after: Problem, png: Path, show_before: bool = False) -> str | None:
+    """Write a picture of `after` (over a pale `before`, if that is wanted), 1600 x 1000 px.
+
+    Returns None, or one message that says why there is no picture and the command that mends it. Raises UserError only
+    where `png` cannot be written.
+    """
+    if importlib.util.find_spec("open3d") is None:
+        return f"no picture: open3d is not installed; install it with: {MEND_OPEN3D}"
+    view, limit, states = _prepare(before if show_before else None, after)
+    with tempfile.TemporaryDirectory() as folder:
+        job, drawn = Path(folder, "job.npz"), Path(folder, "drawn.png")
+        np.savez(job, **_job(view, limit, states))
+        failure = _render(job, drawn)
+        if failure is None:
+            with replacing(png) as temporary:
+                _with_legend(drawn, limit, _caption(after, states)).save(temporary)
+    return failure
+
+
+def _prepare(before: Problem | None, after: Problem) -> tuple[View, float, dict[str, Cloud]]:
+    """One view and one colour scale for all states, so that they can be compared. The last state is `after`."""
+    frame = frame_of(after)
+    view = view_of(after, frame, SIZE[0] / (SIZE[1] - STRIP))
+    size = frustum_size(frame.from_world(after.centers), view)
+    states = {} if before is None else {"before": before}
+    states["after"] = after
+    clouds = {name: cloud_of(problem, frame, size) for name, problem in states.items()}
+    return view, error_limit(clouds["after"].errors), clouds
+
+
+def _clip(view: View) -> tuple[float, float]:
+    """Nearest and furthest depth that is drawn."""
+    return 1e-3 * view.distance, float(np.linalg.norm(view.eye)) + FAR
+
+
+def _repeat(color: Bytes, times: int) -> Bytes:
+    return np.broadcast_to(color, (times, 3))
+
+
+def _entries(name: str, cloud: Cloud, limit: float) -> list[dict[str, Any]]:
+    """What open3d's window lists for one state: points by error, points in their own colours, cameras."""
+    from ba.render import line_set, point_cloud
+
+    shown = name == "after"
+    segments = cloud.frusta.reshape(-1, 2, 3)
+    lines = line_set(segments, _repeat(FRUSTUM if shown else FRUSTUM_BEFORE, len(segments)))
+    points = {"points by error": point_cloud(cloud.points, error_colors(cloud.errors, limit))}
+    if cloud.colors is not None:
+        points["own colours"] = point_cloud(cloud.points, cloud.colors)
+    entries = [{"name": f"{name}: cameras", "geometry": lines, "is_visible": shown}]
+    for index, (kind, geometry) in enumerate(points.items()):
+        entries.append({"name": f"{name}: {kind}", "geometry": geometry, "is_visible": shown and index == 0})
+    return [entry | {"group": name} for entry in entries]
+
+
+def _job(view: View, limit: float, states: dict[str, Cloud]) -> dict[str, Any]:
+    """What `ba.render` draws: `after` in the colours of its errors, `before` in one pale colour."""
+    point_colors = {
+        name: error_colors(cloud.errors, limit) if name == "after" else _repeat(BEFORE, len(cloud.points))
+        for name, cloud in states.items()
+    }
+    segments = {name: cloud.frusta.reshape(-1, 2, 3) for name, cloud in states.items()}
+    line_colors = {name: FRUSTUM if name == "after" else FRUSTUM_BEFORE for name in states}
+    return {
+        "points": np.concatenate([cloud.points for cloud in states.values()]),
+        "point_colors": np.concatenate(list(point_colors.values())),
+        "segments": np.concatenate(list(segments.values())),
+        "segment_colors": np.concatenate([_repeat(line_colors[name], len(segments[name])) for name in states]),
+        "eye": view.eye,
+        "target": view.target,
+        "up": view.up,
+        "clip": _clip(view),
+        "size": (SIZE[0], SIZE[1] - STRIP),
+        "field_of_view": FIELD_OF_VIEW,
+        "point_size": 3.0,
+        "line_width": 2.5 if len(states["after"].frusta) <= 30 else 1.5,
+    }
+
+
+def _render(job: Path, png: Path) -> str | None:
+    """Run the drawing process; None, or why there is no picture."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        done = subprocess.run(
+            [*RENDER, str(job), str(png)], env=environment, capture_output=True, text=True, errors="replace",
+            timeout=TIMEOUT_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return _no_picture(f"the drawing process took longer than {TIMEOUT_SECONDS:g} s")
+    except OSError as error:
+        return _no_picture(f"the drawing process could not start ({error.strerror or error})")
+    if done.returncode == 0 and png.is_file():
+        return None
+    return _no_picture(f"the drawing process {_ending(done.returncode)}{_last_line(done.stderr)}")
+
+
+def _no_picture(why: str) -> str:
+    return f"no picture: {why}; if a graphics driver is missing, this installs one (Debian, Ubuntu): {MEND_DRIVER}"
+
+
+def _ending(code: int) -> str:
+    return f"ended with code {code}" if code >= 0 else f"was ended by signal {signal.Signals(-code).name}"
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f" ({lines[-1][:200]})" if lines else ""
+
+
+def _sizes(problem: Problem) -> str:
+    return f"{problem.num_images:,} images, {problem.num_points:,} points"
+
+
+def _caption(after: Problem, states: dict[str, Cloud]) -> str:
+    hidden = states["after"].hidden
+    far = f" ({hidden:,} too far away to draw)" if hidden else ""
+    return _sizes(after) + far + ("; before: grey points, orange frusta" if "before" in states else "")
+
+
+def _with_legend(drawn: Path, limit: float, caption: str) -> Image.Image:
+    """The scene above a strip with one line of text and the colour scale in px."""
+    picture = Image.new("RGB", SIZE, "white")
+    with Image.open(drawn) as scene:
+        picture.paste(scene.convert("RGB"), (0, 0))
+    draw, font, small = ImageDraw.Draw(picture), ImageFont.load_default(24), ImageFont.load_default(20)
+    width, height, top, middle = 420, 20, SIZE[1] - STRIP + 16, SIZE[1] - STRIP + 26
+    left = SIZE[0] - width - 48
+    draw.line((0, SIZE[1] - STRIP, SIZE[0], SIZE[1] - STRIP), (222, 222, 226), 1)
+    draw.text((32, middle), caption, INK, font, anchor="lm")
+    draw.text((left - 20, middle), "reprojection error, px", INK, font, anchor="rm")
+    scale = error_colors(np.linspace(0.0, limit, width), limit)
+    picture.paste(Image.fromarray(np.repeat(scale[None], height, axis=0)), (left, top))
+    for share, suffix in ((0.0, ""), (0.5, ""), (1.0, "+")):
+        label = f"{share * limit:.2g}{suffix}"
+        draw.text((left + share * width, top + height + 6), label, INK, small, anchor="mt")
+    return picture
