@@ -1,0 +1,20 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+DATA = Path(__file__).parents[1] / "datasets" / "dubrovnik-3-7-pre.txt"
+
+
+def _python(cache: Path, *arguments: str) -> set[str]:
+    """The compiled kernels in `cache` after running `python ARGUMENTS`."""
+    subprocess.run([sys.executable, *arguments], env=os.environ | {"NUMBA_CACHE_DIR": str(cache)}, check=True)
+    return {path.name for path in cache.rglob("*.nbc")}
+
+
+def test_the_first_run_after_warming_compiles_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"data:\n  path: {DATA}\noutput:\n  picture: false\n")
+    warmed = _python(tmp_path / "cache", "-m", "ba.warm")
+    assert warmed
+    assert _python(tmp_path / "cache", "-m", "ba", "run", str(config), "--out", str(tmp_path / "run")) == warmed
