@@ -25,6 +25,8 @@ WIDTH, HEIGHT = 720, 300
 LEFT, RIGHT, TOP, BOTTOM = 100, 14, 14, 46
 PICTURE_WIDTH = 1200
 BINS = 60
+LARGEST = 1e150
+"""Residuals of this size and more have no finite square, so no finite cost; they are not drawn."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1f24; --soft: #667; --line: #d9dbe1; --page: #fff; --card: #f5f6f8;
@@ -215,7 +217,7 @@ def cost_chart(iterations: Sequence[Iteration]) -> str:
 
 def residual_chart(norms: NDArray[np.float64]) -> str:
     """SVG: histogram of residual norms (n_obs,) px, counts on a log axis; the last bar holds all beyond the axis."""
-    known = norms[np.isfinite(norms)]
+    known = norms[norms < LARGEST]
     if not len(known):
         return '<p class="soft">No residuals to draw.</p>'
     end = max(float(np.quantile(known, 0.999)), 1e-12)
