@@ -20,26 +20,23 @@ def linear(s: Array) -> tuple[Array, Array, Array]:
 
 def huber(s: Array) -> tuple[Array, Array, Array]:
     root = np.sqrt(np.maximum(s, 1.0))
-    outside = s > 1.0
-    return (
-        np.where(outside, 2.0 * root - 1.0, s),
-        1.0 / root,
-        np.where(outside, -0.5 / root**3, 0.0),
-    )
+    first, outside = 1.0 / root, s > 1.0
+    return np.where(outside, 2.0 * root - 1.0, s), first, np.where(outside, -0.5 * first**3, 0.0)
 
 
 def soft_l1(s: Array) -> tuple[Array, Array, Array]:
     root = np.sqrt(1.0 + s)
-    return 2.0 * s / (root + 1.0), 1.0 / root, -0.5 / root**3
+    first = 1.0 / root
+    return 2.0 * s / (root + 1.0), first, -0.5 * first**3
 
 
 def cauchy(s: Array) -> tuple[Array, Array, Array]:
-    return np.log1p(s), 1.0 / (1.0 + s), -1.0 / (1.0 + s) ** 2
+    first = 1.0 / (1.0 + s)
+    return np.log1p(s), first, -first * first
 
 
 def arctan(s: Array) -> tuple[Array, Array, Array]:
-    # s * s overflows beyond 1e154; there rho' and rho'' are zero to rounding long before.
-    t = np.minimum(s, 1e150)
+    t = np.minimum(s, 1e150)  # beyond 1e154 its square overflows
     first = 1.0 / (1.0 + t * t)
     return np.arctan(s), first, -2.0 * t * first * first
 

@@ -23,11 +23,13 @@ from ba.result import Observer, Solution, Status, ignore
 from ba.rotation import ROTATIONS
 from ba.solver import scipy_backend
 from ba.solver.conditioning import conditioned, restored
-from ba.solver.objective import Finish, Log, Objective
+from ba.solver.objective import OUT_OF_ITERATIONS, Finish, Log, Objective
 from ba.variables import Variables, make_variables
 
 Bounds = tuple[NDArray[Any], NDArray[Any]]
 Backend = Callable[[Variables, Objective, Solver, Bounds, Log], Finish]
+
+LARGEST = 1e150
 
 SOLVERS: dict[str, Backend] = {
     "scipy": scipy_backend.solve,
@@ -54,11 +56,9 @@ def solve(
     residuals = Residuals(framed, options.threads)
     objective = Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale))
     log = Log(observer)
-    _check_finite(objective, variables)
-    if variables.layout.size == 0:
-        r, _ = residuals.residual(variables.at(variables.start))
-        log.accept(objective.cost(r), 0.0, 0.0)
-        finish = Finish(variables, Status.CONVERGED, "nothing is free")
+    _check_start(objective, variables)
+    if variables.layout.size == 0 or options.max_iterations == 0:
+        finish = _evaluated(objective, variables, log)
     else:
         finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds or {}), log)
     return Solution(
@@ -74,18 +74,27 @@ def solve(
     )
 
 
-def _check_finite(objective: Objective, variables: Variables) -> None:
+def _evaluated(objective: Objective, variables: Variables, log: Log) -> Finish:
+    """The start as it is, where no step can or may be taken."""
+    linearization = objective.residuals.linearize(variables, variables.start)
+    gradient = objective.gradient(linearization)
+    log.accept(objective.cost(linearization.residual), 0.0, float(np.abs(gradient).max(initial=0.0)))
+    if variables.layout.size == 0:
+        return Finish(variables, Status.CONVERGED, "nothing is free")
+    return Finish(variables, *OUT_OF_ITERATIONS)
+
+
+def _check_start(objective: Objective, variables: Variables) -> None:
+    if np.abs(variables.start).max(initial=0.0) > LARGEST:
+        raise SolverError(f"a free number of the start is beyond {LARGEST:g}: its square overflows")
     r, _ = objective.residuals.residual(variables.at(variables.start))
-    bad = ~np.isfinite(r).all(axis=1)
-    if bad.any():
-        i = int(np.argmax(bad))
-        problem = variables.problem
-        raise SolverError(
-            f"{int(bad.sum())} residuals are not finite at the start, the first of observation {i} "
-            f"(image {problem.image_of_obs[i]}, point {problem.point_of_obs[i]})"
-        )
     if not np.isfinite(objective.cost(r)):
-        raise SolverError("the cost overflows at the start")
+        worst = int(np.argmax(np.abs(np.nan_to_num(r, nan=np.inf)).max(axis=1)))
+        image, point = variables.problem.image_of_obs[worst], variables.problem.point_of_obs[worst]
+        raise SolverError(
+            f"the cost is not finite at the start; the largest residual is that of observation {worst}, "
+            f"image {image}, point {point}"
+        )
 
 
 def _bounds(variables: Variables, limits: Mapping[str, tuple[float, float]]) -> Bounds:

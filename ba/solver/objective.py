@@ -26,8 +26,9 @@ class Objective:
 
     def cost(self, r: Array) -> float:
         """Cost of residuals r (n_obs, 2); infinite where a residual is not finite."""
-        squares = np.einsum("ni,ni->n", r, r)
-        total = 0.5 * float((squares if self.loss is None else self.loss(squares)[0]).sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.einsum("ni,ni->n", r, r)
+            total = 0.5 * float((squares if self.loss is None else self.loss(squares)[0]).sum())
         return total if np.isfinite(total) else np.inf
 
     def gradient(self, linearization: Linearization) -> Array:

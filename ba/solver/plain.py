@@ -95,8 +95,8 @@ class _State:
         self.cost = self.gradient_norm = 0.0
 
     def accept(self, log: Log) -> None:
-        log.accept(self.cost, float(np.linalg.norm(self.at - self.best)), self.gradient_norm)
-        self.best = self.at
+        step_norm, self.best = float(np.linalg.norm(self.at - self.best)), self.at
+        log.accept(self.cost, step_norm, self.gradient_norm)
 
 
 def _check_dense(variables: Variables, objective: Objective) -> None:

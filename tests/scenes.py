@@ -1,0 +1,53 @@
+"""Small random problems on which laws of the waist and the solvers are tested."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ba.camera import CAMERAS
+from ba.problem import Problem, make_problem
+from ba.residual import project
+from ba.rotation import so3
+
+N_IMAGES, N_POINTS = 4, 7
+
+
+def random_problem(
+    rng: np.random.Generator,
+    models: tuple[str, ...] = ("pinhole",),
+    vectors: np.ndarray | None = None,
+    noise_px: float = 1.0,
+    covariances: bool = False,
+    n_points: int = N_POINTS,
+) -> Problem:
+    """Four images that all see all points; image i has camera i modulo the number of models.
+
+    vectors (4, 3): the images' rotation vectors, radians, random if not given. Points lie in front of every camera.
+    """
+    vectors = rng.normal(size=(N_IMAGES, 3)) if vectors is None else vectors
+    rotations = so3.exp(vectors)
+    centers = rng.normal(scale=0.2, size=(N_IMAGES, 3))
+    # A small cloud far along each camera's own axis: the translation puts it there, whatever the rotation.
+    points = rng.normal(scale=0.5, size=(n_points, 3)) + 0.3
+    translations = np.array([0.0, 0.0, 6.0]) - np.einsum("nij,nj->ni", rotations, centers)
+    width = max(len(CAMERAS[name].parameters) for name in models)
+    intrinsics = np.zeros((len(models), width))
+    for row, name in zip(intrinsics, models, strict=True):
+        sample = CAMERAS[name].sample(rng)
+        row[: len(sample)] = sample
+    image, point = (index.ravel() for index in np.mgrid[:N_IMAGES, :n_points])
+    roots = rng.normal(size=(len(image), 2, 2)) + 2.0 * np.eye(2)
+    problem = make_problem(
+        rotations=rotations,
+        translations=translations,
+        camera_models=models,
+        camera_of_image=np.arange(N_IMAGES) % len(models),
+        intrinsics=intrinsics,
+        points=points,
+        image_of_obs=image,
+        point_of_obs=point,
+        pixels=np.zeros((len(image), 2)),
+        covariances=roots @ roots.transpose(0, 2, 1) if covariances else None,
+    )
+    exact = project(problem).pixels
+    return replace(problem, pixels=exact + noise_px * rng.normal(size=exact.shape))

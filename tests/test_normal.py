@@ -1,0 +1,52 @@
+"""The Schur factor is the Cholesky factor of the damped normal equations, points first."""
+
+import numpy as np
+import pytest
+from scenes import random_problem
+from test_derivatives import CAMERA_SETS, MASKS
+
+from ba.normal import CLIP, Tracks, factorize
+from ba.residual import Linearization, Residuals
+from ba.rotation import ROTATIONS
+from ba.variables import make_variables
+
+DAMPING = 1e-3
+
+
+def linearized(cameras: str, mask: str, rotation: str = "so3_left") -> tuple[Linearization, Tracks]:
+    problem = random_problem(np.random.default_rng(2), CAMERA_SETS[cameras])
+    problem = problem.with_free(MASKS[mask](problem.free))
+    variables = make_variables(problem, ROTATIONS[rotation])
+    return Residuals(problem).linearize(variables, variables.start), Tracks.of(problem)
+
+
+def damped(linearization: Linearization) -> np.ndarray:
+    J, m = linearization.csr().toarray(), linearization.layout.num_reduced
+    H = J.T @ J
+    diagonal = np.diag(H)
+    for part in (slice(None, m), slice(m, None)):
+        floor = CLIP * diagonal[part].max(initial=0.0)
+        H[np.diag_indices_from(H)[0][part], np.diag_indices_from(H)[1][part]] += DAMPING * np.maximum(
+            diagonal[part], floor
+        )
+    return H
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("cameras", CAMERA_SETS)
+def test_both_solves_undo_the_normal_equations(cameras: str, mask: str) -> None:
+    linearization, tracks = linearized(cameras, mask)
+    H, factor = damped(linearization), factorize(linearization, tracks, DAMPING)
+    n = len(H)
+    inverse_transposed = np.stack([factor.solve_transposed(e) for e in np.eye(n)], axis=1)
+    inverse = np.stack([factor.solve(e) for e in np.eye(n)], axis=1)
+    assert np.allclose(inverse, inverse_transposed.T, rtol=1e-9, atol=1e-12 * np.abs(inverse).max())
+    assert np.allclose(inverse @ H @ inverse_transposed, np.eye(n), atol=1e-7)
+
+
+@pytest.mark.parametrize("rotation", ROTATIONS)
+def test_gauge_freedom_leaves_the_factor_positive(rotation: str) -> None:
+    linearization, tracks = linearized("own", "everything", rotation)
+    factor = factorize(linearization, tracks, 1e-9)
+    assert np.isfinite(factor.reduced).all()
+    assert (np.diag(factor.reduced) > 0.0).all()
