@@ -135,7 +135,7 @@ def _numbers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [
         ("cost", f"{summary['initial_cost']:.9g}", f"{summary['final_cost']:.9g}"),
         ("error, rms px", f"{summary['initial_rms_px']:.4g}", f"{summary['final_rms_px']:.4g}"),
-        ("error, median px", "", f"{summary['final_median_px']:.4g}"),
+        ("error, median px", f"{summary['initial_median_px']:.4g}", f"{summary['final_median_px']:.4g}"),
     ]
 
 

@@ -13,8 +13,7 @@ a camera model stays one file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,6 +24,7 @@ from scipy.sparse import csr_array
 
 from ba.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.jit import kernel
+from ba.parallel import each
 from ba.problem import Problem
 from ba.variables import Layout, Parameters, Variables
 
@@ -138,7 +138,8 @@ class Residuals:
         r = np.empty((n, 2), np.result_type(*_arrays(parameters)))
         domain = np.empty(n, np.uint8)
 
-        def work(part: Any, model: str) -> None:
+        def work(piece: tuple[Any, str]) -> None:
+            part, model = piece
             chunk = self._project(parameters, part, model, derivatives=False)
             r[part] = self._whitened(chunk, part)
             domain[part] = chunk.domain
@@ -153,7 +154,8 @@ class Residuals:
         width = k + 3 + self.problem.intrinsics.shape[1]
         r, camera_blocks, point_blocks = np.empty((n, 2)), np.empty((n, 2, width)), np.empty((n, 2, 3))
 
-        def work(part: Any, model: str) -> None:
+        def work(piece: tuple[Any, str]) -> None:
+            part, model = piece
             chunk = self._project(parameters, part, model, derivatives=True)
             r[part] = self._whitened(chunk, part)
             blocks = camera_blocks[part], point_blocks[part]
@@ -199,21 +201,16 @@ class Residuals:
         n = self.problem.num_observations
         pixels, domain = np.empty((n, 2)), np.empty(n, np.uint8)
 
-        def work(part: Any, model: str) -> None:
+        def work(piece: tuple[Any, str]) -> None:
+            part, model = piece
             chunk = self._project(parameters, part, model, derivatives=False)
             pixels[part], domain[part] = chunk.uv, chunk.domain
 
         self._each_chunk(work)
         return Projection(pixels, domain)
 
-    def _each_chunk(self, work: Any) -> None:
-        chunks = list(self._chunks())
-        if self.threads == 1 or len(chunks) == 1:
-            for part, model in chunks:
-                work(part, model)
-            return
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(work, *zip(*chunks, strict=True)))
+    def _each_chunk(self, work: Callable[[tuple[Any, str]], None]) -> None:
+        each(work, list(self._chunks()), self.threads)
 
     def _chunks(self) -> Iterator[tuple[Any, str]]:
         """Pieces of at most CHUNK observations of one camera model: slices, or index arrays where models are mixed."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ba.jit import kernel
 
 INSIDE, BEHIND, OUTSIDE = 0, 1, 2
-"""Domain codes: projects as it should; at or behind the camera's plane; beyond the field where distortion is one-to-one."""
+"""Domain codes: as it should be; at or behind the camera's plane; beyond the field where distortion is one-to-one."""
 
 MIN_DEPTH = 1e-12
 

@@ -16,6 +16,9 @@ from ba.variables import Variables
 
 Array = NDArray[Any]
 
+LEAST_WEIGHT = float(np.finfo(float).eps)
+"""The least rho' that scipy leaves an observation."""
+
 
 @dataclass(frozen=True, eq=False)
 class Objective:
@@ -46,7 +49,7 @@ class Objective:
         """
         if self.loss is None:
             return None
-        return np.sqrt(self.loss(np.einsum("ni,ni->n", r, r))[1])
+        return np.sqrt(np.maximum(self.loss(np.einsum("ni,ni->n", r, r))[1], LEAST_WEIGHT))
 
 
 @dataclass

@@ -144,7 +144,7 @@ class Expansion:
             )
         while True:
             try:
-                return factorize(linearization, tracks, region.damping), region
+                return factorize(linearization, tracks, region.damping, self.objective.residuals.threads), region
             except SolverError:
                 if region.damping >= MOST_DAMPING:
                     raise
@@ -162,6 +162,8 @@ class Expansion:
         x, r = self.variables.start, self.linearization.residual.ravel()
         radius = region.radius or 2.0 * float(np.linalg.norm(r)) or 1.0
         y_start = np.full(len(x), radius / np.sqrt(len(x)))
+        # The factor is that of J with its rows scaled for the loss; scipy wants J itself, and scales it.
+        rows = 1.0 if self.row_scale is None else np.repeat(self.row_scale, 2)
         trials: list[float] = []
         accepted: list[OptimizeResult] = []
         products = 0
@@ -169,10 +171,10 @@ class Expansion:
         def times(y: Array) -> Array:
             nonlocal products
             products += 1
-            return self.linearization.jvp(factor.solve_transposed(y.ravel()))
+            return factor.times(y.ravel()) / rows
 
         def transposed_times(u: Array) -> Array:
-            return factor.solve(self.linearization.vjp(u))
+            return factor.transposed_times(u.ravel() / rows)
 
         def fun(y: Array) -> Array:
             if np.array_equal(y, y_start):
@@ -193,6 +195,8 @@ class Expansion:
             fun,
             y_start,
             lambda _: operator,
+            x_scale=np.ones(len(x)),
+            bounds=(np.full(len(x), -np.inf), np.full(len(x), np.inf)),
             tr_solver="lsmr",
             loss="linear" if self.objective.loss is None else joint(self.objective.loss),
             ftol=None,
