@@ -54,16 +54,21 @@ BEFORE = np.array([176, 176, 184], np.uint8)
 def show(before: Problem | None, after: Problem) -> None:
     """Open a window with `after`, and `before` as a group that is switched on beside it. Returns when it is closed.
 
-    Raises UserError where open3d or a screen is missing.
+    Raises UserError where open3d, a screen or a graphics driver is missing.
     """
     _check_open3d()
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UserError(
             "no window: neither DISPLAY nor WAYLAND_DISPLAY is set; without a screen, write a picture instead"
         )
+    view, limit, states = _prepare(before, after)
+    # Without a driver the window would end this process: another one tries first.
+    with tempfile.TemporaryDirectory() as folder:
+        failure = _draw(view, limit, states, Path(folder, "drawn.png"))
+    if failure:
+        raise UserError(f"no window: {failure}")
     from open3d.visualization import O3DVisualizer, gui
 
-    view, limit, states = _prepare(before, after)
     gui.Application.instance.initialize()
     window = O3DVisualizer(f"ba: {_sizes(after)}; colours from 0 to {limit:.2g} px reprojection error", *SIZE)
     window.enable_raw_mode(True)  # before any geometry: it forgets what is switched off
@@ -95,9 +100,8 @@ def screenshot(before: Problem | None, after: Problem, png: Path, show_before: b
         return f"no picture: open3d is not installed; install it with: {MEND_OPEN3D}"
     view, limit, states = _prepare(before if show_before else None, after)
     with tempfile.TemporaryDirectory() as folder:
-        job, drawn = Path(folder, "job.npz"), Path(folder, "drawn.png")
-        np.savez(job, **_job(view, limit, states))
-        failure = _render(job, drawn)
+        drawn = Path(folder, "drawn.png")
+        failure = _draw(view, limit, states, drawn)
         if failure is None:
             with replacing(png) as temporary:
                 _with_legend(drawn, limit, _caption(after, states)).save(temporary)
@@ -164,8 +168,14 @@ def _job(view: View, limit: float, states: dict[str, Cloud]) -> dict[str, Any]:
     }
 
 
+def _draw(view: View, limit: float, states: dict[str, Cloud], png: Path) -> str | None:
+    """Draw the states in a process of its own, whose job lies beside `png`; None, or why there is no picture."""
+    job = png.with_suffix(".npz")
+    np.savez(job, **_job(view, limit, states))
+    return _render(job, png)
+
+
 def _render(job: Path, png: Path) -> str | None:
-    """Run the drawing process; None, or why there is no picture."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
