@@ -70,7 +70,7 @@ def show(before: Problem | None, after: Problem) -> None:
     from open3d.visualization import O3DVisualizer, gui
 
     gui.Application.instance.initialize()
-    window = O3DVisualizer(f"ba: {_sizes(after)}; colours from 0 to {limit:.2g} px reprojection error", *SIZE)
+    window = O3DVisualizer(f"ba: {_sizes(after)}; colours from 0 to {_short(limit)} px reprojection error", *SIZE)
     window.enable_raw_mode(True)  # before any geometry: it forgets what is switched off
     window.point_size, window.line_width, window.show_settings = 3, 3, True
     window.show_skybox(False)
@@ -208,6 +208,11 @@ def _sizes(problem: Problem) -> str:
     return f"{problem.num_images:,} images, {problem.num_points:,} points"
 
 
+def _short(value: float) -> str:
+    """Two digits, without an exponent for what pixels can be."""
+    return f"{value:.0f}" if 10.0 <= value < 1e5 else f"{value:.2g}"
+
+
 def _caption(after: Problem, states: dict[str, Cloud]) -> str:
     hidden = states["after"].hidden
     far = f" ({hidden:,} too far away to draw)" if hidden else ""
@@ -228,6 +233,6 @@ def _with_legend(drawn: Path, limit: float, caption: str) -> Image.Image:
     scale = error_colors(np.linspace(0.0, limit, width), limit)
     picture.paste(Image.fromarray(np.repeat(scale[None], height, axis=0)), (left, top))
     for share, suffix in ((0.0, ""), (0.5, ""), (1.0, "+")):
-        label = f"{share * limit:.2g}{suffix}"
+        label = _short(share * limit) + suffix
         draw.text((left + share * width, top + height + 6), label, INK, small, anchor="mt")
     return picture
