@@ -24,6 +24,7 @@ SUMMARY: dict[str, Any] = {
     "final_cost": 18033.9034788,
     "initial_rms_px": 9.99988,
     "final_rms_px": 0.65637,
+    "initial_median_px": 4.4218,
     "final_median_px": 0.36412,
     "iterations": 7,
     "solve_seconds": 2.3456,
