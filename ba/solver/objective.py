@@ -95,7 +95,7 @@ class Finish:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-INTERRUPTED = Status.INTERRUPTED, "interrupted; this is the best state so far"
+INTERRUPTED = Status.INTERRUPTED, "stopped by Ctrl-C; this is the best state so far"
 OUT_OF_ITERATIONS = Status.MAX_ITERATIONS, "solver.max_iterations reached"
 BY_GRADIENT = Status.CONVERGED, "largest gradient component below solver.gtol"
 BY_COST = Status.CONVERGED, "relative change of the cost below solver.ftol"
