@@ -5,6 +5,7 @@ On a terminal a bar below the lines shows the time that is left at most, if all 
 
 import os
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -117,18 +118,18 @@ def print_summary(summary: Mapping[str, Any], folder: Path, notes: tuple[str, ..
     table.add_row("", Text("start", "dim"), Text("end", "dim"))
     for name, start, end in _numbers(summary):
         table.add_row(name, start, Text(end, "bold"))
-    console = Console(file=stream, highlight=False, markup=False, soft_wrap=True)
-    # Captured, because rich ends the process where the reader of a pipe has left.
-    with console.capture() as text:
-        console.print()
-        console.print(Text.assemble((str(summary["status"]), style), f": {summary['message']}"))
-        console.print(Padding(table, (1, 2), expand=False), soft_wrap=False)
-        for line in _sentences(summary):
-            console.print(f"  {line}")
-        console.print(Text.assemble("  written to ", (str(folder), "bold")))
-        for note in notes:
-            console.print(Text.assemble(("  note: ", "yellow"), note))
-    print("\n".join(line.rstrip() for line in text.get().splitlines()), file=stream, flush=True)
+    # Composed first, because rich ends the process where the reader of a pipe has left.
+    text = StringIO()
+    console = Console(file=text, force_terminal=stream.isatty(), highlight=False, markup=False, soft_wrap=True)
+    console.print()
+    console.print(Text.assemble((str(summary["status"]), style), f": {summary['message']}"))
+    console.print(Padding(table, (1, 2), expand=False), soft_wrap=False)
+    for line in _sentences(summary):
+        console.print(f"  {line}")
+    console.print(Text.assemble("  written to ", (str(folder), "bold")))
+    for note in notes:
+        console.print(Text.assemble(("  note: ", "yellow"), note))
+    print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=stream, flush=True)
 
 
 def _numbers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
