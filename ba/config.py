@@ -142,10 +142,13 @@ class Solver(Section):
         default_factory=lambda solver: "schur" if solver.get("method") == "trf" else "none",
         description="change of variables for scipy's trf; if not given: schur, or none with bounds, dogbox or lm",
     )
+    linear: str | None = registered(
+        None, "ba.schur:LINEAR_SOLVERS", "schur's linear solver: dense, sparse or cg; null chooses by size and fill"
+    )
     max_iterations: int = Field(100, ge=0, description="accepted steps (lm: evaluations) at most")
     ftol: NonNegative = Field(1e-8, description="stop when a step lowers the cost by less than this share")
-    xtol: NonNegative = Field(1e-10, description="stop when a step is shorter than this share of the state's norm")
-    gtol: NonNegative = Field(1e-10, description="stop when the largest gradient component, scaled, is below this")
+    xtol: NonNegative = Field(1e-10, description="stop when a step moves no number by more than this share of it")
+    gtol: NonNegative = Field(1e-10, description="stop when the largest component of the gradient is below this")
     threads: int = Field(0, ge=0, description="threads for residuals and derivatives; 0: one a core")
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,9 @@ def _absolute(config: Config, data_folder: Path) -> Config:
 def _joined(folder: Path, path: Path | None) -> Path | None:
     if path is None:
         return None
-    path = folder / path.expanduser()
+    with suppress(RuntimeError):  # no such user, so the name is meant as it is
+        path = path.expanduser()
+    path = folder / path
     # The folder is resolved and the name kept: the target of a link may have another suffix.
     return path.parent.resolve() / path.name
 

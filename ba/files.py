@@ -11,7 +11,9 @@ import hashlib
 import lzma
 import os
 import secrets
+import signal
 import stat
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,6 +111,19 @@ def sha256(path: Path | str) -> str:
             return hashlib.sha256(lines.encode()).hexdigest()
         with existing_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C is not heard until the block is done, so that files that belong together are all written."""
+    if threading.current_thread() is not threading.main_thread():  # which alone hears it
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

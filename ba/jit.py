@@ -37,7 +37,19 @@ def cache_folder() -> Path:
 numba.config.CACHE_DIR = str(cache_folder())
 
 
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
 def kernel(function: Kernel) -> Kernel:
     """Compile `function` on first use, or load it from the cache."""
-    compiled: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})(function)
+    compiled: Kernel = numba.njit(**OPTIONS)(function)
+    return compiled
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Compile `function` as a part of the kernels that call it, where a call's arguments would cost more than its work.
+
+    An array is seven numbers or more to a call: eliminating Dubrovnik's points took 30 ms with calls, 18 ms without.
+    """
+    compiled: Kernel = numba.njit(forceinline=True, **OPTIONS)(function)
     return compiled

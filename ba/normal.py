@@ -29,8 +29,11 @@ Array = NDArray[Any]
 MAX_REDUCED = 12_000
 """Largest dense Schur complement, 1.1 GB; its factorization takes about 10 s on two cores."""
 
-MAX_COPY_BYTES = 200e6
-"""Each thread adds into a matrix of its own up to this size; beyond it one thread does the work."""
+PARTS = 4
+"""Parts of the points that are eliminated side by side: not as many as threads, so that sums do not depend on those."""
+
+MAX_COPY_BYTES = 100e6
+"""Each part adds into a matrix of its own up to this size; beyond it there is one part."""
 
 CLIP = 1e-12
 """Diagonal entries below this share of the largest are raised to it, so that an unobserved number is damped too."""
@@ -112,7 +115,7 @@ def factorize(linearization: Linearization, tracks: Tracks, damping: float, thre
         _eliminate(*blocks, columns.reduced, layout.point_columns, point_inverse, tracks.order, tracks.starts, part, S)
         return S
 
-    parts = tracks.parts(threads if 8 * size * size < MAX_COPY_BYTES else 1)
+    parts = tracks.parts(PARTS if 8 * size * size < MAX_COPY_BYTES else 1)
     S = _sum(each(eliminate, parts, threads))
     diagonal = np.zeros(size)
     _add_squares(linearization.camera_blocks, columns.reduced, diagonal)

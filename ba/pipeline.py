@@ -14,11 +14,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -28,13 +28,26 @@ from ba.errors import SolverError, UserError
 from ba.io import synthetic
 from ba.noise import perturb
 from ba.problem import Problem
+from ba.report import write_report
 from ba.residual import Projection, project
 from ba.result import Iteration, Observer, Solution, Status, ignore
-from ba.select import select
+from ba.rotation import ROTATIONS
+from ba.select import select, with_rotations
 from ba.solver import solve
+from ba.solver.conditioning import is_bound_to_frame, is_far
 from ba.summary import summarize
 
 SOLUTION = "solution"
+PRODUCTS = (
+    "config.yaml",
+    "summary.json",
+    "iterations.jsonl",
+    *(f"{SOLUTION}{suffix}" for entry in io.FORMATS.values() for suffix in entry.suffixes),
+    "truth.npz",
+    "residuals.npz",
+    "report.html",
+    "view.png",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +71,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
     configfile.check_names(config)
     loaded, start = load_start(config)
     folder = _make_folder(config, out)
-    with _logged(folder / "iterations.jsonl", observer) as log:
+    with _logged(folder, observer) as log:
         solution = solve(
             start,
             rotation=config.rotation,
@@ -67,28 +80,40 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
             bounds=config.camera.bounds,
             observer=log,
         )
-    projections = project(start), project(solution.problem)
-    summary = summarize(config, start, solution, projections)
-    if config.data.scene is not None:
-        summary |= _against_truth(loaded, start, solution)
-        synthetic.write(loaded, folder / "truth.npz")
-    notes = [*_notes(summary), *_write_solution(config, solution, folder)]
-    _write_residuals(start, projections, folder)
-    files.write_bytes(folder / "config.yaml", configfile.dump(config).encode())
-    notes += _write_picture(config, start, solution, folder)
-    summary["total_seconds"] = time.perf_counter() - began
-    summary["notes"] = notes
-    files.write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
-    _write_report(config, solution, projections[1].pixels - start.pixels, summary, folder)
+    with files.uninterrupted():
+        projections = project(start), project(solution.problem)
+        summary = summarize(config, start, solution, projections)
+        if config.data.scene is not None:
+            summary |= _against_truth(loaded, start, solution)
+            synthetic.write(loaded, folder / "truth.npz")
+        notes = [*_notes(summary, start), *_write_solution(loaded, solution, folder)]
+        _write_residuals(start, projections, folder)
+        files.write_bytes(folder / "config.yaml", configfile.dump(config).encode())
+        _write_summary(summary, notes, began, folder)
+    failure = _draw(start, solution, folder) if config.output.picture else "output.picture is false"
+    if config.output.picture and failure:
+        notes.append(failure)
+    with files.uninterrupted():
+        _write_summary(summary, notes, began, folder)
+        if config.output.report:
+            picture = None if failure else folder / "view.png"
+            residuals = projections[1].pixels - start.pixels
+            text = configfile.dump(config)
+            write_report(folder / "report.html", summary, solution.iterations, residuals, picture, text)
     if solution.status is Status.FAILED:
         raise SolverError(f"{solution.message}; what there is stands in {folder}")
     return Result(summary, folder, tuple(notes), solution)
 
 
 def load_start(config: Config) -> tuple[Problem, Problem]:
-    """The problem as loaded or generated, and the start: what is free selected, and perturbed."""
+    """The problem as loaded or generated, and the start: what is free selected, and perturbed.
+
+    Matrices that are no rotations, as `matrix9` leaves them, become the nearest ones, unless it is `matrix9` again.
+    """
     data = config.data
     loaded = synthetic.generate(data.scene) if data.scene is not None else io.load(_path(config), data.format)
+    if ROTATIONS[config.rotation].stays_rotation:
+        loaded = with_rotations(loaded)
     selected = select(loaded, config.camera, config.fix, config.gauge)
     return loaded, perturb(selected, config.noise, config.seed)
 
@@ -114,6 +139,10 @@ def _make_folder(config: Config, out: Path | None) -> Path:
     source = config.data.path.name.split(".")[0] if config.data.path is not None else "synthetic"
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = out or config.output.dir or Path("runs") / f"{source}-{stamp}"
+    if config.data.path is not None and config.data.path.resolve() in {(folder / name).resolve() for name in PRODUCTS}:
+        raise UserError(
+            f"{folder}: the run would replace its own input, {config.data.path.name}; --out DIR names another"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -122,19 +151,38 @@ def _make_folder(config: Config, out: Path | None) -> Path:
 
 
 @contextmanager
-def _logged(path: Path, observer: Observer) -> Iterator[Observer]:
-    """An observer that writes each iteration as a line before it passes it on."""
-    with path.open("w") as stream:
+def _logged(folder: Path, observer: Observer) -> Iterator[Observer]:
+    """An observer that writes each iteration as a line before it passes it on.
+
+    What an earlier run left in the folder goes when the first iteration comes, for until then this one may be refused.
+    """
+    with ExitStack() as stack:
+        streams: list[TextIO] = []
 
         def log(iteration: Iteration) -> None:
-            stream.write(json.dumps(asdict(iteration)) + "\n")
-            stream.flush()
+            if not streams:
+                _clear(folder)
+                streams.append(stack.enter_context((folder / "iterations.jsonl").open("w")))
+            streams[0].write(json.dumps(asdict(iteration)) + "\n")
+            streams[0].flush()
             observer(iteration)
 
         yield log
 
 
-def _notes(summary: dict[str, Any]) -> Iterator[str]:
+def _clear(folder: Path) -> None:
+    """Remove what a run writes; whatever else is there stays. Raises UserError where it cannot be written."""
+    try:
+        for name in PRODUCTS:
+            (folder / name).unlink(missing_ok=True)
+        (folder / "iterations.jsonl").touch()
+    except OSError as error:
+        raise UserError(
+            f"{error.filename}: cannot be replaced ({error.strerror}); --out DIR names another folder"
+        ) from None
+
+
+def _notes(summary: dict[str, Any], start: Problem) -> Iterator[str]:
     for key, text in (
         ("points_seen_fewer_than_twice", "points are seen fewer than twice and were held fixed"),
         ("images_that_see_nothing", "images see nothing and were held fixed"),
@@ -143,6 +191,11 @@ def _notes(summary: dict[str, Any]) -> Iterator[str]:
     ):
         if summary[key]:
             yield f"{summary[key]} {text}"
+    if is_far(start) and is_bound_to_frame(start):
+        yield (
+            "coordinates are far from the origin, and a translation held under a free rotation (fix, or gauge: "
+            "two_cameras) binds them there: steps are poor; gauge: free or three_points lets the solver move the frame"
+        )
     if summary["distance_from_so3"] > 1e-6:
         yield (
             f"rotations of `{summary['rotation']}` ended up to {summary['distance_from_so3']:.3g} from SO(3) "
@@ -156,13 +209,19 @@ def _against_truth(truth: Problem, start: Problem, solution: Solution) -> dict[s
     return {"truth": {"start": compare_to_truth(start, truth), "end": compare_to_truth(solution.problem, truth)}}
 
 
-def _write_solution(config: Config, solution: Solution, folder: Path) -> Iterator[str]:
-    """solution.* and solution.ply; yields a note where the input's format cannot hold the solution."""
-    problem = solution.problem
+def _write_summary(summary: dict[str, Any], notes: list[str], began: float, folder: Path) -> None:
+    summary |= {"total_seconds": time.perf_counter() - began, "notes": list(notes)}
+    files.write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def _write_solution(loaded: Problem, solution: Solution, folder: Path) -> Iterator[str]:
+    """solution.* and solution.ply; yields a note where the input's format cannot hold the solution.
+
+    What may move is as the input has it: what this run held fixed, another need not.
+    """
+    problem = solution.problem.with_free(loaded.free)
     source = problem.source.get("format", "synthetic")
     suffix = io.FORMATS[source].suffixes[0]
-    for old in folder.glob(f"{SOLUTION}.*"):
-        old.unlink()
     try:
         io.save(problem, folder / f"{SOLUTION}{suffix}", source)
     except UserError as error:
@@ -182,28 +241,11 @@ def _write_residuals(start: Problem, projections: tuple[Projection, Projection],
         )
 
 
-def _write_picture(config: Config, start: Problem, solution: Solution, folder: Path) -> list[str]:
-    if not config.output.picture:
-        return []
+def _draw(start: Problem, solution: Solution, folder: Path) -> str | None:
+    """Write view.png; None, or why there is none."""
     from ba import view
 
-    failure = view.screenshot(start, solution.problem, folder / "view.png")
-    return [failure] if failure else []
-
-
-def _write_report(
-    config: Config, solution: Solution, residuals: np.ndarray[Any, Any], summary: dict[str, Any], folder: Path
-) -> None:
-    if not config.output.report:
-        return
-    from ba.report import write_report
-
-    picture = folder / "view.png"
-    write_report(
-        folder / "report.html",
-        summary,
-        solution.iterations,
-        residuals,
-        picture if config.output.picture and picture.is_file() else None,
-        configfile.dump(config),
-    )
+    try:
+        return view.screenshot(start, solution.problem, folder / "view.png")
+    except KeyboardInterrupt:
+        return "no picture: stopped by Ctrl-C"

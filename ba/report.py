@@ -61,7 +61,7 @@ SIZES = (
 )
 EFFORT = (("iterations", "iterations"), ("solve_seconds", "s in the solver"), ("total_seconds", "s in all"))
 CHANGES = (
-    ("cost, px²", "initial_cost", "final_cost"),
+    ("cost", "initial_cost", "final_cost"),
     ("RMS reprojection error, px", "initial_rms_px", "final_rms_px"),
     ("median reprojection error, px", "initial_median_px", "final_median_px"),
     ("observations behind their camera", "behind_camera_start", "behind_camera_end"),
@@ -77,7 +77,7 @@ FRAME = (
     "of the squared residual norms, each residual divided by its sigma where the input gives covariances."
 )
 GAUGES = {
-    "free": "The gauge is free: position, orientation and scale of the whole scene are not determined by the data.",
+    "free": "The gauge is free: nothing but what `fix` names holds position, orientation and scale of the whole scene.",
     "two_cameras": "The gauge is fixed by the first pose and one coordinate of a second.",
     "three_points": "The gauge is fixed by three points.",
 }
@@ -210,7 +210,7 @@ def cost_chart(iterations: Sequence[Iteration]) -> str:
     marks = "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in dots)
     curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     return _chart(
-        "cost against iteration", "iteration", "cost, px² (log)",
+        "cost against iteration", "iteration", "cost (log)",
         _whole_ticks(x_axis), _power_ticks(y_axis), f'<polyline class="curve" points="{curve}"/>{marks}',
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
     r (n_obs, 2)      whitened residual, W (projection - pixels) with W^T W the inverse covariance
     A (n_obs, 2, c)   its derivative by the image's rotation (k) and translation (3) and the camera's intrinsics
-    B (n_obs, 2, 3)   its derivative by the point
+    B (n_obs, 2, 3)   its derivative by the point; both are zero where what they belong to is fixed
 
 With D = d uv / d point_in_cam and p = R x: d uv / d phi = -D [p]_x, row by row d x p -> p x d (Hartley and Zisserman,
 2nd ed., section A4.3), times the rotation's map G; d uv / d t = D; B = D R. Observations go through in chunks that stay
@@ -29,6 +29,8 @@ from ba.problem import Problem
 from ba.variables import Layout, Parameters, Variables
 
 Array = NDArray[Any]
+Blocks = tuple[Array, Array, Array]
+"""r (n_obs, 2), A (n_obs, 2, c), B (n_obs, 2, 3)."""
 
 CHUNK = 4096
 
@@ -149,10 +151,15 @@ class Residuals:
 
     def linearize(self, variables: Variables, x: Array) -> Linearization:
         """r, A, B at x."""
-        parameters = variables.at(x)
-        n, k = self.problem.num_observations, variables.rotation.tangent_dim
+        r, camera_blocks, point_blocks = self.blocks(variables.at(x))
+        return Linearization(r, camera_blocks, point_blocks, self.columns(variables.layout), variables.layout)
+
+    def blocks(self, parameters: Parameters, out: Blocks | None = None) -> Blocks:
+        """r, A and B at the parameters, in the arrays of `out` if they are given."""
+        n, k = self.problem.num_observations, parameters.tangent_map.shape[2]
         width = k + 3 + self.problem.intrinsics.shape[1]
-        r, camera_blocks, point_blocks = np.empty((n, 2)), np.empty((n, 2, width)), np.empty((n, 2, 3))
+        out = out or (np.empty((n, 2)), np.empty((n, 2, width)), np.empty((n, 2, 3)))
+        r, camera_blocks, point_blocks = out
 
         def work(piece: tuple[Any, str]) -> None:
             part, model = piece
@@ -170,11 +177,25 @@ class Residuals:
                 chunk.d_params,
                 *blocks,
             )
+            self._hold_fixed(blocks, part, k)
             if not isinstance(part, slice):  # indexing with an array gave copies
                 camera_blocks[part], point_blocks[part] = blocks
 
         self._each_chunk(work)
-        return Linearization(r, camera_blocks, point_blocks, self.columns(variables.layout), variables.layout)
+        return out
+
+    def _hold_fixed(self, blocks: tuple[Array, Array], part: Any, tangent_dim: int) -> None:
+        """Nothing depends on what is fixed."""
+        free, image = self.problem.free, self.problem.image_of_obs[part]
+        for first, width, mask, index in (
+            (0, tangent_dim, free.rotations[:, None], image),
+            (tangent_dim, 3, free.translations, image),
+            (tangent_dim + 3, free.intrinsics.shape[1], free.intrinsics, self.camera_of_obs[part]),
+        ):
+            if not mask.all():
+                blocks[0][:, :, first : first + width] *= mask[index][:, None, :]
+        if not free.points.all():
+            blocks[1][:] *= free.points[self.problem.point_of_obs[part]][:, None, None]
 
     def columns(self, layout: Layout) -> Columns:
         """The columns each observation touches; kept for the last layout asked for."""

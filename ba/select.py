@@ -23,9 +23,12 @@ from ba.camera import CAMERAS
 from ba.config import Camera, Fix
 from ba.errors import UserError
 from ba.problem import Bool, Float, Free, Problem
+from ba.rotation import so3
 
 Refine = Literal["all", "none"] | Sequence[str]
 Held = Literal["none", "all"] | Sequence[int]
+
+NOT_A_ROTATION = 1e-6
 
 REMOTE = 3.0
 """Points beyond this many median distances from the median are no anchors: they may be ill-determined."""
@@ -51,6 +54,14 @@ def select(problem: Problem, config_camera: Camera, fix: Fix, gauge: str) -> Pro
         points=free.points & ~_held("fix.points", fix.points, problem.num_points),
     )
     return GAUGES[gauge](problem.with_free(selected))
+
+
+def with_rotations(problem: Problem) -> Problem:
+    """The problem with each matrix that is no rotation replaced by the nearest one; others keep their bits."""
+    off = so3.orthonormality(problem.rotations) > NOT_A_ROTATION
+    if not off.any():
+        return problem
+    return replace(problem, rotations=np.where(off[:, None, None], so3.nearest(problem.rotations), problem.rotations))
 
 
 def _held(key: str, selection: Held, size: int) -> Bool:

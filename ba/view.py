@@ -56,6 +56,8 @@ def show(before: Problem | None, after: Problem) -> None:
 
     Raises UserError where open3d, a screen or a graphics driver is missing.
     """
+    if after.num_images == 0 or after.num_points == 0:
+        raise UserError("no window: there are no images or no points to show")
     _check_open3d()
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UserError(
@@ -96,6 +98,10 @@ def screenshot(before: Problem | None, after: Problem, png: Path, show_before: b
     Returns None, or one message that says why there is no picture and the command that mends it. Raises UserError only
     where `png` cannot be written.
     """
+    if png.suffix.lower() != ".png":
+        raise UserError(f"{png}: a picture is a PNG file; a name that ends in .png is right")
+    if after.num_images == 0 or after.num_points == 0:
+        return "no picture: there are no images or no points to draw"
     if importlib.util.find_spec("open3d") is None:
         return f"no picture: open3d is not installed; install it with: {MEND_OPEN3D}"
     view, limit, states = _prepare(before if show_before else None, after)

@@ -195,3 +195,54 @@ def test_the_picture_is_drawn_or_its_absence_explained(tmp_path: Path, monkeypat
     assert pipeline.run(configured(output={"picture": True}), tmp_path).notes == (
         "no picture: install it by this command",
     )
+
+
+def test_ctrl_c_in_the_picture_costs_only_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ba.view.screenshot", stop)
+    result = pipeline.run(configured(output={"picture": True}), tmp_path)
+    assert result.notes == ("no picture: stopped by Ctrl-C",)
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"solution.txt"}
+
+
+def test_a_refused_run_leaves_the_last_one_whole(tmp_path: Path) -> None:
+    pipeline.run(configured(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match="bounds"):
+        pipeline.run(configured(camera={"bounds": {"f": (0.0, 1.0)}}), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_run_replaces_what_the_last_one_left_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "solution.md").write_text("mine")
+    pipeline.run(configured(rotation="matrix9"), tmp_path)
+    (tmp_path / "view.png").write_bytes(b"old")
+    monkeypatch.setattr("ba.view.screenshot", lambda *_: "no picture: no driver")
+    pipeline.run(configured(output={"picture": True}), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"solution.txt", "solution.md"}
+    assert "data:image" not in (tmp_path / "report.html").read_text()
+
+
+def test_a_run_does_not_eat_its_input(tmp_path: Path) -> None:
+    (tmp_path / "solution.txt").write_bytes(CUT.read_bytes())
+    with pytest.raises(UserError, match="replace its own input"):
+        pipeline.run(configured(data={"path": tmp_path / "solution.txt"}), tmp_path)
+
+
+def test_what_one_run_fixes_the_next_may_move(tmp_path: Path) -> None:
+    pipeline.run(configured(data=SCENE, fix={"poses": "all"}, camera={"refine": "none"}), tmp_path / "first")
+    again = configured(data={"path": tmp_path / "first" / "solution.npz"})
+    assert pipeline.run(again, tmp_path / "again").summary["free_numbers"] == 6 * 11 + 60 * 3
+
+
+def test_what_matrix9_leaves_is_made_a_rotation_again(tmp_path: Path) -> None:
+    pipeline.run(configured(data=SCENE, rotation="matrix9"), tmp_path / "first")
+    again = configured(data={"path": tmp_path / "first" / "solution.npz"}, rotation="quaternion")
+    summary = pipeline.run(again, tmp_path / "again").summary
+    with np.load(tmp_path / "again" / "residuals.npz") as stored:
+        assert summary["initial_cost"] == pytest.approx(0.5 * np.sum(stored["start"] ** 2), rel=1e-9)
+    assert summary["distance_from_so3"] < 1e-12

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from ba.alignment import Similarity, transform
 from ba.config import Loss, Noise, Solver
-from ba.errors import SolverError, UserError
+from ba.errors import UserError
 from ba.loss import LOSSES, scaled
 from ba.noise import perturb
 from ba.problem import Problem, all_free
@@ -179,6 +179,61 @@ def test_interruption_leaves_the_best_state(way: str) -> None:
     assert solution.final_cost == pytest.approx(cost(solution.problem), rel=1e-12)
 
 
+@pytest.mark.parametrize("call", ["linearize", "residual", "blocks"])
+@pytest.mark.parametrize("number", [1, 2, 3, 5])
+@pytest.mark.parametrize("backend", SOLVERS)
+def test_whenever_an_interruption_comes_log_and_state_agree(
+    backend: str, number: int, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, count = getattr(Residuals, call), 0
+
+    def interrupted(*arguments: object, **keywords: object) -> object:
+        nonlocal count
+        count += 1
+        if count == number:
+            raise KeyboardInterrupt
+        return original(*arguments, **keywords)
+
+    problem = perturbed()
+    monkeypatch.setattr(Residuals, call, interrupted)
+    try:
+        solution = solve(problem, options=Solver(backend=backend, **EXACT))
+    except KeyboardInterrupt:
+        assert number <= 2  # nothing was there yet
+        return
+    monkeypatch.undo()
+    if count >= number:
+        assert solution.status is Status.INTERRUPTED
+    assert solution.final_cost == pytest.approx(cost(solution.problem), rel=1e-12)
+
+
+def test_one_point_far_away_does_not_end_the_solve() -> None:
+    problem = perturbed()
+    points = problem.points.copy()
+    points[3] = points[3] * 1e9
+    far = replace(problem, points=points)
+    pixels = far.pixels.copy()
+    seen = far.point_of_obs == 3
+    pixels[seen] = project(far).pixels[seen] + 1.0
+    for backend in SOLVERS:
+        solution = solve(replace(far, pixels=pixels), options=Solver(backend=backend, max_iterations=200))
+        assert solution.status is Status.CONVERGED
+        assert len(solution.iterations) > 3
+        assert solution.final_cost < 1e-2 * solution.initial_cost
+
+
+def test_matrices_that_are_no_rotations_are_refused() -> None:
+    problem = perturbed()
+    with pytest.raises(UserError, match=r"problem\.rotations\[1\]: 0\.\d+ from SO\(3\)"):
+        solve(replace(problem, rotations=problem.rotations * np.array([1.0, 1.2, 1.0, 1.0])[:, None, None]))
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    for backend in SOLVERS:
+        first, second = (solve(perturbed(), options=Solver(backend=backend, threads=n)).problem for n in (1, 3))
+        assert np.array_equal(first.points, second.points)
+
+
 def test_nothing_free_is_an_answer() -> None:
     problem = perturbed()
     nothing = replace(
@@ -224,12 +279,12 @@ def test_an_overflowing_start_is_named() -> None:
     problem = perturbed()
     points = problem.points.copy()
     points[3] = 1e308
-    with pytest.raises(SolverError, match=r"beyond 1e\+150"):
+    with pytest.raises(UserError, match=r"beyond 1e\+150"):
         solve(replace(problem, points=points))
     pixels = problem.pixels.copy()
     pixels[17] = 1e200
     image, point = problem.image_of_obs[17], problem.point_of_obs[17]
-    with pytest.raises(SolverError, match=f"observation 17, image {image}, point {point}"):
+    with pytest.raises(UserError, match=f"observation 17, image {image}, point {point}"):
         solve(replace(problem, pixels=pixels))
 
 

@@ -197,3 +197,8 @@ def _root_jacobian_coefficient(t: Array) -> Array:
 def _inverse_coefficient(t: Array) -> Array:
     """1 / t^2 - cot(t/2) / (2 t)"""
     return _even(t, lambda s: np.polyval(INVERSE_SERIES, s), lambda t: (1.0 - 0.5 * t / np.tan(0.5 * t)) / t / t)
+
+
+def nearest(R: Array) -> Array:
+    """The rotation nearest to each matrix (..., 3, 3), that of its nearest quaternion."""
+    return exp(log(R))

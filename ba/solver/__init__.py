@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from ba.camera import CAMERAS
 from ba.config import Loss, Solver
-from ba.errors import SolverError, UserError
+from ba.errors import UserError
 from ba.loss import LOSSES, scaled
 from ba.problem import Problem
-from ba.residual import Residuals
+from ba.residual import Residuals, project
 from ba.result import Observer, Solution, Status, ignore
-from ba.rotation import ROTATIONS
-from ba.solver import scipy_backend
-from ba.solver.conditioning import conditioned, restored
+from ba.rotation import ROTATIONS, so3
+from ba.solver import schur, scipy_backend
+from ba.solver.conditioning import condition
 from ba.solver.objective import OUT_OF_ITERATIONS, Finish, Log, Objective
 from ba.variables import Variables, make_variables
 
@@ -31,8 +31,11 @@ Backend = Callable[[Variables, Objective, Solver, Bounds, Log], Finish]
 
 LARGEST = 1e150
 
+NOT_A_ROTATION = 1e-6
+
 SOLVERS: dict[str, Backend] = {
     "scipy": scipy_backend.solve,
+    "schur": schur.solve,
 }
 
 
@@ -48,21 +51,25 @@ def solve(
     """Move the free numbers of `problem` to where the cost is least.
 
     rotation: a name of `ba.rotation.ROTATIONS`; bounds: lowest and highest value of intrinsics by parameter name;
-    observer: called with each accepted step. Raises UserError for what cannot be solved as asked, SolverError where
-    the cost is not finite at the start. A solver that gets stuck returns with status `failed`.
+    observer: called with each accepted step. Raises UserError, before the first step, for what cannot be solved as
+    asked, KeyboardInterrupt where that comes before there is a state to return. A solver that gets stuck returns with
+    status `failed`.
     """
-    framed, similarity = conditioned(problem)
-    variables = make_variables(framed, ROTATIONS[rotation])
-    residuals = Residuals(framed, options.threads)
+    _check_rotations(problem, rotation)
+    conditioned = condition(problem)
+    variables = make_variables(conditioned.problem, ROTATIONS[rotation])
+    residuals = Residuals(conditioned.problem, options.threads)
     objective = Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale))
     log = Log(observer)
-    _check_start(objective, variables)
+    _check_start(objective, variables, problem)
     if variables.layout.size == 0 or options.max_iterations == 0:
         finish = _evaluated(objective, variables, log)
     else:
         finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds or {}), log)
+    if not log.records:  # interrupted before there was anything to keep
+        raise KeyboardInterrupt
     return Solution(
-        problem=restored(finish.variables.problem, similarity, problem),
+        problem=conditioned.restored(finish.variables.problem),
         status=finish.status,
         message=finish.message,
         iterations=tuple(log.records),
@@ -70,7 +77,7 @@ def solve(
         final_cost=log.records[-1].cost,
         solve_seconds=log.seconds,
         constraint=finish.variables.constraint(),
-        details={"free_numbers": variables.layout.size, **finish.details},
+        details={"free_numbers": variables.layout.size, "threads": residuals.threads, **finish.details},
     )
 
 
@@ -84,16 +91,26 @@ def _evaluated(objective: Objective, variables: Variables, log: Log) -> Finish:
     return Finish(variables, *OUT_OF_ITERATIONS)
 
 
-def _check_start(objective: Objective, variables: Variables) -> None:
+def _check_rotations(problem: Problem, rotation: str) -> None:
+    distance = np.where(problem.free.rotations, so3.orthonormality(problem.rotations), 0.0)
+    if ROTATIONS[rotation].stays_rotation and distance.max(initial=0.0) > NOT_A_ROTATION:
+        image = int(np.argmax(distance))
+        raise UserError(
+            f"problem.rotations[{image}]: {distance[image]:.2g} from SO(3); `{rotation}` needs rotations, and "
+            "ba.rotation.so3.nearest gives the nearest"
+        )
+
+
+def _check_start(objective: Objective, variables: Variables, problem: Problem) -> None:
     if np.abs(variables.start).max(initial=0.0) > LARGEST:
-        raise SolverError(f"a free number of the start is beyond {LARGEST:g}: its square overflows")
+        raise UserError(f"a free number of the start is beyond {LARGEST:g}: its square overflows")
     r, _ = objective.residuals.residual(variables.at(variables.start))
     if not np.isfinite(objective.cost(r)):
-        worst = int(np.argmax(np.abs(np.nan_to_num(r, nan=np.inf)).max(axis=1)))
-        image, point = variables.problem.image_of_obs[worst], variables.problem.point_of_obs[worst]
-        raise SolverError(
+        in_pixels = np.nan_to_num(np.abs(project(problem).pixels - problem.pixels), nan=np.inf)
+        worst = int(np.argmax(in_pixels.max(axis=1)))
+        raise UserError(
             f"the cost is not finite at the start; the largest residual is that of observation {worst}, "
-            f"image {image}, point {point}"
+            f"image {problem.image_of_obs[worst]}, point {problem.point_of_obs[worst]}"
         )
 
 

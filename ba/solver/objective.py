@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.loss import Loss
-from ba.residual import Linearization, Residuals
+from ba.residual import Blocks, Linearization, Residuals
 from ba.result import Iteration, Observer, Status
 from ba.variables import Variables
 
 Array = NDArray[Any]
 
-LEAST_WEIGHT = float(np.finfo(float).eps)
+EPSILON = float(np.finfo(float).eps)
+
+LEAST_WEIGHT = EPSILON
 """The least rho' that scipy leaves an observation."""
 
 
@@ -34,6 +36,11 @@ class Objective:
             total = 0.5 * float((squares if self.loss is None else self.loss(squares)[0]).sum())
         return total if np.isfinite(total) else np.inf
 
+    def rounding(self, cost: float) -> float:
+        """How much of the cost may be rounding: of its sum, and of projections that are no better than the pixels."""
+        noise = 16.0 * EPSILON * float(np.sqrt(np.einsum("ni,ni->", *(self.residuals.problem.pixels,) * 2)))
+        return 64.0 * EPSILON * cost + float(np.sqrt(2.0 * cost)) * noise + noise * noise
+
     def gradient(self, linearization: Linearization) -> Array:
         """J^T (rho' r), (size,)."""
         r = linearization.residual
@@ -50,6 +57,13 @@ class Objective:
         if self.loss is None:
             return None
         return np.sqrt(np.maximum(self.loss(np.einsum("ni,ni->n", r, r))[1], LEAST_WEIGHT))
+
+    def correct(self, derivatives: Blocks) -> None:
+        """Rescale r, A and B in place, so that their Gauss-Newton equations are those of the loss."""
+        scale = self.row_scale(derivatives[0])
+        if scale is not None:
+            for array in derivatives:
+                array *= scale.reshape(-1, *(1,) * (array.ndim - 1))
 
 
 @dataclass
@@ -99,4 +113,14 @@ INTERRUPTED = Status.INTERRUPTED, "stopped by Ctrl-C; this is the best state so 
 OUT_OF_ITERATIONS = Status.MAX_ITERATIONS, "solver.max_iterations reached"
 BY_GRADIENT = Status.CONVERGED, "largest gradient component below solver.gtol"
 BY_COST = Status.CONVERGED, "relative change of the cost below solver.ftol"
-BY_STEP = Status.CONVERGED, "relative length of the step below solver.xtol"
+BY_STEP = Status.CONVERGED, "no number moves by more than solver.xtol of itself"
+NO_LOWER = Status.CONVERGED, "no step lowers the cost in float64 any more"
+NO_STEP = Status.FAILED, "no step lowers the cost, though the gradient is not zero"
+
+
+def is_short(step: Array, x: Array, xtol: float) -> bool:
+    """Whether no entry of a step moves by more than xtol of itself, or of 1 where it is smaller than that.
+
+    A test of norms, as scipy's and Ceres', is met at once where a single point is far away.
+    """
+    return bool((np.abs(step) <= xtol * np.maximum(np.abs(x), 1.0)).all())

@@ -24,8 +24,8 @@ Array = NDArray[Any]
 
 MAX_DENSE_BYTES = 2e9
 
-LEAST_TOLERANCE = 1e-15
-"""MINPACK takes no tolerance below the machine's; trf and dogbox take None for none."""
+EPSILON, LEAST_TOLERANCE = float(np.finfo(float).eps), 1e-15
+"""No method takes a tolerance below the machine's; trf and dogbox take None for none, but not for all three."""
 
 ENDINGS = {0: OUT_OF_ITERATIONS, 1: BY_GRADIENT, 2: BY_COST, 3: BY_STEP, 4: BY_COST}
 
@@ -60,7 +60,7 @@ def solve_plain(
         state.at = x.copy()
         state.cost = objective.cost(linearization.residual)
         state.gradient_norm = float(np.abs(objective.gradient(linearization)).max(initial=0.0))
-        if not log.records or dense:
+        if not log.records or (dense and state.cost < log.records[-1].cost):
             state.accept(log)
         J = linearization.csr()
         return J.toarray() if dense else J
@@ -77,7 +77,9 @@ def solve_plain(
         arguments = {name: max(value, LEAST_TOLERANCE) for name, value in arguments.items()}
         arguments |= {"max_nfev": options.max_iterations}
     else:
-        arguments = {name: value or None for name, value in arguments.items()}
+        arguments = {name: value if value > EPSILON else None for name, value in arguments.items()}
+        if not any(arguments.values()):
+            arguments["xtol"] = LEAST_TOLERANCE
         arguments |= {"max_nfev": 100 * options.max_iterations, "callback": accepted, "bounds": bounds}
         arguments |= {"loss": "linear" if objective.loss is None else joint(objective.loss)}
     try:

@@ -23,7 +23,19 @@ from ba.errors import SolverError, UserError
 from ba.normal import MAX_REDUCED, SchurFactor, Tracks, factorize
 from ba.residual import Linearization
 from ba.result import Status
-from ba.solver.objective import BY_COST, BY_GRADIENT, BY_STEP, INTERRUPTED, OUT_OF_ITERATIONS, Finish, Log, Objective
+from ba.solver.objective import (
+    BY_COST,
+    BY_GRADIENT,
+    BY_STEP,
+    INTERRUPTED,
+    NO_LOWER,
+    NO_STEP,
+    OUT_OF_ITERATIONS,
+    Finish,
+    Log,
+    Objective,
+    is_short,
+)
 from ba.solver.plain import joint
 from ba.variables import Variables
 
@@ -36,8 +48,6 @@ MAX_TRIALS = 30
 
 LEAST_STEP = 1e-15
 """scipy wants one tolerance above the machine's; the tests that count are made here, on the step in x."""
-
-NO_LOWER = Status.CONVERGED, "no step lowers the cost in float64 any more"
 
 
 @dataclass(frozen=True)
@@ -76,11 +86,13 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
     _check_size(variables)
     tracks, region, products, step_norm = Tracks.of(objective.residuals.problem), Region(), 0, 0.0
     ending: tuple[Status, str] | None = None
+    recorded = variables
     try:
         while True:
             x = variables.start
             linearization = objective.residuals.linearize(variables, x)
             here = Expansion(variables, objective, linearization, objective.gradient(linearization))
+            recorded = variables
             log.accept(here.cost, step_norm, here.gradient_norm)
             if ending is None and here.gradient_norm < options.gtol:
                 ending = BY_GRADIENT
@@ -91,23 +103,24 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
             factor, region = here.factor(tracks, region)
             step = here.step(factor, region, log)
             if step is None:
-                ending = NO_LOWER
+                lost = here.promised_reduction(factor) < objective.rounding(here.cost)
+                ending = NO_LOWER if lost else NO_STEP
                 break
             variables, region = variables.moved(x + step.displacement), region.after(step)
             step_norm, products = float(np.linalg.norm(step.displacement)), products + step.products
-            ending = _converged(step, here.cost, step_norm, float(np.linalg.norm(x)), options)
+            ending = _converged(step, here.cost, x, options)
     except KeyboardInterrupt:
         ending = INTERRUPTED
     except SolverError as error:
         ending = Status.FAILED, str(error)
-    return Finish(variables, *ending, {"lsmr_products": products, "damping": region.damping})
+    return Finish(recorded, *ending, {"lsmr_products": products, "damping": region.damping})
 
 
-def _converged(step: Step, cost: float, step_norm: float, norm: float, options: Solver) -> tuple[Status, str] | None:
-    """scipy's tests (`_lsq/common.py`, check_termination) on the step in x."""
+def _converged(step: Step, cost: float, x: Array, options: Solver) -> tuple[Status, str] | None:
+    """scipy's test of the cost (`_lsq/common.py`, check_termination), and `is_short`."""
     if cost - step.cost < options.ftol * cost and step.gain > 0.25:
         return BY_COST
-    if step_norm < options.xtol * (options.xtol + norm):
+    if is_short(step.displacement, x, options.xtol):
         return BY_STEP
     return None
 
@@ -157,6 +170,16 @@ class Expansion:
             change *= np.repeat(self.row_scale, 2)
         return -float(self.gradient @ displacement + 0.5 * (change @ change))
 
+    def promised_reduction(self, factor: SchurFactor) -> float:
+        """Of the whole damped Gauss-Newton step, |L^-1 g|^2 / 2."""
+        r = (
+            self.linearization.residual
+            if self.row_scale is None
+            else self.linearization.residual * self.row_scale[:, None]
+        )
+        y = factor.transposed_times(r)
+        return 0.5 * float(y @ y)
+
     def step(self, factor: SchurFactor, region: Region, log: Log) -> Step | None:
         """One accepted step of scipy's trf, or None where no trial lowers the cost."""
         x, r = self.variables.start, self.linearization.residual.ravel()
@@ -185,7 +208,7 @@ class Expansion:
             return self.objective.residuals.residual(moved)[0].ravel()
 
         def stop(intermediate_result: OptimizeResult) -> None:
-            if intermediate_result.cost < self.cost:
+            if trials and self.objective.cost(intermediate_result.fun.reshape(-1, 2)) < self.cost:
                 accepted.append(intermediate_result)
             raise StopIteration
 
@@ -208,7 +231,7 @@ class Expansion:
         if not accepted:
             return None
         displacement = factor.solve_transposed(accepted[0].x - y_start)
-        cost, predicted = float(accepted[0].cost), self.predicted_reduction(displacement)
+        cost, predicted = self.objective.cost(accepted[0].fun.reshape(-1, 2)), self.predicted_reduction(displacement)
         gain = (self.cost - cost) / predicted if predicted > 0.0 else 0.0
         return Step(displacement, cost, radius, trials, gain, products)
 

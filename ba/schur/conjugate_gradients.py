@@ -1,0 +1,89 @@
+"""Preconditioned conjugate gradients on S, which need not be formed.
+
+S v is computed from the blocks of S, or, where those would take more memory than the derivatives, from A, B and the
+points' factors: S v = D v + sum A_i^T (A_i v - X_i sum_j X_j^T A_j v). Preconditioners:
+
+jacobi   the diagonal blocks of S (Agarwal et al., "Bundle adjustment in the large", ECCV 2010)
+power    terms of S^-1 = sum_i (H^-1 E C^-1 E^T)^i H^-1, H = S + E C^-1 E^T (Weber, Demmel, Chan, Cremers, "Power bundle
+         adjustment", CVPR 2023); each term costs a product with S and saves iterations
+
+Steps are inexact: the residual falls below `tolerance` times the right-hand side (Dembo, Eisenstat, Steihaug, 1982).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.errors import SolverError
+from ba.parallel import each
+from ba.schur import kernels
+from ba.schur.system import Reduced
+
+Array = NDArray[Any]
+Operator = Callable[[Array], Array]
+
+MAX_ITERATIONS = 500
+
+
+def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
+    """The step (n_groups, width) with a relative residual of at most `tolerance`, and the iterations it took."""
+    product = explicit_product(reduced) if reduced.explicit else implicit_product(reduced)
+    inverse = _inverted(reduced.diagonal_blocks())
+
+    def precondition(v: Array) -> Array:
+        return np.asarray(np.einsum("nij,nj->ni", inverse, v))
+
+    b = -reduced.rhs
+    x, residual = np.zeros_like(b), b.copy()
+    z = precondition(residual)
+    direction, rho = z, float(np.vdot(residual, z))
+    target = tolerance**2 * float(np.vdot(b, z))
+    for iteration in range(MAX_ITERATIONS):
+        if rho <= target or rho == 0.0:
+            return x, iteration
+        image = product(direction)
+        curvature = float(np.vdot(direction, image))
+        if not curvature > 0.0:
+            if iteration == 0:
+                raise SolverError("the reduced camera system is not positive definite")
+            return x, iteration
+        length = rho / curvature
+        x += length * direction
+        residual -= length * image
+        z = precondition(residual)
+        rho, before = float(np.vdot(residual, z)), rho
+        direction = z + (rho / before) * direction
+    return x, MAX_ITERATIONS
+
+
+def explicit_product(reduced: Reduced) -> Operator:
+    """v -> S v by the blocks of S."""
+    from ba.schur.sparse import matrix
+
+    S = matrix(reduced)
+    return lambda v: np.asarray(S @ v.ravel()).reshape(v.shape)
+
+
+def implicit_product(reduced: Reduced) -> Operator:
+    """v -> S v without S."""
+    structure, (_, A, B) = reduced.structure, reduced.derivatives
+    parts = structure.parts
+
+    def product(v: Array) -> Array:
+        def work(part: tuple[int, int]) -> Array:
+            out = np.zeros_like(v)
+            kernels.multiply(A, B, structure.arrays, part, reduced.inverse, v, out)
+            return out
+
+        return np.asarray(sum(each(work, parts, reduced.threads), reduced.damped * v))
+
+    return product
+
+
+def _inverted(blocks: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.inv(blocks))
+    except np.linalg.LinAlgError:
+        raise SolverError("a diagonal block of the reduced camera system is singular") from None

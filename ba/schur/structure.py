@@ -1,0 +1,125 @@
+"""Which groups of pose and camera numbers each observation and each point touches.
+
+A group is what moves together: the pose of an image with the intrinsics of its camera where no image shares one, or a
+shared camera's intrinsics alone. Groups have one width, padded with numbers that are not there, so that S is made of
+equal square blocks. A point's *slots* are the groups that its track touches, sorted and each once: the point's share of
+the Schur complement has a block for each pair of slots, however many observations stand behind one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.problem import Problem
+
+Array = NDArray[Any]
+
+PARTS = 2
+"""Parts of the points that are worked on side by side: fixed, so that sums do not depend on the number of threads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Observations are sorted by point and image; those of point p are starts[p]:starts[p + 1].
+
+    free         (n_groups, width) bool: this number exists and may move
+    split        width of an image's own columns in A; what follows belongs to the shared camera, if there is one
+    image_slot   (n_obs,) slot of the image's group within the point's slots
+    camera_slot  (n_obs,) slot of the shared camera's group, or image_slot where cameras are not shared
+    slot_starts  (n_points + 1,), slot_groups (n_slots,)  the groups of each point's slots, ascending
+    """
+
+    free: Array
+    split: int
+    starts: Array
+    image_slot: Array
+    camera_slot: Array
+    slot_starts: Array
+    slot_groups: Array
+
+    @property
+    def num_groups(self) -> int:
+        return len(self.free)
+
+    @property
+    def width(self) -> int:
+        return int(self.free.shape[1])
+
+    @cached_property
+    def arrays(self) -> tuple[Any, ...]:
+        """What the kernels read."""
+        longest = int(np.diff(self.slot_starts).max(initial=0))
+        return (
+            self.starts, self.image_slot, self.camera_slot, self.slot_starts, self.slot_groups, self.split, longest
+        )  # fmt: skip
+
+    @cached_property
+    def pattern(self) -> tuple[Array, Array]:
+        """Row starts (n_groups + 1,) and columns of the blocks of S on and below the diagonal, each row ascending."""
+        lengths = np.diff(self.slot_starts)
+        seen = [np.arange(self.num_groups, dtype=np.int64) * (self.num_groups + 1)]
+        for length in np.unique(lengths):
+            # All pairs of slots of all points with as many slots at once, in pieces that keep memory small.
+            points = np.flatnonzero(lengths == length)
+            high, low = np.tril_indices(int(length))
+            piece = max(1, 4_000_000 // max(1, len(low)))
+            for first in range(0, len(points), piece):
+                slots = self.slot_starts[points[first : first + piece]][:, None]
+                rows, columns = self.slot_groups[slots + high], self.slot_groups[slots + low]
+                seen.append(np.unique(rows.astype(np.int64) * self.num_groups + columns))
+        rows, columns = np.divmod(np.unique(np.concatenate(seen)), self.num_groups)
+        return np.searchsorted(rows, np.arange(self.num_groups + 1)), columns.astype(np.int32)
+
+    @cached_property
+    def parts(self) -> list[tuple[int, int]]:
+        """Ranges of points, first and last + 1, with about as many observations each, that threads work on."""
+        bounds = np.searchsorted(self.starts, np.linspace(0, self.starts[-1], PARTS + 1))
+        bounds[0], bounds[-1] = 0, len(self.starts) - 1
+        return list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+
+
+def make_structure(problem: Problem, tangent_dim: int) -> Structure:
+    """The structure of a problem whose observations are sorted by point and image."""
+    alone = bool((np.bincount(problem.camera_of_image, minlength=problem.num_cameras) <= 1).all())
+    free = problem.free
+    poses = np.hstack([np.repeat(free.rotations[:, None], tangent_dim, axis=1), free.translations])
+    groups = [problem.image_of_obs.astype(np.int64)]
+    if alone:
+        mask = np.hstack([poses, free.intrinsics[problem.camera_of_image]])
+    else:
+        mask = np.concatenate(_padded(poses, free.intrinsics))
+        groups.append(problem.num_images + problem.camera_of_image[problem.image_of_obs].astype(np.int64))
+    slots, local, slot_starts = _slots(problem, groups, len(mask))
+    lengths = np.bincount(problem.point_of_obs, minlength=problem.num_points)
+    return Structure(
+        free=mask,
+        split=int(mask.shape[1]) if alone else int(poses.shape[1]),
+        starts=np.concatenate([[0], np.cumsum(lengths)]),
+        image_slot=local[0],
+        camera_slot=local[-1],
+        slot_starts=slot_starts,
+        slot_groups=slots,
+    )
+
+
+def _slots(problem: Problem, groups: list[Array], n_groups: int) -> tuple[Array, list[Array], Array]:
+    """Groups of all slots, the slot of each observation in each of `groups`, and where each point's slots start."""
+    keys = np.concatenate([problem.point_of_obs.astype(np.int64) * n_groups + group for group in groups])
+    if len(groups) == 1:  # sorted already
+        new = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.empty(0, bool)
+        slots, inverse = keys[new], np.cumsum(new) - 1
+    else:
+        slots, inverse = np.unique(keys, return_inverse=True)
+    slot_starts = np.searchsorted(slots, np.arange(problem.num_points + 1, dtype=np.int64) * n_groups)
+    local = (inverse.reshape(len(groups), -1) - slot_starts[problem.point_of_obs]).astype(np.int32)
+    return (slots % n_groups).astype(np.int32), list(local), slot_starts
+
+
+def _padded(first: Array, second: Array) -> list[Array]:
+    width = max(first.shape[1], second.shape[1])
+    return [np.pad(mask, ((0, 0), (0, width - mask.shape[1]))) for mask in (first, second)]
