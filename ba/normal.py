@@ -20,7 +20,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from ba.errors import SolverError
 from ba.jit import kernel
-from ba.parallel import each
+from ba.parallel import blas_threads, each
 from ba.problem import Problem
 from ba.residual import Linearization
 
@@ -34,6 +34,9 @@ PARTS = 4
 
 MAX_COPY_BYTES = 100e6
 """Each part adds into a matrix of its own up to this size; beyond it there is one part."""
+
+MANY = 1000
+"""Reduced numbers beyond which LAPACK gets all threads: below, it is done before its threads are awake."""
 
 CLIP = 1e-12
 """Diagonal entries below this share of the largest are raised to it, so that an unobserved number is damped too."""
@@ -121,7 +124,8 @@ def factorize(linearization: Linearization, tracks: Tracks, damping: float, thre
     _add_squares(linearization.camera_blocks, columns.reduced, diagonal)
     np.einsum("ii->i", S)[:] += _damped(diagonal, damping) - diagonal
     try:
-        reduced = cholesky(S[:-1, :-1], lower=True, check_finite=False) if layout.num_reduced else S[:0, :0]
+        with blas_threads(threads if size > MANY else 1):
+            reduced = cholesky(S[:-1, :-1], lower=True, check_finite=False) if layout.num_reduced else S[:0, :0]
     except np.linalg.LinAlgError:
         raise SolverError("the reduced camera system is singular at this damping") from None
     return SchurFactor(linearization, point_inverse[columns.free_points], reduced)

@@ -7,9 +7,13 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from ba.errors import SolverError
+from ba.parallel import blas_threads
 from ba.schur.system import Reduced
 
 Array = NDArray[Any]
+
+MANY = 1000
+"""Numbers beyond which LAPACK gets all threads: below, it is done before its threads are awake."""
 
 
 def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
@@ -24,7 +28,8 @@ def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
         rows = np.repeat(np.arange(n), np.diff(starts))
         S[rows, :, columns, :] = reduced.blocks.reshape(-1, width, width)
     # LAPACK reads by columns, so the lower triangle of rows is its upper one.
-    factor, info = dpotrf(S.reshape(n * width, n * width).T, lower=False, overwrite_a=True, clean=False)
+    with blas_threads(reduced.threads if n * width > MANY else 1):
+        factor, info = dpotrf(S.reshape(n * width, n * width).T, lower=False, overwrite_a=True, clean=False)
     if info:
         group, number = divmod(info - 1, width)
         raise SolverError(f"the reduced camera system is singular at number {number} of group {group}")

@@ -17,6 +17,7 @@ from ba.camera import CAMERAS
 from ba.config import Loss, Solver
 from ba.errors import UserError
 from ba.loss import LOSSES, scaled
+from ba.parallel import blas_threads
 from ba.problem import Problem
 from ba.residual import Residuals, project
 from ba.result import Observer, Solution, Status, ignore
@@ -65,7 +66,8 @@ def solve(
     if variables.layout.size == 0 or options.max_iterations == 0:
         finish = _evaluated(objective, variables, log)
     else:
-        finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds or {}), log)
+        with blas_threads(1):
+            finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds or {}), log)
     if not log.records:  # interrupted before there was anything to keep
         raise KeyboardInterrupt
     return Solution(
