@@ -1,8 +1,8 @@
 """One decorator for every numba kernel, and the one place where the compiled cache is keyed.
 
 Kernels are leaf loops over arrays without the GIL: threads run them on chunks, so no kernel needs `parallel=True`
-(slow to compile) and one thread count always adds in the same order. `contract` lets the compiler fuse a*b + c; the
-other fast-math flags would break NaN checks. numba's cache does not see a change in a *called* function's file, so its
+(slow to compile) and one thread count always adds in the same order. `FAST` lets the compiler fuse a*b + c and reorder
+sums into vectors, the same way at every run; the fast-math flags left out, nnan and ninf, would break NaN checks. numba's cache does not see a change in a *called* function's file, so its
 folder carries a digest of every source of the package.
 """
 
@@ -37,7 +37,9 @@ def cache_folder() -> Path:
 numba.config.CACHE_DIR = str(cache_folder())
 
 
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+FAST = {"contract", "reassoc", "nsz", "arcp"}
+
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": FAST}
 
 
 def kernel(function: Kernel) -> Kernel:

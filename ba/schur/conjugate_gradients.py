@@ -26,22 +26,20 @@ Operator = Callable[[Array], Array]
 
 MAX_ITERATIONS = 500
 
+TERMS = 4
 
-def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
+
+def solve(reduced: Reduced, tolerance: float, preconditioner: str = "jacobi") -> tuple[Array, int]:
     """The step (n_groups, width) with a relative residual of at most `tolerance`, and the iterations it took."""
     product = explicit_product(reduced) if reduced.explicit else implicit_product(reduced)
-    inverse = _inverted(reduced.diagonal_blocks())
-
-    def precondition(v: Array) -> Array:
-        return np.asarray(np.einsum("nij,nj->ni", inverse, v))
-
+    precondition = PRECONDITIONERS[preconditioner](reduced, product)
     b = -reduced.rhs
     x, residual = np.zeros_like(b), b.copy()
     z = precondition(residual)
     direction, rho = z, float(np.vdot(residual, z))
-    target = tolerance**2 * float(np.vdot(b, z))
+    target = tolerance**2 * rho
     for iteration in range(MAX_ITERATIONS):
-        if rho <= target or rho == 0.0:
+        if rho <= target:
             return x, iteration
         image = product(direction)
         curvature = float(np.vdot(direction, image))
@@ -58,12 +56,48 @@ def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
     return x, MAX_ITERATIONS
 
 
+def jacobi(reduced: Reduced, _: Operator) -> Operator:
+    """v -> the inverse of the diagonal blocks of S, times v."""
+    inverse = _inverted(reduced.diagonal_blocks())
+    return lambda v: np.asarray(np.einsum("nij,nj->ni", inverse, v))
+
+
+def power(reduced: Reduced, product: Operator) -> Operator:
+    """v -> the first TERMS terms of the series of S^-1, times v.
+
+    H is block diagonal where every observation has one group; where it has two, its pose and a shared camera, twice its
+    diagonal blocks bound it, and the series converges all the same.
+    """
+    scale = 1.0 if reduced.structure.split == reduced.derivatives[1].shape[2] else 2.0
+    inverse = _inverted(scale * camera_blocks(reduced))
+
+    def precondition(v: Array) -> Array:
+        term = np.einsum("nij,nj->ni", inverse, v)
+        total = term.copy()
+        for _ in range(TERMS - 1):
+            term = term - np.einsum("nij,nj->ni", inverse, product(term))
+            total += term
+        return np.asarray(total)
+
+    return precondition
+
+
+def camera_blocks(reduced: Reduced) -> Array:
+    """(n_groups, width, width) diagonal blocks of H, damped: A^T A of each group."""
+    structure, (_, A, _) = reduced.structure, reduced.derivatives
+    blocks = np.zeros((structure.num_groups, structure.width, structure.width))
+    kernels.add_squares(A, structure.arrays, blocks)
+    steps = np.arange(structure.width)
+    blocks[:, steps, steps] += reduced.damped
+    return blocks
+
+
 def explicit_product(reduced: Reduced) -> Operator:
     """v -> S v by the blocks of S."""
     from ba.schur.sparse import matrix
 
     S = matrix(reduced)
-    return lambda v: np.asarray(S @ v.ravel()).reshape(v.shape)
+    return lambda v: np.asarray(np.asarray(S @ v.ravel()).reshape(v.shape))
 
 
 def implicit_product(reduced: Reduced) -> Operator:
@@ -87,3 +121,9 @@ def _inverted(blocks: Array) -> Array:
         return np.asarray(np.linalg.inv(blocks))
     except np.linalg.LinAlgError:
         raise SolverError("a diagonal block of the reduced camera system is singular") from None
+
+
+PRECONDITIONERS: dict[str, Callable[[Reduced, Operator], Operator]] = {
+    "jacobi": jacobi,
+    "power": power,
+}

@@ -26,7 +26,7 @@ def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
     else:
         starts, columns = reduced.pattern
         rows = np.repeat(np.arange(n), np.diff(starts))
-        S[rows, :, columns, :] = reduced.blocks.reshape(-1, width, width)
+        S[rows, :, columns, :] = reduced.blocks
     # LAPACK reads by columns, so the lower triangle of rows is its upper one.
     with blas_threads(reduced.threads if n * width > MANY else 1):
         factor, info = dpotrf(S.reshape(n * width, n * width).T, lower=False, overwrite_a=True, clean=False)

@@ -41,7 +41,7 @@ def matrix(reduced: Reduced) -> bsr_array:
     starts, columns = structure.pattern
     rows = np.repeat(np.arange(n), np.diff(starts))
     places = rows * n + columns if reduced.pattern is None else slice(None)
-    blocks = reduced.blocks[places].reshape(-1, width, width)
+    blocks = reduced.blocks[places]
     below = rows != columns
     all_rows, all_columns = np.concatenate([rows, columns[below]]), np.concatenate([columns, rows[below]])
     all_blocks = np.concatenate([blocks, blocks[below].transpose(0, 2, 1)])

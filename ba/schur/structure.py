@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ba.problem import Problem
+from ba.schur import kernels
 
 Array = NDArray[Any]
 
@@ -55,8 +57,32 @@ class Structure:
         """What the kernels read."""
         longest = int(np.diff(self.slot_starts).max(initial=0))
         return (
-            self.starts, self.image_slot, self.camera_slot, self.slot_starts, self.slot_groups, self.split, longest
-        )  # fmt: skip
+            self.starts,
+            self.image_slot,
+            self.camera_slot,
+            self.slot_starts,
+            self.slot_groups,
+            self.list_starts,
+            self.split,
+            longest,
+        )
+
+    @cached_property
+    def list_starts(self) -> Array:
+        """(n_lists + 1,) where runs of points with the same slots begin; a point of more than PANEL slots is alone."""
+        lengths = np.diff(self.slot_starts)
+        same = (lengths[1:] == lengths[:-1]) & (lengths[1:] <= kernels.PANEL)
+        candidates = np.flatnonzero(same)
+        counts = lengths[candidates]
+        offsets = np.repeat(self.slot_starts[candidates] - (np.cumsum(counts) - counts), counts) + np.arange(
+            counts.sum()
+        )
+        shift = np.repeat(counts, counts)
+        differ = self.slot_groups[offsets] != self.slot_groups[offsets + shift]
+        same[candidates[np.repeat(np.arange(len(candidates)), counts)[differ]]] = False
+        return (
+            np.concatenate([[0], np.flatnonzero(~same) + 1, [len(lengths)]]) if len(lengths) else np.zeros(1, np.int64)
+        )
 
     @cached_property
     def pattern(self) -> tuple[Array, Array]:
@@ -74,6 +100,13 @@ class Structure:
                 seen.append(np.unique(rows.astype(np.int64) * self.num_groups + columns))
         rows, columns = np.divmod(np.unique(np.concatenate(seen)), self.num_groups)
         return np.searchsorted(rows, np.arange(self.num_groups + 1)), columns.astype(np.int32)
+
+    @cached_property
+    def list_parts(self) -> list[tuple[int, int]]:
+        """`parts` in lists."""
+        bounds = np.searchsorted(self.list_starts, [first for first, _ in self.parts[1:]])
+        edges = [0, *bounds.tolist(), len(self.list_starts) - 1]
+        return list(pairwise(edges))
 
     @cached_property
     def parts(self) -> list[tuple[int, int]]:

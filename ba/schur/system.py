@@ -27,8 +27,8 @@ ALL_BLOCKS = 256
 class Reduced:
     """S x = -rhs over groups, at one damping.
 
-    blocks     (n_blocks, width^2) on and below the diagonal: those of `pattern`, or all num_groups^2 where it is None;
-               only the diagonal ones where `explicit` is False
+    blocks     (n_blocks, width, width) on and below the diagonal: those of `pattern`, or all num_groups^2 where it is
+               None; only the diagonal ones where `explicit` is False
     rhs, damped  (n_groups, width): reduced gradient, and damping times the clipped diagonal
     inverse    (n_points, 6), point_gradient, point_damped (n_points, 3): each point's L^-1, gradient, damping
     """
@@ -47,9 +47,9 @@ class Reduced:
 
     def diagonal_blocks(self) -> Array:
         """(n_groups, width, width) of S."""
-        width, n = self.structure.width, self.structure.num_groups
+        n = self.structure.num_groups
         places = np.arange(n) * (n + 1) if self.pattern is None else self.pattern[0][1:] - 1
-        return self.blocks[places].reshape(n, width, width)
+        return self.blocks[places]
 
     def substitute(self, step: Array) -> tuple[Array, float]:
         """Steps of the points (n_points, 3) for a step of the groups, and the reduction of the model by both.
@@ -86,8 +86,8 @@ class Eliminator:
         else:
             self.pattern = structure.pattern
         n_blocks = n * n if self.pattern is None else len(self.pattern[1])
-        self.parts = structure.parts
-        self.blocks = [np.empty((n_blocks, width * width)) for _ in self.parts]
+        self.parts = structure.list_parts
+        self.blocks = [np.empty((n_blocks, width, width)) for _ in self.parts]
         self.sums = [np.empty((2, n, width)) for _ in self.parts]
         self.inverse = np.empty((n_points, 6))
         self.point_gradient, self.point_diagonal = np.empty((n_points, 3)), np.empty((n_points, 3))
@@ -95,7 +95,12 @@ class Eliminator:
     def __call__(self, derivatives: Blocks, damping: float) -> Reduced:
         """The reduced system at r, A, B. Raises SolverError where a point's damped block is singular."""
         r, A, B = derivatives
-        rows, columns = self.pattern or (np.empty(0, np.int64), np.empty(0, np.int32))
+        split = self.structure.split
+        own, shared = (np.ascontiguousarray(part) for part in (A[:, :, :split], A[:, :, split:]))
+        rows, columns = self.pattern or (
+            np.arange(self.structure.num_groups) * self.structure.num_groups,
+            np.empty(0, np.int32),
+        )
 
         def work(number: int) -> int:
             blocks, (rhs, diagonal) = self.blocks[number], self.sums[number]
@@ -103,7 +108,8 @@ class Eliminator:
                 array[:] = 0.0
             return int(
                 kernels.eliminate(
-                    A,
+                    own,
+                    shared,
                     B,
                     r,
                     self.structure.arrays,
@@ -148,8 +154,8 @@ class Eliminator:
     def _damp(self, reduced: Reduced) -> None:
         n, width = self.structure.num_groups, self.structure.width
         places = np.arange(n) * (n + 1) if self.pattern is None else self.pattern[0][1:] - 1
-        steps = np.arange(width) * (width + 1)
-        reduced.blocks[places[:, None], steps] += reduced.damped
+        steps = np.arange(width)
+        reduced.blocks[places[:, None], steps, steps] += reduced.damped
 
 
 def gradient_norm(derivatives: Blocks, structure: Structure, threads: int) -> float:

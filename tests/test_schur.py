@@ -1,0 +1,162 @@
+"""A step on the reduced camera system is the step of the whole damped normal equations, whatever solves it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scenes import random_problem
+from test_derivatives import CAMERA_SETS, MASKS
+
+from ba.config import Loss, Noise, Scene, Solver
+from ba.errors import SolverError
+from ba.io.synthetic import generate
+from ba.loss import LOSSES
+from ba.noise import perturb
+from ba.problem import Problem
+from ba.residual import Residuals
+from ba.rotation import ROTATIONS
+from ba.schur import LINEAR_SOLVERS, Eliminator, kernels, make_structure
+from ba.schur.conjugate_gradients import PRECONDITIONERS, explicit_product, implicit_product
+from ba.schur.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
+from ba.solver import solve
+from ba.solver.conditioning import condition
+from ba.solver.levenberg_marquardt import Damping
+from ba.variables import make_variables
+
+DAMPING = 1e-3
+
+
+def reduced_system(
+    problem: Problem, rotation: str = "so3_left", *, explicit: bool = True, damping: float = DAMPING
+) -> tuple[Reduced, np.ndarray, np.ndarray]:
+    """The reduced system, and J and r of the same (sorted) problem."""
+    problem = condition(problem).problem
+    variables = make_variables(problem, ROTATIONS[rotation])
+    residuals = Residuals(problem)
+    structure = make_structure(problem, ROTATIONS[rotation].tangent_dim)
+    blocks = residuals.blocks(variables.at(variables.start))
+    linearization = residuals.linearize(variables, variables.start)
+    reduced = Eliminator(structure, 1, explicit=explicit)(blocks, damping)
+    return reduced, linearization.csr().toarray(), linearization.residual.ravel()
+
+
+def reference(J: np.ndarray, r: np.ndarray, damping: float = DAMPING) -> np.ndarray:
+    H = J.T @ J
+    H[np.diag_indices_from(H)] += damping * np.clip(np.diag(H), LEAST_DIAGONAL, MOST_DIAGONAL)
+    return np.linalg.solve(H, -J.T @ r)
+
+
+def as_vector(reduced: Reduced, step: np.ndarray, point_step: np.ndarray, problem: Problem) -> np.ndarray:
+    """A step in the order of `Variables`: free pose and camera numbers, then free points."""
+    n, width = problem.num_images, reduced.structure.width
+    free = reduced.structure.free
+    if reduced.structure.num_groups == n:
+        poses = width - problem.intrinsics.shape[1]
+        parts = [step[:, :poses][free[:, :poses]], step[:, poses:][free[:, poses:]]]
+    else:
+        parts = [step[:n][free[:n]], step[n:][free[n:]]]
+    return np.concatenate([*parts, point_step[problem.free.points].ravel()])
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("cameras", CAMERA_SETS)
+@pytest.mark.parametrize("name", LINEAR_SOLVERS)
+def test_step_is_that_of_the_whole_equations(name: str, cameras: str, mask: str) -> None:
+    problem = random_problem(np.random.default_rng(2), CAMERA_SETS[cameras])
+    problem = condition(problem.with_free(MASKS[mask](problem.free))).problem
+    for explicit in (True, False) if name == "cg" else (True,):
+        reduced, J, r = reduced_system(problem, explicit=explicit)
+        step, _ = LINEAR_SOLVERS[name](reduced, 1e-14)
+        point_step, promised = reduced.substitute(step)
+        right = reference(J, r)
+        found = as_vector(reduced, step, point_step, problem)
+        assert np.allclose(found, right, rtol=1e-9, atol=1e-9 * np.abs(right).max())
+        change = J @ right
+        assert promised == pytest.approx(-(r @ change + 0.5 * change @ change), rel=1e-9)
+
+
+@pytest.mark.parametrize("rotation", ROTATIONS)
+@pytest.mark.parametrize("name", LINEAR_SOLVERS)
+def test_step_is_right_for_every_rotation_and_on_a_sparse_pattern(
+    name: str, rotation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ba.schur.system.ALL_BLOCKS", 0)
+    problem = condition(generate(Scene(kind="street", images=12, points=80, observations_per_point=4))).problem
+    reduced, J, r = reduced_system(problem, rotation)
+    assert reduced.pattern is not None
+    step, _ = LINEAR_SOLVERS[name](reduced, 1e-14)
+    point_step, _ = reduced.substitute(step)
+    right = reference(J, r)
+    assert np.allclose(as_vector(reduced, step, point_step, problem), right, rtol=1e-8, atol=1e-9 * np.abs(right).max())
+
+
+@pytest.mark.parametrize("panel", [1, 2, 3])
+def test_long_tracks_are_summed_in_panels(panel: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = random_problem(np.random.default_rng(2), CAMERA_SETS["mixed"])
+    whole, _, _ = reduced_system(problem)
+    monkeypatch.setattr(kernels, "PANEL", panel)
+    monkeypatch.setattr(kernels, "eliminate", interpreted())
+    pieces, _, _ = reduced_system(problem)
+    for name in ("blocks", "rhs", "damped", "inverse"):
+        assert np.allclose(getattr(whole, name), getattr(pieces, name), rtol=1e-12, atol=1e-12)
+
+
+def interpreted() -> Callable[..., int]:
+    """`eliminate` as plain Python, which reads PANEL when it runs."""
+    function: Callable[..., int] = kernels.eliminate.py_func  # type: ignore[attr-defined]
+    return function
+
+
+@pytest.mark.parametrize("cameras", CAMERA_SETS)
+def test_products_with_and_without_the_matrix_agree(cameras: str) -> None:
+    problem = random_problem(np.random.default_rng(2), CAMERA_SETS[cameras])
+    formed, _, _ = reduced_system(problem, explicit=True)
+    free, _, _ = reduced_system(problem, explicit=False)
+    v = np.random.default_rng(0).normal(size=formed.rhs.shape) * formed.structure.free
+    right = explicit_product(formed)(v)
+    assert np.allclose(implicit_product(free)(v), right, rtol=1e-10, atol=1e-10 * np.abs(right).max())
+    assert np.allclose(formed.diagonal_blocks(), free.diagonal_blocks(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", PRECONDITIONERS)
+def test_preconditioners_are_symmetric_and_positive(name: str) -> None:
+    reduced, _, _ = reduced_system(random_problem(np.random.default_rng(2), CAMERA_SETS["own"]), explicit=False)
+    apply = PRECONDITIONERS[name](reduced, implicit_product(reduced))
+    n = reduced.rhs.size
+    M = np.stack([apply(e.reshape(reduced.rhs.shape)).ravel() for e in np.eye(n)], axis=1)
+    assert np.allclose(M, M.T, atol=1e-9 * np.abs(M).max())
+    assert np.linalg.eigvalsh(0.5 * (M + M.T)).min() > 0.0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("linear", LINEAR_SOLVERS)
+def test_schur_and_scipy_end_at_the_same_minimum(linear: str, name: str) -> None:
+    outliers = 0.0 if name == "linear" else 0.03  # which would send their points to infinity, slowly
+    scene = generate(Scene(images=8, points=60, observations_per_point=6, outliers=outliers, seed=4))
+    free = replace(scene.free, intrinsics=np.zeros_like(scene.free.intrinsics))
+    start = perturb(scene.with_free(free), Noise(rotation_deg=0.3, position=0.01, points=0.01), 1)
+    loss = Loss(name=name, scale=2.0)
+    tight = {"ftol": 1e-13, "xtol": 1e-14, "gtol": 1e-10, "max_iterations": 400}
+    ours = solve(start, loss=loss, options=Solver(backend="schur", linear=linear, **tight))
+    theirs = solve(start, loss=loss, options=Solver(**tight))
+    assert ours.final_cost == pytest.approx(theirs.final_cost, rel=1e-8)
+
+
+def test_damping_follows_the_gain() -> None:
+    damping = Damping(1e-3)
+    damping.accepted(1.0)
+    assert damping.value == pytest.approx(1e-3 / 3.0)
+    for factor in (2.0, 4.0, 8.0):
+        before = damping.value
+        damping.rejected()
+        assert damping.value == pytest.approx(factor * before)
+
+
+def test_a_singular_point_is_named() -> None:
+    problem = random_problem(np.random.default_rng(2), CAMERA_SETS["own"])
+    reduced, _, _ = reduced_system(problem)
+    r, A, B = (np.array(array) for array in reduced.derivatives)
+    B[reduced.structure.starts[3]] = np.nan
+    with pytest.raises(SolverError, match="block of point 3 is singular"):
+        Eliminator(reduced.structure, 1, explicit=True)((r, A, B), DAMPING)
