@@ -2,8 +2,9 @@
 
 Kernels are leaf loops over arrays without the GIL: threads run them on chunks, so no kernel needs `parallel=True`
 (slow to compile) and one thread count always adds in the same order. `FAST` lets the compiler fuse a*b + c and reorder
-sums into vectors, the same way at every run; the fast-math flags left out, nnan and ninf, would break NaN checks. numba's cache does not see a change in a *called* function's file, so its
-folder carries a digest of every source of the package.
+sums into vectors, the same way at every run; the fast-math flags left out, nnan and ninf, would break NaN checks.
+numba's cache does not see a change in a *called* function's file, so its folder carries a digest of every source of the
+package.
 """
 
 import hashlib
