@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import bsr_array
 
 from ba.errors import SolverError
 from ba.parallel import each
@@ -94,10 +95,21 @@ def camera_blocks(reduced: Reduced) -> Array:
 
 def explicit_product(reduced: Reduced) -> Operator:
     """v -> S v by the blocks of S."""
-    from ba.schur.sparse import matrix
-
     S = matrix(reduced)
-    return lambda v: np.asarray(np.asarray(S @ v.ravel()).reshape(v.shape))
+    return lambda v: np.asarray(S @ v.ravel()).reshape(v.shape)
+
+
+def matrix(reduced: Reduced) -> bsr_array:
+    """S with both triangles, (n_groups width)^2."""
+    structure = reduced.structure
+    size = structure.free.size
+    places, transposed, columns, pointers = structure.symmetric
+    if reduced.pattern is None:
+        rows, below = structure.rows_and_columns
+        places = (rows * structure.num_groups + below)[places]
+    blocks = reduced.blocks[places]
+    blocks[transposed] = blocks[transposed].transpose(0, 2, 1)
+    return bsr_array((blocks, columns, pointers), shape=(size, size))
 
 
 def implicit_product(reduced: Reduced) -> Operator:

@@ -1,50 +1,98 @@
-"""Sparse factorization of S, for many cameras of which few see the same points.
+"""Sparse Cholesky factorization of S by blocks, for many cameras of which few see the same points.
 
-SuperLU in symmetric mode with minimum degree on A^T + A: of what SciPy offers for symmetric matrices the one with the
-least fill; CHOLMOD's fast part is under the GPL.
+Groups are ordered by minimum degree, the pattern of L follows from the elimination tree (Davis, "Direct methods for
+sparse linear systems", 2006, chapter 4), both once a structure; the numbers follow column by column, each finished
+column updating those to its right:
+
+    L_jj L_jj^T = S_jj,   L_ij = S_ij L_jj^-T,   S_ik -= L_ij L_kj^T  for i >= k > j
+
+SciPy's SuperLU knows neither symmetry nor blocks, and CHOLMOD's fast part is under the GPL: on a street of 2000 images a
+factorization by SuperLU took 0.23 s, and making its matrix another 0.1 s.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import bsr_array
+from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
 from ba.errors import SolverError
+from ba.schur import cholesky
+from ba.schur.structure import Structure
 from ba.schur.system import Reduced
 
 Array = NDArray[Any]
 
 
+@dataclass(frozen=True, eq=False)
+class Symbolic:
+    """The pattern of L. order: the group at each place; starts, rows: L's columns, each with its diagonal first, in
+    places; targets: where each block of S goes in L; transposed: whether it is transposed there."""
+
+    order: Array
+    starts: Array
+    rows: Array
+    targets: Array
+    transposed: Array
+
+
 def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
     """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
-    structure = reduced.structure
-    n, width = structure.num_groups, structure.width
-    S = matrix(reduced).tocsc()
-    try:
-        factor = splu(
-            S, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False}
-        )
-    except RuntimeError as error:
-        raise SolverError(f"the reduced camera system cannot be factored: {error}") from None
-    step = factor.solve(-reduced.rhs.ravel())
-    if not np.isfinite(step).all():
-        raise SolverError("the reduced camera system is singular")
-    return step.reshape(n, width), 1
+    symbolic = analyzed(reduced.structure)
+    L = np.zeros((len(symbolic.rows), *reduced.blocks.shape[1:]))
+    blocks = reduced.blocks
+    if reduced.pattern is None:
+        rows, columns = reduced.structure.rows_and_columns
+        blocks = blocks[rows * reduced.structure.num_groups + columns]
+    cholesky.place(blocks, symbolic.targets, symbolic.transposed, L)
+    failed = cholesky.factor(symbolic.starts, symbolic.rows, L)
+    if failed >= 0:
+        raise SolverError(f"the reduced camera system is singular at group {symbolic.order[failed]}")
+    step = np.empty_like(reduced.rhs)
+    x = -reduced.rhs[symbolic.order]
+    cholesky.substitute(symbolic.starts, symbolic.rows, L, x)
+    step[symbolic.order] = x
+    return step, 1
 
 
-def matrix(reduced: Reduced) -> bsr_array:
-    """S with both triangles, (n_groups width)^2."""
-    structure = reduced.structure
-    n, width = structure.num_groups, structure.width
-    starts, columns = structure.pattern
-    rows = np.repeat(np.arange(n), np.diff(starts))
-    places = rows * n + columns if reduced.pattern is None else slice(None)
-    blocks = reduced.blocks[places]
+def analyzed(structure: Structure) -> Symbolic:
+    """The pattern of the structure's L, found once."""
+    known: Symbolic | None = structure.memory.get("symbolic")
+    if known is None:
+        known = structure.memory["symbolic"] = _analyze(structure)
+    return known
+
+
+def _analyze(structure: Structure) -> Symbolic:
+    n = structure.num_groups
+    rows, columns = structure.rows_and_columns
+    order = _minimum_degree(n, rows, columns)
+    place = np.empty(n, np.int64)
+    place[order] = np.arange(n)
+    high, low = np.maximum(place[rows], place[columns]), np.minimum(place[rows], place[columns])
+    by_column = np.lexsort((high, low))
+    starts = np.searchsorted(low[by_column], np.arange(n + 1))
+    L_starts, L_rows = cholesky.pattern(starts, high[by_column])
+    keys = np.repeat(np.arange(n), np.diff(L_starts)) * n + L_rows
+    return Symbolic(
+        order=order,
+        starts=L_starts,
+        rows=L_rows,
+        targets=np.searchsorted(keys, low * n + high),
+        transposed=place[rows] < place[columns],
+    )
+
+
+def _minimum_degree(n: int, rows: Array, columns: Array) -> Array:
+    """SuperLU's multiple minimum degree ordering of the pattern; a dominant diagonal keeps its factor harmless."""
     below = rows != columns
-    all_rows, all_columns = np.concatenate([rows, columns[below]]), np.concatenate([columns, rows[below]])
-    all_blocks = np.concatenate([blocks, blocks[below].transpose(0, 2, 1)])
-    order = np.lexsort((all_columns, all_rows))
-    pointers = np.searchsorted(all_rows[order], np.arange(n + 1))
-    return bsr_array((all_blocks[order], all_columns[order], pointers), shape=(n * width, n * width))
+    i, j = np.concatenate([rows, columns[below]]), np.concatenate([columns, rows[below]])
+    values = np.where(i == j, float(n), -1.0 / (n + 1.0))
+    factor = splu(
+        csc_array((values, (i, j)), shape=(n, n)), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}
+    )
+    return np.asarray(np.argsort(factor.perm_c))

@@ -8,7 +8,7 @@ the Schur complement has a block for each pair of slots, however many observatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -34,6 +34,7 @@ class Structure:
     image_slot   (n_obs,) slot of the image's group within the point's slots
     camera_slot  (n_obs,) slot of the shared camera's group, or image_slot where cameras are not shared
     slot_starts  (n_points + 1,), slot_groups (n_slots,)  the groups of each point's slots, ascending
+    memory       what solvers found out about the pattern
     """
 
     free: Array
@@ -43,6 +44,7 @@ class Structure:
     camera_slot: Array
     slot_starts: Array
     slot_groups: Array
+    memory: dict[str, Any] = field(default_factory=dict)
 
     @property
     def num_groups(self) -> int:
@@ -100,6 +102,24 @@ class Structure:
                 seen.append(np.unique(rows.astype(np.int64) * self.num_groups + columns))
         rows, columns = np.divmod(np.unique(np.concatenate(seen)), self.num_groups)
         return np.searchsorted(rows, np.arange(self.num_groups + 1)), columns.astype(np.int32)
+
+    @cached_property
+    def rows_and_columns(self) -> tuple[Array, Array]:
+        """The row and the column of each block of `pattern`."""
+        starts, columns = self.pattern
+        return np.repeat(np.arange(self.num_groups), np.diff(starts)), columns
+
+    @cached_property
+    def symmetric(self) -> tuple[Array, Array, Array, Array]:
+        """Both triangles of S row by row: the block of `pattern` at each place, whether it is transposed there, its
+        column, and where rows begin."""
+        rows, columns = self.rows_and_columns
+        below = np.flatnonzero(rows != columns)
+        places = np.concatenate([np.arange(len(rows)), below])
+        all_rows, all_columns = np.concatenate([rows, columns[below]]), np.concatenate([columns, rows[below]])
+        order = np.lexsort((all_columns, all_rows))
+        pointers = np.searchsorted(all_rows[order], np.arange(self.num_groups + 1))
+        return places[order], order >= len(rows), all_columns[order], pointers
 
     @cached_property
     def list_parts(self) -> list[tuple[int, int]]:

@@ -24,6 +24,10 @@ from ba.variables import Parameters, Variables
 
 Array = NDArray[Any]
 
+LEAST_FORCING, MOST_FORCING = 1e-3, 0.1
+"""Inexact linear solvers stop at this share of the right-hand side: the less, the faster the gradient falls (Eisenstat
+and Walker, "Choosing the forcing terms in an inexact Newton method", 1996, choice 2)."""
+
 
 def solve(variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], log: Log) -> Finish:
     """Minimize from `variables.start`."""
@@ -53,7 +57,7 @@ class BundleSystem:
         self.eliminate = Eliminator(self.structure, self.residuals.threads, explicit=explicit)
         self.state = self.recorded = self._at(variables.theta, variables.problem)
         self.derivatives: Blocks | None = None
-        self.forcing, self.inner = 0.1, 0
+        self.forcing, self.slope, self.inner = MOST_FORCING, 0.0, 0
 
     @property
     def variables(self) -> Variables:
@@ -76,7 +80,11 @@ class BundleSystem:
         self.derivatives = self.residuals.blocks(self.state.parameters, self.derivatives)
         cost = self.objective.cost(self.derivatives[0])
         self.objective.correct(self.derivatives)
-        return cost, gradient_norm(self.derivatives, self.structure, self.residuals.threads)
+        slope = gradient_norm(self.derivatives, self.structure, self.residuals.threads)
+        if self.slope > 0.0:
+            self.forcing = min(max(0.9 * (slope / self.slope) ** 2, LEAST_FORCING), MOST_FORCING)
+        self.slope = slope
+        return cost, slope
 
     def solve(self, damping: float) -> Trial:
         assert self.derivatives is not None
