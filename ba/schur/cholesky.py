@@ -119,8 +119,8 @@ def _subtract_product(first: Any, second: Any, target: Any, width: Any, L: Any) 
 
 
 @kernel
-def substitute(starts: Any, rows: Any, L: Any, x: Any) -> None:
-    """x (n, width) becomes the solution of L L^T y = x."""
+def forward(starts: Any, rows: Any, L: Any, x: Any) -> None:
+    """x (n, width) becomes L^-1 x."""
     width = x.shape[1]
     for j in range(len(starts) - 1):
         first = starts[j]
@@ -132,6 +132,12 @@ def substitute(starts: Any, rows: Any, L: Any, x: Any) -> None:
             for i in range(width):
                 for k in range(width):
                     x[rows[at], i] -= L[at, i, k] * x[j, k]
+
+
+@kernel
+def backward(starts: Any, rows: Any, L: Any, x: Any) -> None:
+    """x (n, width) becomes L^-T x."""
+    width = x.shape[1]
     for j in range(len(starts) - 2, -1, -1):
         first = starts[j]
         for at in range(first + 1, starts[j + 1]):
