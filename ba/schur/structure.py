@@ -21,7 +21,7 @@ from ba.schur import kernels
 
 Array = NDArray[Any]
 
-PARTS = 2
+PARTS = 4
 """Parts of the points that are worked on side by side: fixed, so that sums do not depend on the number of threads."""
 
 

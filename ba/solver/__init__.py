@@ -57,6 +57,18 @@ def solve(
     status `failed`.
     """
     _check_rotations(problem, rotation)
+    with blas_threads(1):
+        return _solve(problem, rotation, loss, options, bounds or {}, observer)
+
+
+def _solve(
+    problem: Problem,
+    rotation: str,
+    loss: Loss,
+    options: Solver,
+    bounds: Mapping[str, tuple[float, float]],
+    observer: Observer,
+) -> Solution:
     conditioned = condition(problem)
     variables = make_variables(conditioned.problem, ROTATIONS[rotation])
     residuals = Residuals(conditioned.problem, options.threads)
@@ -66,8 +78,7 @@ def solve(
     if variables.layout.size == 0 or options.max_iterations == 0:
         finish = _evaluated(objective, variables, log)
     else:
-        with blas_threads(1):
-            finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds or {}), log)
+        finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds), log)
     if not log.records:  # interrupted before there was anything to keep
         raise KeyboardInterrupt
     return Solution(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,19 @@ class Objective:
     def cost(self, r: Array) -> float:
         """Cost of residuals r (n_obs, 2); infinite where a residual is not finite."""
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = np.einsum("ni,ni->n", r, r)
-            total = 0.5 * float((squares if self.loss is None else self.loss(squares)[0]).sum())
+            if self.loss is None:
+                total = 0.5 * float(np.vdot(r, r))
+            else:
+                total = 0.5 * float(self.loss(np.einsum("ni,ni->n", r, r))[0].sum())
         return total if np.isfinite(total) else np.inf
+
+    @cached_property
+    def pixel_norm(self) -> float:
+        return float(np.linalg.norm(self.residuals.problem.pixels))
 
     def rounding(self, cost: float) -> float:
         """How much of the cost may be rounding: of its sum, and of projections that are no better than the pixels."""
-        noise = 16.0 * EPSILON * float(np.sqrt(np.einsum("ni,ni->", *(self.residuals.problem.pixels,) * 2)))
+        noise = 16.0 * EPSILON * self.pixel_norm
         return 64.0 * EPSILON * cost + float(np.sqrt(2.0 * cost)) * noise + noise * noise
 
     def gradient(self, linearization: Linearization) -> Array:
