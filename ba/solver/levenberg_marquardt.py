@@ -18,7 +18,7 @@ from ba.solver.objective import BY_COST, BY_GRADIENT, BY_STEP, INTERRUPTED, NO_L
 Ending = tuple[Status, str]
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 3e-5, 1e-16, 1e16
-"""The first damping is the best of six tried from 1e-6 to 1e-3: it took the fewest steps on both Dubrovnik-16 and Ladybug-49."""
+"""The first damping is the best of six from 1e-6 to 1e-3: the fewest steps on Dubrovnik-16 and on Ladybug-49."""
 
 LEAST_GAIN = 1e-3
 """Steps that gain less than this share of what the model promised are rejected."""
