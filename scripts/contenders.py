@@ -1,8 +1,9 @@
 """The contenders of `scripts/bench`: each solves one problem in memory and tells its cost against time.
 
-Run as `contenders.py NAME FILE THREADS [in-front]` it prints one JSON object: build_seconds, seconds, curve [[seconds, cost]],
-initial_cost, peak_mb and versions. Ceres comes through pycolmap, which poses the problem (model RADIAL with the
-principal point at the origin), and pyceres, which solves it; GTSAM with its own BAL factors and settings like Ceres'.
+Run as `contenders.py NAME FILE THREADS [in-front]` it prints one JSON object: build_seconds, seconds, the curve of
+[seconds, cost], initial_cost, peak_mb and versions. Ceres comes through pycolmap, which poses the problem (model RADIAL
+with the principal point at the origin), and pyceres, which solves it; GTSAM with its own BAL factors and settings like
+Ceres'.
 """
 
 import json
