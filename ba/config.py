@@ -38,9 +38,14 @@ class Section(BaseModel):
 class Scene(Section):
     """A generated scene with known ground truth (`data.format: synthetic`)."""
 
-    kind: Literal["ring", "street", "cloud"] = Field("ring", description="arrangement of cameras and points")
+    kind: Literal["ring", "street", "cloud", "street_loop", "city", "internet"] = Field(
+        "ring", description="arrangement of cameras and points"
+    )
     images: int = Field(20, ge=2, le=100_000, description="number of images")
-    points: int = Field(500, ge=4, le=10_000_000, description="number of points")
+    points: int = Field(500, ge=4, le=10_000_000, description="number of points, where observations is null")
+    observations: int | None = Field(
+        None, ge=8, le=100_000_000, description="number of observations, within a few percent; points follow from it"
+    )
     camera: str = registered("pinhole", "ba.camera:CAMERAS", "camera model")
     shared_camera: bool = Field(False, description="one camera for all images instead of one each")
     observations_per_point: int = Field(6, ge=2, description="how many images see a point, at most")

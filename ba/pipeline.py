@@ -85,7 +85,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
         summary = summarize(config, start, solution, projections)
         if config.data.scene is not None:
             summary |= _against_truth(loaded, start, solution)
-            synthetic.write(loaded, folder / "truth.npz")
+            io.save(loaded, folder / "truth.npz", "synthetic")
         notes = [*_notes(summary, start), *_write_solution(loaded, solution, folder)]
         _write_residuals(start, projections, folder)
         files.write_bytes(folder / "config.yaml", configfile.dump(config).encode())

@@ -2,6 +2,7 @@ import io
 import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from scipy.sparse.csgraph import connected_components
 from ba.camera import CAMERAS, INSIDE
 from ba.config import Scene
 from ba.errors import UserError
-from ba.io import synthetic
+from ba.io import npz, synthetic
+from ba.io.scenes import LAYOUTS, town
 from ba.problem import Free, Problem
 
 EXACT = ((0.0, 0.0), (0.0, 0.0))
@@ -25,12 +27,14 @@ SIZES = {
     "pairs only": {"images": 12, "points": 80, "observations_per_point": 2},
     "long tracks": {"images": 40, "points": 60, "observations_per_point": 40},
     "one camera": {"shared_camera": True},
+    "hundreds": {"images": 320, "points": 900},
+    "observations": {"images": 60, "observations": 3000, "observations_per_point": 20},
 }
 every_scene = pytest.mark.parametrize(
     "scene",
     [
         pytest.param(Scene(kind=kind, camera=camera, **sizes), id=f"{kind}-{camera}-{name}")
-        for kind in synthetic.LAYOUTS
+        for kind in LAYOUTS
         for camera in CAMERAS
         for name, sizes in SIZES.items()
     ],
@@ -95,7 +99,7 @@ def test_exact_observations_lie_in_the_picture(scene):
 @every_scene
 def test_each_point_is_seen_by_two_to_the_wanted_number_of_different_images(scene):
     problem = synthetic.generate(scene)
-    tracks = np.bincount(problem.point_of_obs, minlength=scene.points)
+    tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points)
     assert tracks.min() >= 2
     assert tracks.max() <= scene.observations_per_point
     pairs = np.column_stack([problem.point_of_obs, problem.image_of_obs])
@@ -105,7 +109,7 @@ def test_each_point_is_seen_by_two_to_the_wanted_number_of_different_images(scen
 @every_scene
 def test_a_scene_is_one_piece(scene):
     problem = synthetic.generate(scene)
-    size = scene.images + scene.points
+    size = scene.images + problem.num_points
     edges = (np.ones(problem.num_observations), (problem.image_of_obs, scene.images + problem.point_of_obs))
     assert connected_components(coo_array(edges, shape=(size, size)), directed=False)[0] == 1
 
@@ -113,7 +117,11 @@ def test_a_scene_is_one_piece(scene):
 @every_scene
 def test_sizes_and_rotations_are_as_ordered(scene):
     problem = synthetic.generate(scene)
-    assert (problem.num_images, problem.num_points) == (scene.images, scene.points)
+    assert problem.num_images == scene.images
+    if scene.observations is None:
+        assert problem.num_points == scene.points
+    else:
+        assert abs(problem.num_observations / scene.observations - 1.0) < 0.03
     assert problem.num_cameras == (1 if scene.shared_camera else scene.images)
     assert np.abs(problem.rotations @ problem.rotations.transpose(0, 2, 1) - np.eye(3)).max() < 1e-14
     assert np.allclose(np.linalg.det(problem.rotations), 1.0)
@@ -127,6 +135,67 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_another_scene(scene)
     assert_same_bits(synthetic.generate(scene), synthetic.generate(scene))
     other = synthetic.generate(scene.model_copy(update={"seed": scene.seed + 1}))
     assert not np.array_equal(other.points, synthetic.generate(scene).points)
+
+
+@every_scene
+def test_two_rays_of_each_point_meet_at_an_angle(scene):
+    problem = synthetic.generate(scene)
+    rays = problem.points[problem.point_of_obs] - problem.centers[problem.image_of_obs]
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    tracks = np.split(rays, np.cumsum(np.bincount(problem.point_of_obs))[:-1])
+    widest = np.array([np.linalg.norm(track[:, None] - track, axis=2).max() for track in tracks])
+    assert 2.0 * np.arcsin(widest.min() / 2.0) > synthetic.MIN_ANGLE - 1e-9
+
+
+def test_every_kind_of_the_schema_is_generated_and_no_other():
+    assert set(get_args(Scene.model_fields["kind"].annotation)) == set(LAYOUTS)
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_a_scene_drawn_in_many_pieces_is_as_lawful_as_one_piece(kind, monkeypatch):
+    monkeypatch.setattr(synthetic, "PIECE", 100)
+    scene = exact(Scene(kind=kind, images=40, points=300))
+    problem = synthetic.generate(scene)
+    assert np.abs(project(problem)[0] - problem.pixels).max() < 1e-9
+    order = np.lexsort((problem.image_of_obs, problem.point_of_obs))
+    assert (order == np.arange(problem.num_observations)).all()
+    assert np.bincount(problem.point_of_obs, minlength=300).min() >= 2
+
+
+def farthest_apart(kind: str, images: int) -> int:
+    """The largest difference of sequence numbers between two images that share a point."""
+    problem = synthetic.generate(Scene(kind=kind, images=images, points=10 * images, observations_per_point=8))
+    first = np.full(problem.num_points, images)
+    last = np.zeros(problem.num_points, int)
+    np.minimum.at(first, problem.point_of_obs, problem.image_of_obs)
+    np.maximum.at(last, problem.point_of_obs, problem.image_of_obs)
+    return int((last - first).max())
+
+
+def test_a_street_is_open_a_loop_closes_and_streets_cross():
+    assert farthest_apart("street", 400) < 30
+    assert farthest_apart("street_loop", 400) > 350
+    assert farthest_apart("city", 400) > 100
+
+
+@pytest.mark.parametrize("kind", ["street_loop", "city"])
+def test_no_house_stands_between_an_image_and_what_it_sees(kind):
+    problem = synthetic.generate(Scene(kind=kind, images=400, points=2000))
+    start = problem.centers[problem.image_of_obs, :2]
+    ray = problem.points[problem.point_of_obs, :2] - start
+    period = town.loop_period(400) if kind == "street_loop" else town.SMALLEST_PERIOD
+    way = start + np.linspace(0.0, 0.999, 200)[:, None, None] * ray
+    from_street = np.abs(way - period * np.round(way / period))
+    assert (from_street.min(axis=2) < town.HALF_WIDTH).all()
+
+
+def test_tracks_and_images_of_an_internet_collection_have_heavy_tails():
+    problem = synthetic.generate(Scene(kind="internet", images=1500, points=30_000, observations_per_point=1000))
+    tracks, seen = np.bincount(problem.point_of_obs), np.bincount(problem.image_of_obs)
+    assert np.mean(tracks <= 4) > 0.7
+    assert tracks.max() > 150
+    assert seen.max() > 20 * np.median(seen)
+    assert seen.min() >= 6
 
 
 def test_pixel_noise_and_outliers_change_nothing_but_pixels():
@@ -176,6 +245,7 @@ def test_the_covariance_is_handed_on_only_when_asked():
     [
         ({"images": 20, "points": 19}, "data.scene.points"),
         ({"images": 12, "points": 64, "observations_per_point": 2}, "data.scene.points"),
+        ({"images": 20, "observations": 60}, "data.scene.observations"),
         ({"camera": "camera obscura"}, "data.scene.camera"),
     ],
 )
@@ -199,7 +269,7 @@ def test_what_is_no_covariance_or_cannot_weight_is_refused_by_key(wrong):
         synthetic.generate(Scene(**wrong))
 
 
-@pytest.mark.parametrize("kind", synthetic.LAYOUTS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 @pytest.mark.parametrize(
     "least", [{"images": 20, "points": 20}, {"images": 12, "points": 65, "observations_per_point": 2}]
 )
@@ -219,8 +289,8 @@ def test_a_file_gives_back_every_bit(tmp_path: Path, suffix):
     bare = replace(sample_problem(use_covariance=False), colors=None, image_names=())
     for problem in (sample_problem(), bare):
         path = tmp_path / f"scene{suffix}"
-        synthetic.write(problem, path)
-        assert_same_bits(problem, synthetic.read(path))
+        npz.write(problem, path)
+        assert_same_bits(problem, npz.read(path))
         assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
@@ -231,48 +301,48 @@ def test_a_problem_of_mixed_cameras_survives_the_file(tmp_path: Path):
     intrinsics = np.arange(1.0, 1.0 + len(models) * width).reshape(len(models), width)
     free = replace(problem.free, intrinsics=intrinsics > 3.0)
     mixed = replace(problem, camera_models=models, intrinsics=intrinsics, free=free)
-    synthetic.write(mixed, tmp_path / "mixed.npz")
-    assert_same_bits(mixed, synthetic.read(tmp_path / "mixed.npz"))
+    npz.write(mixed, tmp_path / "mixed.npz")
+    assert_same_bits(mixed, npz.read(tmp_path / "mixed.npz"))
 
 
 def rewritten(path: Path, **changed: object) -> Path:
     """The sample's file with some arrays replaced, or left out where None."""
-    synthetic.write(sample_problem(), path)
+    npz.write(sample_problem(), path)
     with np.load(path) as file:
         arrays = dict(file) | changed
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
     return path
 
 
-@pytest.mark.parametrize("name", synthetic.ARRAYS)
+@pytest.mark.parametrize("name", npz.ARRAYS)
 def test_a_missing_array_is_named(tmp_path: Path, name):
     path = rewritten(tmp_path / "scene.npz", **{name: None})
     with pytest.raises(UserError, match=f"scene.npz: {name}: the array is missing"):
-        synthetic.read(path)
+        npz.read(path)
 
 
-@pytest.mark.parametrize("name", [*synthetic.ARRAYS, *synthetic.OPTIONAL_ARRAYS])
+@pytest.mark.parametrize("name", [*npz.ARRAYS, *npz.OPTIONAL_ARRAYS])
 @pytest.mark.parametrize(
     "array", [np.array([1j, 2j]), np.array([None, "pickled"], dtype=object)], ids=["complex", "object"]
 )
 def test_an_array_of_a_wrong_type_is_named(tmp_path: Path, name, array):
     path = rewritten(tmp_path / "scene.npz", **{name: array})
     with pytest.raises(UserError, match=f"scene.npz: {name}: "):
-        synthetic.read(path)
+        npz.read(path)
 
 
-@pytest.mark.parametrize("name", [*synthetic.ARRAYS, *synthetic.OPTIONAL_ARRAYS])
+@pytest.mark.parametrize("name", [*npz.ARRAYS, *npz.OPTIONAL_ARRAYS])
 def test_an_array_of_a_wrong_shape_is_refused(tmp_path: Path, name):
-    kind = (synthetic.ARRAYS | synthetic.OPTIONAL_ARRAYS)[name]
+    kind = (npz.ARRAYS | npz.OPTIONAL_ARRAYS)[name]
     wrong = np.array(["pinhole"] * 7) if kind == "U" else np.zeros((7, 7), kind)
     with pytest.raises(UserError, match=r"scene\.npz: .*shape"):
-        synthetic.read(rewritten(tmp_path / "scene.npz", **{name: wrong}))
+        npz.read(rewritten(tmp_path / "scene.npz", **{name: wrong}))
 
 
 def test_an_unknown_camera_model_is_named(tmp_path: Path):
     path = rewritten(tmp_path / "scene.npz", camera_models=np.array(["lens"] * 4))
     with pytest.raises(UserError, match="'lens' is unknown; right are"):
-        synthetic.read(path)
+        npz.read(path)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -280,7 +350,7 @@ def test_an_unknown_camera_model_is_named(tmp_path: Path):
 def test_damage_is_reported_or_harmless(tmp_path: Path, data):
     problem = sample_problem()
     path = tmp_path / "damaged.npz"
-    synthetic.write(problem, path)
+    npz.write(problem, path)
     content = bytearray(path.read_bytes())
     if data.draw(st.booleans()):
         content = content[: data.draw(st.integers(0, len(content) - 1))]
@@ -288,7 +358,7 @@ def test_damage_is_reported_or_harmless(tmp_path: Path, data):
         content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     try:
-        survivor = synthetic.read(path)
+        survivor = npz.read(path)
     except UserError as error:
         survivor, message = problem, str(error)
     else:
@@ -302,15 +372,15 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content):
     path = tmp_path / "scene.npz"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"scene\.npz"):
-        synthetic.read(path)
+        npz.read(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
     path = tmp_path / "scene.npz"
-    synthetic.write(sample_problem(), path)
+    npz.write(sample_problem(), path)
     before = path.read_bytes()
     unpicklable = replace(sample_problem(), colors=np.array([lambda: None]))
     with pytest.raises(ValueError, match="pickle"):
-        synthetic.write(unpicklable, path)
+        npz.write(unpicklable, path)
     assert path.read_bytes() == before
     assert zipfile.is_zipfile(io.BytesIO(before))

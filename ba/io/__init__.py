@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ba.errors import UserError
 from ba.files import COMPRESSORS, existing_file
-from ba.io import bal, ply, synthetic
+from ba.io import bal, npz, ply
 from ba.problem import Problem
 
 Reader = Callable[[Path], Problem]
@@ -30,7 +30,7 @@ class Format:
 FORMATS: dict[str, Format] = {
     "bal": Format(bal.read, bal.write, (".txt",)),
     "ply": Format(None, ply.write, (".ply",)),
-    "synthetic": Format(synthetic.read, synthetic.write, (".npz",)),
+    "synthetic": Format(npz.read, npz.write, (".npz",)),
 }
 READERS: dict[str, Reader] = {name: entry.read for name, entry in FORMATS.items() if entry.read}
 WRITERS: dict[str, Writer] = {name: entry.write for name, entry in FORMATS.items() if entry.write}
