@@ -162,7 +162,9 @@ def unconstrained(problem: Problem) -> dict[str, int]:
 
 def _counts(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     pairs = problem.image_of_obs.astype(np.int64) * max(problem.num_points, 1) + problem.point_of_obs
-    once = np.unique(pairs)
+    # np.unique hashes integers, which takes ten times as long; observations are mostly sorted already.
+    ordered = np.sort(pairs, kind="stable")
+    once = ordered[np.diff(ordered, prepend=-1) > 0]
     images = np.bincount(problem.image_of_obs, minlength=problem.num_images)
     points = np.bincount(once % max(problem.num_points, 1), minlength=problem.num_points)
     return images, points

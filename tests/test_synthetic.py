@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from scipy.sparse import coo_array
+from scipy.sparse import block_diag, coo_array, diags_array
 from scipy.sparse.csgraph import connected_components
 
 from ba.camera import CAMERAS, INSIDE
@@ -18,6 +18,10 @@ from ba.errors import UserError
 from ba.io import npz, synthetic
 from ba.io.scenes import LAYOUTS, town
 from ba.problem import Free, Problem
+from ba.residual import Residuals
+from ba.rotation import ROTATIONS
+from ba.solver.conditioning import condition
+from ba.variables import make_variables
 
 EXACT = ((0.0, 0.0), (0.0, 0.0))
 SIZES = {
@@ -145,6 +149,26 @@ def test_two_rays_of_each_point_meet_at_an_angle(scene):
     tracks = np.split(rays, np.cumsum(np.bincount(problem.point_of_obs))[:-1])
     widest = np.array([np.linalg.norm(track[:, None] - track, axis=2).max() for track in tracks])
     assert 2.0 * np.arcsin(widest.min() / 2.0) > synthetic.MIN_ANGLE - 1e-9
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [Scene(kind=kind, images=20, points=400) for kind in LAYOUTS]
+    + [Scene(kind="internet", images=310, points=6000, observations_per_point=100)],
+    ids=lambda scene: f"{scene.kind}-{scene.images}",
+)
+def test_nothing_but_the_frame_is_left_open(scene):
+    problem = synthetic.generate(exact(scene))
+    free = replace(problem.free, intrinsics=np.zeros_like(problem.free.intrinsics))
+    problem = condition(problem.with_free(free)).problem
+    variables = make_variables(problem, ROTATIONS["so3_left"])
+    J = Residuals(problem).linearize(variables, variables.start).csr().tocsc()
+    A, B = J[:, : 6 * scene.images], J[:, 6 * scene.images :]
+    A = A @ diags_array(1.0 / np.sqrt(A.multiply(A).sum(axis=0)))
+    inverse = block_diag([np.linalg.inv(block) for block in (B.T @ B).tobsr((3, 3)).data])
+    eigenvalues = np.linalg.eigvalsh((A.T @ A - A.T @ B @ inverse @ B.T @ A).toarray())
+    assert abs(eigenvalues[6]) < 1e-11
+    assert eigenvalues[7] > 1e-8
 
 
 def test_every_kind_of_the_schema_is_generated_and_no_other():

@@ -29,8 +29,8 @@ MIN_ANGLE = np.radians(1.0)
 MAX_ATTEMPTS = 200
 PIECE = 300_000
 """Observations that are drawn at once, at most."""
-SAMPLE = 20_000
-"""Points that tell how many observations one has."""
+SAMPLE = 30_000
+"""Points that tell how many observations one has, at most."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def _num_points(rng: Random, scene: Scene, views: Views) -> int:
     """The points ordered, or as many as have the observations ordered by the mean of a sample."""
     key, points = "points", scene.points
     if scene.observations is not None:
-        sample = _draw(rng, scene, views, _shared_out(views.layout, min(SAMPLE, scene.observations // 2)))
+        guess = _pairs_of_points(views.layout, max(scene.observations // 4, len(views.layout.pairs)))
+        # Runs of points, for how many a pair has may matter.
+        sample = _draw(rng, scene, views, guess[np.arange(len(guess)) // 100 % -(-len(guess) // SAMPLE) == 0])
         key, points = "observations", round(scene.observations * len(sample.surface.points) / len(sample.pixels))
     per_point = longest_track(scene)
     # Twice as many equations as observations; six unknowns a pose and three a point, less the seven of the gauge.
@@ -169,7 +171,8 @@ def _tracks(rng: Random, views: Views, pairs: Index, surface: Surface) -> tuple[
     seen = np.flatnonzero(good)
     row, image = views.layout.further(rng, pairs[seen])
     rows, images = np.concatenate([seen, seen, seen[row]]), np.concatenate([*ends[seen].T, image])
-    rows, images = np.divmod(np.unique(rows * n_images + images), n_images)
+    keys = np.sort(rows * n_images + images)
+    rows, images = np.divmod(keys[np.diff(keys, prepend=-1) > 0], n_images)
     pixels, sees = _project(views, images, _rows(surface, rows))
     rows, images, pixels = rows[sees], images[sees], pixels[sees]
     home = _unit_rays(views, ends[rows, 0], surface.points[rows])

@@ -20,7 +20,7 @@ from ba.io.scenes.layout import (
     longest_track,
     look,
 )
-from ba.problem import Float
+from ba.problem import Bool, Float
 
 IMAGES_PER_LANDMARK = 150
 DISTANCE, WIDTH, HEIGHT = 40.0, 20.0, 15.0
@@ -38,12 +38,11 @@ def internet(rng: Random, scene: Scene) -> Layout:
     ends = np.cumsum(sizes)
     landmark = np.repeat(np.arange(len(sizes)), sizes)
     between = ends[:-1, None] - np.arange(LINKS, 0, -1)
-    centers, ahead = _tourists(rng, DISTANCE * landmark.astype(float))
+    side = 1.0 - 2.0 * ((np.arange(n) - (ends - sizes)[landmark]) % 2)
+    centers, ahead = _tourists(rng, DISTANCE * landmark.astype(float), side)
     row = between.ravel()
-    centers[row] = np.column_stack(
-        [DISTANCE * (landmark[row] + 0.5) + rng.normal(0.0, 4.0, len(row)), rng.uniform(-60.0, -50.0, len(row)),
-         centers[row, 2]]
-    )  # fmt: skip
+    centers[row, 0] = DISTANCE * (landmark[row] + 0.5) + side[row] * rng.uniform(1.5, 8.0, len(row))
+    centers[row, 1] = rng.uniform(-60.0, -50.0, len(row))
     ahead[row] = np.array([0.0, 1.0, 0.1]) + rng.normal(0.0, 0.02, (len(row), 3))
     # The last of the links is followed by the next landmark's first visitor already.
     bridges = np.column_stack([between[:, :-1].ravel(), np.repeat(ends[:-1], LINKS - 1)])
@@ -52,10 +51,12 @@ def internet(rng: Random, scene: Scene) -> Layout:
     popularity = np.minimum(1.0 + rng.pareto(POPULARITY_TAIL, n), 100.0)
     mass = np.concatenate([[0.0], np.cumsum(popularity)])
     first, end = np.where(shown > 0, ends[shown] - sizes[shown] - LINKS, 0), ends[shown]
-    cumulative = _power_law(longest_track(scene))
+    longest = longest_track(scene)
+    cumulative = _power_law(longest)
 
     def facade(rng: Random, pair: Index) -> Surface:
-        along, height = rng.uniform(0.0, WIDTH, len(pair)), rng.uniform(0.0, HEIGHT, len(pair))
+        middle = np.where(_firsts(pair), 0.75, 0.0)
+        along, height = (size * (0.5 + rng.uniform(middle - 1.0, 1.0 - middle) / 2.0) for size in (WIDTH, HEIGHT))
         relief = np.where(along % 4.0 < 1.0, -1.5, 0.0) + rng.normal(0.0, 0.1, len(pair))
         points = np.column_stack([DISTANCE * shown[pair] + along - WIDTH / 2, relief, height])
         normals = np.tile([0.0, -1.0, 0.0], (len(pair), 1))
@@ -64,11 +65,15 @@ def internet(rng: Random, scene: Scene) -> Layout:
     def further(rng: Random, pair: Index) -> Candidates:
         quantile = (rng.permutation(len(pair)) + rng.random(len(pair))) / len(pair)
         wanted = np.searchsorted(cumulative, quantile)
+        wanted[_firsts(pair)] = min(1, longest - 2)
         row = np.repeat(np.arange(len(pair)), wanted)
         place = np.arange(len(row)) - np.repeat(np.cumsum(wanted) - wanted, wanted)
         part = (place + rng.random(len(row))) / wanted[row]
         low, high = mass[first[pair]][row], mass[end[pair]][row]
         image = np.searchsorted(mass, low + part * (high - low), side="right") - 1
+        # The third image of a track of three is the one after the pair. Each pair's first point is one, in the middle
+        # of the facade, where no picture misses it: that chains the scales of all pairs.
+        image = np.where(wanted[row] == 1, pairs[pair[row], 1] + 1, image)
         return row, np.minimum(image, n - 1)
 
     weights = popularity[pairs[:, 0]] / popularity[pairs[:, 0]].mean()
@@ -92,14 +97,22 @@ def _visitors(rng: Random, images: int) -> Index:
     return rng.permutation(sizes)
 
 
-def _tourists(rng: Random, target: Float) -> tuple[Float, Float]:
-    """Centers and viewing directions (n, 3) before facades in the plane y = 0 around x = target (n,)."""
+def _tourists(rng: Random, target: Float, side: Float) -> tuple[Float, Float]:
+    """Centers and viewing directions (n, 3) before facades in the plane y = 0 around x = target (n,).
+
+    They stand to the left or right by `side` (n,), -1 or 1, so that those of a pair are never in one line with a point.
+    """
     n = len(target)
-    azimuth, distance = rng.uniform(-0.9, 0.9, n), rng.uniform(16.0, 32.0, n)
+    azimuth, distance = side * rng.uniform(0.05, 0.9, n), rng.uniform(16.0, 32.0, n)
     centers = np.column_stack([target + distance * np.sin(azimuth), -distance * np.cos(azimuth), np.full(n, 1.7)])
     centers += rng.normal(0.0, 0.15, (n, 3))
-    aim = np.column_stack([target, np.zeros(n), np.full(n, HEIGHT / 2)]) + rng.normal(0.0, 1.5, (n, 3))
+    aim = np.column_stack([target, np.zeros(n), np.full(n, HEIGHT / 2)]) + rng.normal(0.0, 1.0, (n, 3))
     return centers, aim - centers
+
+
+def _firsts(pair: Index) -> Bool:
+    """The first point of each pair, where pairs ascend."""
+    return np.diff(pair, prepend=-1) > 0
 
 
 def _power_law(longest: int) -> Float:
