@@ -27,8 +27,10 @@ FEW, SOME = 1000, 3000
 MUCH = 0.1
 """Share of the blocks of S that are not zero, beyond which a sparse factor fills up."""
 
-MANY_BLOCKS = 4
-"""S is formed for conjugate gradients while it has fewer numbers than this times those of the observations' blocks."""
+MANY_BLOCKS = 0.5
+"""S is formed for conjugate gradients while it has fewer numbers than this times those of the observations' blocks.
+On an internet collection of 2000 images, where it has four times as many, forming it took 1.9 s and a product 67 ms;
+without it the elimination took 0.18 s and a product 11 ms."""
 
 
 def choose(structure: Structure, name: str | None) -> tuple[str, bool]:
@@ -46,7 +48,7 @@ def choose(structure: Structure, name: str | None) -> tuple[str, bool]:
     if name != "cg":
         return name, True
     numbers = 2 * structure.width * int(structure.starts[-1])
-    return name, n * n < numbers or len(structure.pattern[1]) * structure.width**2 < MANY_BLOCKS * numbers
+    return name, len(structure.pattern[1]) * structure.width**2 < MANY_BLOCKS * numbers
 
 
 __all__ = [
