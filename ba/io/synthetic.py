@@ -29,6 +29,8 @@ MIN_ANGLE = np.radians(1.0)
 MAX_ATTEMPTS = 200
 PIECE = 300_000
 """Observations that are drawn at once, at most."""
+POINTS_OF_A_POSE = 4
+"""So many points in a picture determine its pose."""
 SAMPLE = 30_000
 """Points that tell how many observations one has, at most."""
 
@@ -114,9 +116,10 @@ def _num_points(rng: Random, scene: Scene, views: Views) -> int:
 
 
 def _pairs_of_points(layout: Layout, points: int) -> Index:
-    """The pair that each point belongs to, in ascending order; no pair is without."""
+    """The pair that each point belongs to, ascending; each has one, and enough for a pose where points suffice."""
     pairs = len(layout.pairs)
-    return np.sort(np.concatenate([np.arange(pairs), _shared_out(layout, points - pairs)]))
+    least = np.repeat(np.arange(pairs), min(POINTS_OF_A_POSE, points // pairs))
+    return np.sort(np.concatenate([least, _shared_out(layout, points - len(least))]))
 
 
 def _shared_out(layout: Layout, points: int) -> Index:
@@ -157,7 +160,7 @@ def _piece(rng: Random, scene: Scene, views: Views, pairs: Index) -> Tracks:
             order = np.lexsort((image, point))
             return Tracks(surface, image[order].astype(np.int32), point[order].astype(np.int32), pixels[order])
     raise UserError(
-        f"data.scene.camera: {len(missing)} points found no place that two {scene.camera} images of a {scene.kind} "
+        f"data.scene.camera: {len(missing)} points found no place that two {scene.camera} images of kind {scene.kind} "
         "see from different sides; a wider field of view, fewer images or more observations_per_point are right"
     )
 

@@ -41,7 +41,7 @@ class Layout:
     surface(rng, pair (m,)): one point a pair, roughly in its view; it is drawn again until both images see it.
     further(rng, pair (m,)): candidates to see the points too, as row (k,) in 0 .. m-1 and image (k,), at most
     `observations_per_point` - 2 a row; an image named twice counts once.
-    weights (n_pairs,): shares of the points, each pair's first one apart; None: the same for all.
+    weights (n_pairs,): shares of the points, beyond the few that each pair has anyway; None: the same for all.
     hidden(centers (k, 3), points (k, 3)): whether something stands between, (k,).
     """
 
