@@ -1,121 +1,220 @@
-"""ba against its peers, on the same files, in turn, each run in a process of its own.
+"""ba against its peers, on the same files, in turn, each run in a process of its own, on as many cores as threads.
 
-    scripts/bench [FILE ...] [--only ba-schur,ceres-dense] [--repeats 3] [--threads 2] [--out build/bench]
+    scripts/bench [FILE ...] [--only ba-schur,ceres] [--repeats 3] [--threads 2] [--out build/bench]
 
-Prints medians of seconds to within 1e-4, 1e-5 and 1e-6 of the lowest known cost, from the problem in memory with
-everything loaded (a peer's building of its problem stands apart), the spread, ratios to ba-schur and peak memory;
-writes results.json and a picture of cost against time for each file. Run it on an otherwise idle machine.
+Warm: seconds from the problem in memory to within 1e-4, 1e-5 and 1e-6 of the lowest known cost, with everything loaded;
+a peer's posing of its problem stands apart as `build`. A run stops once it is within 1e-6. Cold: seconds from the start
+of a process to its exit, for `ba run` and for one that reads the file, poses it and solves it by Ceres, both to
+ftol 1e-8. Writes results.json and a picture of cost against time for each file. Run it on an otherwise idle machine.
 
-pycolmap's cost and GTSAM's factors give observations behind their camera no residual, where BAL's definition and ba's
-give them one. A contender whose initial cost is not ours solves another problem, and is marked:
-Ladybug-49 starts with 31 such observations. --in-front leaves them out for all.
+That all minimize the same cost is checked for each run (see benchmarks/contest.py). Ends with 1 if a contender failed
+or solved another problem.
 """
 
 import argparse
 import json
 import os
+import platform
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from contenders import CONTENDERS
+from benchmarks import CERES_SOLVERS, CONTENDERS
+from benchmarks.table import SHARES, Run, Runs, cold_lines, lowest_cost, remarks, table
 
 ROOT = Path(__file__).parents[1]
-FILES = ("dubrovnik-16-22106-pre.txt.xz", "ladybug-49-7776-pre.txt.xz")
+FILES = tuple(ROOT / "datasets" / f"{name}.txt.xz" for name in ("dubrovnik-16-22106-pre", "ladybug-49-7776-pre"))
 LOWEST = {"dubrovnik-16-22106-pre": 18033.9034788, "ladybug-49-7776-pre": 13344.2408}
-SHARES = (1e-4, 1e-5, 1e-6)
-DEFAULT = ("ba-schur", "ceres-dense", "gtsam")
-SAME = 1e-9
-
-Runs = list[dict[str, Any]]
+COLD = ("ba-schur", "ceres")
+COLD_FTOL = 1e-8
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TBB_NUM_THREADS")
 
 
-def arrival(curve: list[list[float]], cost: float) -> float:
-    """Seconds after which a curve is at or below a cost; infinite if never."""
-    return next((seconds for seconds, reached in curve if reached <= cost), float("inf"))
+class Failed(Exception):
+    """A contender's process ended badly; the text is the last thing it said."""
 
 
-def run(name: str, file: Path, threads: int, *extra: str) -> dict[str, Any]:
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TBB_NUM_THREADS": str(threads)}
-    command = [sys.executable, str(Path(__file__).with_name("contenders.py")), name, str(file), str(threads), *extra]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="whatever ba reads; two of BAL if not given"
+    )
+    parser.add_argument("--only", type=_names, metavar="NAMES", help=f"of {', '.join(CONTENDERS)}, joined by commas")
+    parser.add_argument("--slow", action="store_true", help="the slow ones too (cookbook: minutes a run)")
+    parser.add_argument("--repeats", type=_positive, default=3, help="runs of each contender (default 3)")
+    parser.add_argument("--threads", type=_positive, default=2, help="threads and cores of each (default 2)")
+    parser.add_argument(
+        "--ceres-solver", choices=CERES_SOLVERS, default="auto", help="auto: by number of images and fill"
+    )
+    parser.add_argument("--no-cold", dest="cold", action="store_false", help="leave out the cold runs")
+    parser.add_argument("--limit", type=_positive, default=900, help="seconds a run may take (default 900)")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder (default build/bench)")
+    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    chosen.files = chosen.files or list(FILES)
+    if missing := [file for file in chosen.files if not file.is_file()]:
+        parser.error(f"{missing[0]}: no such file")
+    chosen.only = chosen.only or [name for name, entry in CONTENDERS.items() if chosen.slow or not entry.slow]
+    return chosen
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in CONTENDERS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is unknown; right are {', '.join(CONTENDERS)}")
+    return names
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def stem(file: Path) -> str:
+    return file.name.split(".")[0]
+
+
+def run_one(task: dict[str, Any]) -> None:
+    """In the process of a contender: solve, and print the run as the last line."""
+    from benchmarks.contest import Task, run
+
+    from ba.errors import UserError
+
+    try:
+        print(json.dumps(run(Task(**task))))
+    except UserError as error:
+        sys.exit(str(error))
+
+
+def in_process(command: list[str], chosen: argparse.Namespace) -> str:
+    """What the command printed. Raises Failed with its last words."""
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(chosen.threads))
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False, timeout=chosen.limit,
+            preexec_fn=lambda: keep_to_cores(chosen.threads),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise Failed(f"not done after {chosen.limit} s") from None
+    if done.returncode < 0:
+        raise Failed(f"killed by {signal.Signals(-done.returncode).name}")
     if done.returncode:
-        raise SystemExit(f"{name} on {file.name} failed:\n{done.stderr.strip()}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+        raise Failed((done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1])
+    return done.stdout
 
 
-def table(results: dict[str, Runs], lowest: float) -> str:
-    """Medians over each contender's runs, and ratios to the first contender's."""
-    first = next(iter(results.values()))
-    shares = "".join(f"{f'to {share:g} s':>12}{'ratio':>8}" for share in SHARES)
-    lines = [f"{'':<16}{shares}{'all s':>9}{'spread':>8}{'build s':>9}{'peak MB':>9}"]
-    for name, runs in results.items():
-        line = f"{name:<16}"
-        for share in SHARES:
-            target = lowest * (1.0 + share)
-            ours = median(arrival(run["curve"], target) for run in first)
-            theirs = median(arrival(run["curve"], target) for run in runs)
-            line += f"{theirs:>12.3f}{theirs / ours:>7.1f}x"
-        seconds = [run["seconds"] for run in runs]
-        line += f"{median(seconds):>9.3f}{max(seconds) - min(seconds):>8.3f}"
-        line += f"{median(run['build_seconds'] for run in runs):>9.2f}{max(run['peak_mb'] for run in runs):>9.0f}"
-        if abs(runs[0]["initial_cost"] / first[0]["initial_cost"] - 1.0) > SAME:
-            line += f"  another problem: starts at {runs[0]['initial_cost']:.6f}"
-        lines.append(line)
-    return "\n".join(lines)
+def keep_to_cores(number: int) -> None:
+    """Some libraries take all cores they see, whatever they are told."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
 
 
-def draw(results: dict[str, Runs], lowest: float, title: str, path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
-    for name, runs in results.items():
-        seconds, costs = zip(*runs[0]["curve"], strict=True)
-        axes.loglog(
-            [max(s, 1e-3) for s in seconds], [max(c / lowest - 1.0, 1e-9) for c in costs], "o-", ms=3, label=name
-        )
-    axes.set(xlabel="seconds", ylabel="cost above the lowest, relative", title=title)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=120)
+def warm(name: str, file: Path, chosen: argparse.Namespace, **settings: Any) -> Run:
+    task = {
+        "contender": name, "file": str(file), "threads": chosen.threads, "ceres_solver": chosen.ceres_solver
+    } | settings  # fmt: skip
+    said = in_process([sys.executable, __file__, "--one", json.dumps(task)], chosen)
+    return dict(json.loads(said.splitlines()[-1]))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, default=[ROOT / "datasets" / name for name in FILES])
-    parser.add_argument("--only", default=",".join(DEFAULT), help=f"of {', '.join(CONTENDERS)}")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--in-front", action="store_true", help="leave out observations that start behind the camera")
-    parser.add_argument("--out", type=Path, default=Path("build/bench"))
-    arguments = parser.parse_args()
-    names = arguments.only.split(",")
-    if unknown := set(names) - set(CONTENDERS):
-        parser.error(f"--only: {', '.join(sorted(unknown))} unknown; right are {', '.join(CONTENDERS)}")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    everything: dict[str, dict[str, Runs]] = {}
-    for file in arguments.files:
-        stem = file.name.split(".")[0]
-        results: dict[str, Runs] = {name: [] for name in names}
-        for _ in range(arguments.repeats):
-            for name in names:
-                results[name].append(run(name, file, arguments.threads, *["in-front"] * arguments.in_front))
-        reached = min(curve["curve"][-1][1] for runs in results.values() for curve in runs)
-        lowest = reached if arguments.in_front else LOWEST.get(stem, reached)
-        print(f"\n{stem}, {arguments.threads} threads, {arguments.repeats} runs, lowest cost {lowest:.7f}")
-        print(table(results, lowest), flush=True)
-        draw(results, lowest, stem, arguments.out / f"{stem}.png")
-        everything[stem] = results
-    for name in names:
-        print(name, next(iter(everything.values()))[name][0]["versions"])
-    (arguments.out / "results.json").write_text(json.dumps(everything, indent=1))
-    return 0
+def cold(name: str, file: Path, chosen: argparse.Namespace) -> float:
+    """Seconds of a whole process."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "run.yaml"
+        config.write_text(json.dumps({"data": {"path": str(file.resolve())}, "output": {"dir": f"{folder}/out"}}))
+        settings = {"backend": "schur", "threads": chosen.threads, "ftol": COLD_FTOL}
+        overrides = [f"--set=solver.{key}={value}" for key, value in settings.items()]
+        overrides += ["--set=output.picture=false", "--set=output.report=false"]
+        began = time.perf_counter()
+        if name == "ba-schur":
+            in_process([str(Path(sys.executable).with_name("ba")), "run", str(config), *overrides], chosen)
+        else:
+            warm(name, file, chosen, ftol=COLD_FTOL, check=False)
+        return time.perf_counter() - began
+
+
+def measure(file: Path, chosen: argparse.Namespace) -> tuple[Runs, dict[str, list[float]], dict[str, str]]:
+    """Warm runs, cold seconds, and why who failed, by contender."""
+    enough = LOWEST[stem(file)] * (1.0 + min(SHARES)) if stem(file) in LOWEST else 0.0
+    runs: Runs = {}
+    seconds: dict[str, list[float]] = {}
+    failed: dict[str, str] = {}
+    for repeat in range(chosen.repeats):
+        for name in chosen.only:
+            if name in failed:
+                continue
+            say(f"{stem(file)}, run {repeat + 1} of {chosen.repeats}: {name}")
+            try:
+                runs.setdefault(name, []).append(warm(name, file, chosen, enough=enough))
+                if chosen.cold and name in COLD:
+                    seconds.setdefault(name, []).append(cold(name, file, chosen))
+            except Failed as reason:
+                failed[name] = str(reason)
+    return {name: group for name, group in runs.items() if group}, seconds, failed
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def machine() -> dict[str, Any]:
+    named = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "cpu": named[0] if named else platform.processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+def main(arguments: list[str]) -> int:
+    chosen = parse(arguments)
+    if chosen.one:
+        run_one(chosen.one)
+        return 0
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    here = machine()
+    results: dict[str, Any] = {"machine": here, "threads": chosen.threads, "repeats": chosen.repeats, "files": {}}
+    print(", ".join(f"{key} {value}" for key, value in here.items()) + f", {chosen.threads} threads")
+    bad = False
+    for file in chosen.files:
+        runs, seconds, failed = measure(file, chosen)
+        entry: dict[str, Any] = {"runs": runs, "cold_seconds": seconds, "failed": failed}
+        print(f"\n{stem(file)}, {chosen.repeats} runs")
+        if runs:
+            entry["lowest_cost"] = report(file, runs, seconds, chosen.out)
+        for name, reason in failed.items():
+            print(f"{name}: failed: {reason}")
+        bad |= bool(failed) or any(run["faults"] for group in runs.values() for run in group)
+        results["files"][stem(file)] = entry
+        (chosen.out / "results.json").write_text(json.dumps(results, indent=1))
+    say(f"written: {chosen.out}/results.json and a picture for each file")
+    return int(bad)
+
+
+def report(file: Path, runs: Runs, seconds: dict[str, list[float]], out: Path) -> float:
+    """Print and draw; the lowest cost that it relates to."""
+    from benchmarks.picture import draw
+
+    lowest = lowest_cost(runs, LOWEST.get(stem(file)))
+    print(f"lowest cost {lowest:.7f}, initial {next(iter(runs.values()))[0]['curve'][0][1]:.7f}")
+    print(table(runs, lowest))
+    print("\n".join([*cold_lines(seconds), *remarks(runs)]), flush=True)
+    draw(runs, lowest, stem(file), out / f"{stem(file)}.png")
+    return lowest
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,42 +1,120 @@
-"""The benchmark's arithmetic, on runs that are made up."""
+"""The benchmark's command line, its arithmetic on runs that are made up, and that its check of a run can fail."""
 
-import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
+from scenes import random_problem
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
 
-
-@pytest.fixture(scope="module")
-def bench() -> ModuleType:
-    for name in ("contenders", "bench"):
-        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["bench"]
+import bench  # noqa: E402
+from benchmarks import CONTENDERS, ours  # noqa: E402
+from benchmarks.contest import NEGATED_U, TURNED, Task, behind, cost, faults  # noqa: E402
+from benchmarks.picture import draw  # noqa: E402
+from benchmarks.table import arrival, cold_lines, lowest_cost, remarks, table  # noqa: E402
 
 
-def made_up(scale: float, initial: float = 100.0) -> list[dict[str, object]]:
-    curve = [[0.0, initial], [1.0 * scale, 2.0], [2.0 * scale, 1.00005], [4.0 * scale, 1.0]]
-    return [{"curve": curve, "seconds": 5.0 * scale, "build_seconds": 0.5, "peak_mb": 10.0, "initial_cost": initial}]
+def made_up(scale: float, fault: str = "") -> dict[str, Any]:
+    return {
+        "curve": [[0.0, 100.0], [1.0 * scale, 2.0], [2.0 * scale, 1.00005], [4.0 * scale, 1.0]],
+        "build_seconds": 0.5,
+        "peak_mb": 10.0,
+        "settings": {"ordering": "METIS"},
+        "phases": {"jacobian_seconds": 0.25},
+        "versions": {"peer": "1.2"},
+        "faults": [fault] if fault else [],
+    }
 
 
-def test_arrival_is_the_first_time_at_the_cost(bench: ModuleType) -> None:
-    curve = made_up(1.0)[0]["curve"]
-    assert bench.arrival(curve, 2.0) == 1.0
-    assert bench.arrival(curve, 1.5) == 2.0
-    assert bench.arrival(curve, 0.5) == float("inf")
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_every_contender_can_be_chosen_and_has_a_module(name: str) -> None:
+    assert bench.parse(["--only", name]).only == [name]
+    assert (ROOT / "scripts" / "benchmarks" / f"{CONTENDERS[name].module}.py").is_file()
 
 
-def test_table_has_ratios_to_the_first_and_marks_other_problems(bench: ModuleType) -> None:
-    text = bench.table({"ours": made_up(1.0), "slow": made_up(3.0), "other": made_up(1.0, 90.0)}, 1.0)
-    _, ours, slow, other = text.splitlines()
-    assert ours.split()[1:7] == ["2.000", "1.0x", "4.000", "1.0x", "4.000", "1.0x"]
-    assert slow.split()[1:7] == ["6.000", "3.0x", "12.000", "3.0x", "12.000", "3.0x"]
-    assert "another problem" not in slow
-    assert "another problem: starts at 90" in other
+def test_the_slow_are_left_out_unless_asked_for() -> None:
+    slow = {name for name, entry in CONTENDERS.items() if entry.slow}
+    assert slow
+    assert not slow & set(bench.parse([]).only)
+    assert slow <= set(bench.parse(["--slow"]).only)
+
+
+def test_the_files_of_the_default_exist_and_have_a_known_lowest_cost() -> None:
+    files = bench.parse([]).files
+    assert all(file.is_file() for file in files)
+    assert {bench.stem(file) for file in files} == set(bench.LOWEST)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--only", "cerse"], ["--repeats", "0"], ["--threads", "-1"], ["--limit", "x"], ["no.txt"]]
+)
+def test_a_wrong_argument_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench.parse(wrong)
+    assert ended.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_arrival_is_the_first_time_at_the_cost() -> None:
+    curve = made_up(1.0)["curve"]
+    assert [arrival(curve, cost) for cost in (2.0, 1.5, 0.5)] == [1.0, 2.0, float("inf")]
+
+
+def test_table_has_medians_spreads_and_ratios_to_the_first() -> None:
+    runs = {"ours": [made_up(scale) for scale in (1.0, 1.5, 0.5)], "peer": [made_up(3.0)]}
+    _, ours, peer = table(runs, 1.0).splitlines()
+    assert ours.split()[1:7] == ["2.000", "2.000", "1.0x", "4.000", "4.000", "1.0x"]
+    assert peer.split()[1:7] == ["6.000", "0.000", "3.0x", "12.000", "0.000", "3.0x"]
+
+
+def test_table_says_who_never_arrives() -> None:
+    assert table({"ours": [made_up(1.0)]}, 0.5).splitlines()[1].split()[1:4] == ["never"] * 3
+
+
+def test_the_lowest_cost_is_not_taken_from_a_run_with_a_fault() -> None:
+    wrong = made_up(1.0, fault="another problem") | {"curve": [[0.0, 0.1]]}
+    assert lowest_cost({"ours": [made_up(1.0)], "peer": [wrong]}, None) == 1.0
+    assert lowest_cost({"ours": [made_up(1.0)]}, 0.9) == 0.9
+
+
+def test_remarks_name_settings_phases_versions_and_faults() -> None:
+    said = "\n".join(remarks({"peer": [made_up(1.0, fault="starts elsewhere")]}))
+    assert all(part in said for part in ("ordering METIS", "jacobian 0.250 s", "peer 1.2", "starts elsewhere"))
+
+
+def test_cold_times_are_related_to_the_first() -> None:
+    assert "3.0x" in cold_lines({"ours": [1.0, 2.0, 1.0], "peer": [3.0]})[1]
+
+
+def test_a_picture_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    draw({"ours": [made_up(1.0)], "peer": [made_up(3.0)]}, 1.0, "made up", tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_camera_turned_half_round_sees_what_lies_behind_with_u_negated() -> None:
+    problem = random_problem(np.random.default_rng(0), models=("bal",))
+    flipped = replace(
+        problem,
+        rotations=TURNED @ problem.rotations,
+        translations=problem.translations @ TURNED,
+        pixels=problem.pixels * NEGATED_U,
+    )
+    assert not behind(problem).any()
+    assert behind(flipped).all()
+    assert cost(flipped) == pytest.approx(cost(problem), rel=1e-12)
+
+
+def test_a_run_of_another_problem_has_faults() -> None:
+    problem = random_problem(np.random.default_rng(0), models=("bal",))
+    outcome = ours.solve(problem, Task("ba-schur", "", 1), backend="schur")
+    assert faults(problem, outcome) == []
+    (seconds, first), *rest = outcome.curve
+    assert "starts at" in faults(problem, replace(outcome, curve=[(seconds, first * (1.0 + 1e-9)), *rest]))[0]
+    elsewhere = replace(outcome.problem, points=outcome.problem.points + np.array([1e-3, 0.0, 0.0]))
+    assert "of a state that costs" in faults(problem, replace(outcome, problem=elsewhere))[0]
