@@ -1,7 +1,7 @@
 """scipy's trust region in coordinates in which the problem is round.
 
 Around each accepted state the damped normal equations are factored in Schur form, H = L L^T (`ba.normal`), and
-least_squares works on y with x = x_k + L^-T (y - y_k): J L^-T is nearly orthonormal, so LSMR needs 4 to 10 iterations
+least_squares works on y with x = x_k + L^-T (y - y_k): J L^-T is nearly orthonormal, so LSMR needs 4 to 16 iterations
 where the plain variables take thousands. The factor and the rotation charts go stale with the first accepted step;
 `callback` stops scipy there and the next call starts from fresh ones. scipy's first trust radius is |y_k|, so the
 choice of y_k carries the radius over.
