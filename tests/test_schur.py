@@ -1,6 +1,5 @@
 """A step on the reduced camera system is the step of the whole damped normal equations, whatever solves it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,7 @@ from ba.noise import perturb
 from ba.problem import Problem
 from ba.residual import Residuals
 from ba.rotation import ROTATIONS
-from ba.schur import LINEAR_SOLVERS, Eliminator, kernels, make_structure
+from ba.schur import LINEAR_SOLVERS, Eliminator, make_structure
 from ba.schur.conjugate_gradients import PRECONDITIONERS, explicit_product, implicit_product
 from ba.schur.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 from ba.solver import solve
@@ -89,23 +88,6 @@ def test_step_is_right_for_every_rotation_and_on_a_sparse_pattern(
     point_step, _ = reduced.substitute(step)
     right = reference(J, r)
     assert np.allclose(as_vector(reduced, step, point_step, problem), right, rtol=1e-8, atol=1e-9 * np.abs(right).max())
-
-
-@pytest.mark.parametrize("panel", [1, 2, 3])
-def test_long_tracks_are_summed_in_panels(panel: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = random_problem(np.random.default_rng(2), CAMERA_SETS["mixed"])
-    whole, _, _ = reduced_system(problem)
-    monkeypatch.setattr(kernels, "PANEL", panel)
-    monkeypatch.setattr(kernels, "eliminate", interpreted())
-    pieces, _, _ = reduced_system(problem)
-    for name in ("blocks", "rhs", "damped", "inverse"):
-        assert np.allclose(getattr(whole, name), getattr(pieces, name), rtol=1e-12, atol=1e-12)
-
-
-def interpreted() -> Callable[..., int]:
-    """`eliminate` as plain Python, which reads PANEL when it runs."""
-    function: Callable[..., int] = kernels.eliminate.py_func  # type: ignore[attr-defined]
-    return function
 
 
 @pytest.mark.parametrize("cameras", CAMERA_SETS)

@@ -5,8 +5,8 @@ For point p with damped block C = L L^T, gradient g_p and observations i with bl
     X_i = B_i L^-T,   Y_s = sum over the observations of slot s of A_i^T X_i,   u = L^-1 g_p
     S   = sum A_i^T A_i - Y Y^T,   b = sum A_i^T (r_i - X_i u)            (Triggs et al. 2000, section 6.1)
 
-Points that touch the same slots, a *list*, are summed up before their share is added to S: the adding is bound by the
-caches, not by arithmetic, and rows over all slots at once make long inner loops (Dubrovnik: 23 ms pair by pair).
+Points that touch the same slots stand together as a *list*: the blocks of S that they add to are looked up once, and
+stay in the nearest cache.
 """
 
 from typing import Any
@@ -14,48 +14,56 @@ from typing import Any
 import numpy as np
 
 from ba.jit import inlined, kernel
-
-PANEL = 24
-"""Slots whose rows of a point's share are summed up before they are added to S: 24 groups of 9 fit the second cache."""
+from ba.simd import add_outer, subtract_outer
 
 
 @kernel
 def eliminate(
     own: Any, shared: Any, B: Any, r: Any, structure: Any, part: Any, damping: Any, S: Any, rows: Any, columns: Any,
-    explicit: bool, b: Any, diagonal: Any, inverse: Any, point_gradient: Any, point_diagonal: Any,
+    explicit: bool, b: Any, diagonal: Any, inverse: Any, point_gradient: Any, point_diagonal: Any, width: Any,
 ) -> int:  # fmt: skip
     """Add the points of the lists of `part` to S (blocks on and below the diagonal, or on it alone), b and diagonal.
 
-    own and shared: A's columns of the image and of the shared camera. structure: `Structure.arrays`. rows and columns:
-    the pattern of S, see `_place`. damping: the factor, least and most diagonal entry. inverse: L^-1 by rows, (n, 6).
-    Returns the first point whose damped block is not positive definite, or -1.
+    own and shared: A's columns of the image and of the shared camera (n_obs, 2, w), filled up with zeros, or none.
+    structure: `Structure.arrays`. rows and columns: the pattern of S, see `_place`. damping: the factor, least and most
+    diagonal entry. inverse: L^-1 by rows, (n, 6). width: `simd.lanes` of w. Returns the first point whose damped block
+    is not positive definite, or -1.
     """
     starts, image_slot, camera_slot, slot_starts, slot_groups, list_starts, _, longest = structure
-    width = b.shape[1]
-    Z, share = np.empty((3, longest, width)), np.empty((min(PANEL, longest), width, longest, width))
-    flat_Z, flat_share = Z.reshape(3, longest * width), share.reshape(len(share), width, longest * width)
+    Z, places = np.empty((longest, 4, b.shape[1])), np.empty(longest * (longest + 1) // 2, np.int64)
+    X = np.empty((2, 4))
     for q in range(part[0], part[1]):
-        first_point, last_point = list_starts[q], list_starts[q + 1]
-        slots = slot_groups[slot_starts[first_point] : slot_starts[first_point + 1]]
-        for low in range(0, len(slots), PANEL):
-            high = min(low + PANEL, len(slots))
-            _clear(low, high, width, flat_share)
-            for p in range(first_point, last_point):
-                first, last = starts[p], starts[p + 1]
-                if low == 0:
-                    if not _factor_point(B, r, first, last, damping, p, inverse, point_gradient, point_diagonal):
-                        return p
-                    Z[:, : len(slots)] = 0.0
-                    for i in range(first, last):
-                        x, s = _whitened(B, r, i, inverse[p], point_gradient[p])
-                        _add_observation(own, i, x, s, image_slot[i], slots, Z, b, diagonal)
-                        if shared.shape[2] > 0:
-                            _add_observation(shared, i, x, s, camera_slot[i], slots, Z, b, diagonal)
-                for i in range(first, last):
-                    _add_squares(own, shared, i, image_slot[i], camera_slot[i], low, high, explicit, share)
-                _subtract_products(Z, flat_Z, low, high, explicit, share, flat_share)
-            _add_share(share, low, high, slots, rows, columns, explicit, S)
+        slots = slot_groups[slot_starts[list_starts[q]] : slot_starts[list_starts[q] + 1]]
+        _find_places(slots, rows, columns, explicit, places)
+        for p in range(list_starts[q], list_starts[q + 1]):
+            first, last = starts[p], starts[p + 1]
+            if not _factor_point(B, r, first, last, damping, p, inverse, point_gradient, point_diagonal):
+                return p
+            Z[: len(slots)] = 0.0
+            for i in range(first, last):
+                _whiten(B[i], r[i], inverse[p], point_gradient[p], X)
+                y, z = image_slot[i], camera_slot[i]
+                _add_observation(own[i], X, Z[y], diagonal[slots[y]], S[places[_pair(y, y)]], width)
+                if len(shared) > 0:
+                    _add_observation(shared[i], X, Z[z], diagonal[slots[z]], S[places[_pair(z, z)]], width)
+                    if explicit:
+                        add_outer(S[places[_pair(z, y)]], shared[i], own[i], 2, width, width)
+            _subtract_products(Z, slots, places, explicit, S, b, width)
     return -1
+
+
+@inlined
+def _pair(y: Any, z: Any) -> Any:
+    """Where the pair of slots y >= z stands in a triangle that is stored by rows."""
+    return y * (y + 1) // 2 + z
+
+
+@inlined
+def _find_places(slots: Any, rows: Any, columns: Any, explicit: bool, places: Any) -> None:
+    """The block of S of each pair of slots, or of each slot with itself."""
+    for y in range(len(slots)):
+        for z in range(0 if explicit else y, y + 1):
+            places[_pair(y, z)] = _place(slots[y], slots[z], rows, columns)
 
 
 @inlined
@@ -93,84 +101,33 @@ def _factor_point(
 
 
 @inlined
-def _whitened(B: Any, r: Any, i: Any, L: Any, g: Any) -> Any:
-    """X = B L^-T of observation i, by rows, and r - X u."""
+def _whiten(B: Any, r: Any, L: Any, g: Any, X: Any) -> None:
+    """X (2, 4): B L^-T of an observation, and r - B L^-T u beside it."""
     u0, u1, u2 = L[0] * g[0], L[1] * g[0] + L[2] * g[1], L[3] * g[0] + L[4] * g[1] + L[5] * g[2]
-    x00, x01 = B[i, 0, 0] * L[0], B[i, 0, 0] * L[1] + B[i, 0, 1] * L[2]
-    x10, x11 = B[i, 1, 0] * L[0], B[i, 1, 0] * L[1] + B[i, 1, 1] * L[2]
-    x02 = B[i, 0, 0] * L[3] + B[i, 0, 1] * L[4] + B[i, 0, 2] * L[5]
-    x12 = B[i, 1, 0] * L[3] + B[i, 1, 1] * L[4] + B[i, 1, 2] * L[5]
-    rest = r[i, 0] - (x00 * u0 + x01 * u1 + x02 * u2), r[i, 1] - (x10 * u0 + x11 * u1 + x12 * u2)
-    return (x00, x01, x02, x10, x11, x12), rest
+    for d in range(2):
+        x0 = B[d, 0] * L[0]
+        x1 = B[d, 0] * L[1] + B[d, 1] * L[2]
+        x2 = B[d, 0] * L[3] + B[d, 1] * L[4] + B[d, 2] * L[5]
+        X[d, 0], X[d, 1], X[d, 2], X[d, 3] = x0, x1, x2, r[d] - (x0 * u0 + x1 * u1 + x2 * u2)
 
 
 @inlined
-def _add_observation(A: Any, i: Any, x: Any, s: Any, slot: Any, slots: Any, Z: Any, b: Any, diagonal: Any) -> None:
-    """Z += A^T X, b += A^T (r - X u) and diagonal += that of A^T A, for observation i and one of its groups."""
-    group = slots[slot]
-    for j in range(A.shape[2]):
-        a0, a1 = A[i, 0, j], A[i, 1, j]
-        Z[0, slot, j] += a0 * x[0] + a1 * x[3]
-        Z[1, slot, j] += a0 * x[1] + a1 * x[4]
-        Z[2, slot, j] += a0 * x[2] + a1 * x[5]
-        b[group, j] += a0 * s[0] + a1 * s[1]
-        diagonal[group, j] += a0 * a0 + a1 * a1
+def _add_observation(A: Any, X: Any, Z: Any, diagonal: Any, block: Any, width: Any) -> None:
+    """What one observation adds through one of its groups: Z (4, w) += X^T A, block += A^T A."""
+    add_outer(Z, X, A, 2, 4, width)
+    add_outer(block, A, A, 2, width, width)
+    for j in range(A.shape[1]):
+        diagonal[j] += A[0, j] * A[0, j] + A[1, j] * A[1, j]
 
 
 @inlined
-def _clear(low: Any, high: Any, width: Any, flat_share: Any) -> None:
-    for a in range(high - low):
-        for j in range(width):
-            for k in range((low + a + 1) * width):
-                flat_share[a, j, k] = 0.0
-
-
-@inlined
-def _add_squares(
-    own: Any, shared: Any, i: Any, y: Any, z: Any, low: Any, high: Any, explicit: bool, share: Any
-) -> None:
-    """share += A^T A of observation i with slots y and z, as far as its rows are those of slots low to high - 1."""
-    if low <= y < high:
-        _add_outer(own, own, i, y - low, y, share)
-    if shared.shape[2] > 0 and low <= z < high:
-        _add_outer(shared, shared, i, z - low, z, share)
-        if explicit:
-            _add_outer(shared, own, i, z - low, y, share)
-
-
-@inlined
-def _subtract_products(Z: Any, flat_Z: Any, low: Any, high: Any, explicit: bool, share: Any, flat_share: Any) -> None:
-    """share -= Z^T Z for the rows of slots low to high - 1, on and below the diagonal, or on it alone."""
-    width = Z.shape[2]
-    for a in range(low, high):
-        for j in range(width):
-            y0, y1, y2 = Z[0, a, j], Z[1, a, j], Z[2, a, j]
-            if explicit:
-                for k in range((a + 1) * width):
-                    flat_share[a - low, j, k] -= y0 * flat_Z[0, k] + y1 * flat_Z[1, k] + y2 * flat_Z[2, k]
-            else:
-                for k in range(width):
-                    share[a - low, j, a, k] -= y0 * Z[0, a, k] + y1 * Z[1, a, k] + y2 * Z[2, a, k]
-
-
-@inlined
-def _add_share(share: Any, low: Any, high: Any, slots: Any, rows: Any, columns: Any, explicit: bool, S: Any) -> None:
-    width = share.shape[1]
-    for a in range(low, high):
-        for c in range(0 if explicit else a, a + 1):
-            place = _place(slots[a], slots[c], rows, columns)
-            for j in range(width):
-                for k in range(width):
-                    S[place, j, k] += share[a - low, j, c, k]
-
-
-@inlined
-def _add_outer(A: Any, other: Any, i: Any, row: Any, column: Any, share: Any) -> None:
-    """share += A^T other of observation i."""
-    for j in range(A.shape[2]):
-        a0, a1 = A[i, 0, j], A[i, 1, j]
-        for k in range(other.shape[2]):
-            share[row, j, column, k] += a0 * other[i, 0, k] + a1 * other[i, 1, k]
+def _subtract_products(Z: Any, slots: Any, places: Any, explicit: bool, S: Any, b: Any, width: Any) -> None:
+    """S -= Y Y^T and b += A^T (r - X u) of a point, whose slots have Y^T in the first rows of Z, and the rest below."""
+    for y in range(len(slots)):
+        for z in range(0 if explicit else y, y + 1):
+            subtract_outer(S[places[_pair(y, z)]], Z[y], Z[z], 3, width, width)
+        for j in range(b.shape[1]):
+            b[slots[y], j] += Z[y, 3, j]
 
 
 @inlined

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.problem import Problem
-from ba.schur import kernels
 
 Array = NDArray[Any]
 
@@ -71,9 +70,9 @@ class Structure:
 
     @cached_property
     def list_starts(self) -> Array:
-        """(n_lists + 1,) where runs of points with the same slots begin; a point of more than PANEL slots is alone."""
+        """(n_lists + 1,) where runs of points with the same slots begin."""
         lengths = np.diff(self.slot_starts)
-        same = (lengths[1:] == lengths[:-1]) & (lengths[1:] <= kernels.PANEL)
+        same = lengths[1:] == lengths[:-1]
         candidates = np.flatnonzero(same)
         counts = lengths[candidates]
         offsets = np.repeat(self.slot_starts[candidates] - (np.cumsum(counts) - counts), counts) + np.arange(

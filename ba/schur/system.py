@@ -13,6 +13,7 @@ from ba.parallel import each
 from ba.residual import Blocks
 from ba.schur import kernels
 from ba.schur.structure import Structure
+from ba.simd import lanes
 
 Array = NDArray[Any]
 
@@ -91,12 +92,12 @@ class Eliminator:
         self.sums = [np.empty((2, n, width)) for _ in self.parts]
         self.inverse = np.empty((n_points, 6))
         self.point_gradient, self.point_diagonal = np.empty((n_points, 3)), np.empty((n_points, 3))
+        self.lanes = lanes(width)
 
     def __call__(self, derivatives: Blocks, damping: float) -> Reduced:
         """The reduced system at r, A, B. Raises SolverError where a point's damped block is singular."""
         r, A, B = derivatives
-        split = self.structure.split
-        own, shared = (np.ascontiguousarray(part) for part in (A[:, :, :split], A[:, :, split:]))
+        own, shared = self._by_group(A)
         rows, columns = self.pattern or (
             np.arange(self.structure.num_groups) * self.structure.num_groups,
             np.empty(0, np.int32),
@@ -124,6 +125,7 @@ class Eliminator:
                     self.inverse,
                     self.point_gradient,
                     self.point_diagonal,
+                    self.lanes,
                 )
             )
 
@@ -150,6 +152,15 @@ class Eliminator:
         )
         self._damp(reduced)
         return reduced
+
+    def _by_group(self, A: Array) -> tuple[Array, Array]:
+        """A's columns of the image and of the shared camera, each as wide as a group; the second may be empty."""
+        split, width = self.structure.split, self.structure.width
+        if split == A.shape[2]:
+            return A, np.empty((0, 2, width))
+        own, shared = np.zeros((len(A), 2, width)), np.zeros((len(A), 2, width))
+        own[:, :, :split], shared[:, :, : A.shape[2] - split] = A[:, :, :split], A[:, :, split:]
+        return own, shared
 
     def _damp(self, reduced: Reduced) -> None:
         n, width = self.structure.num_groups, self.structure.width

@@ -1,0 +1,24 @@
+"""Vector instructions come to what the Python that they stand for says."""
+
+import numpy as np
+import pytest
+
+from ba import simd
+from ba.jit import kernel
+
+
+@kernel
+def compiled(T: np.ndarray, Y: np.ndarray, X: np.ndarray, low: np.ndarray, width: tuple[int, ...]) -> None:
+    simd.add_outer(T[0], Y, X, 2, width, width)
+    simd.subtract_outer(T[1], low, X, 3, 1, width)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 7, 9, 13, 15])
+def test_compiled_outer_products_are_those_of_numpy(width: int) -> None:
+    rng = np.random.default_rng(width)
+    T, Y, X, low = (rng.normal(size=shape) for shape in ((2, width, width), (3, width), (3, width), (3, 1)))
+    right = T.copy()
+    compiled(T, Y, X, low, simd.lanes(width))
+    simd.add_outer(right[0], Y, X, 2, simd.lanes(width), simd.lanes(width))
+    simd.subtract_outer(right[1], low, X, 3, 1, simd.lanes(width))
+    assert np.allclose(T, right, rtol=1e-13, atol=1e-13)
