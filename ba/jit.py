@@ -22,7 +22,7 @@ def _source_digest() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parent.rglob("*.py")):
         text = source.read_bytes()
-        if b"@kernel" in text:
+        if b"@kernel" in text or b"@intrinsic" in text:
             digest.update(text)
     return digest.hexdigest()[:16]
 

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -235,16 +236,16 @@ class Residuals:
 
     def _chunks(self) -> Iterator[tuple[Any, str]]:
         """Pieces of at most CHUNK observations of one camera model: slices, or index arrays where models are mixed."""
-        n, models = self.problem.num_observations, self.problem.camera_models
+        models = self.problem.camera_models
         if len(set(models)) == 1:
-            for first in range(0, n, CHUNK):
-                yield slice(first, min(first + CHUNK, n)), models[0]
+            for first, last in _pieces(self.problem.num_observations):
+                yield slice(first, last), models[0]
             return
         names = np.array(models)[self.camera_of_obs]
         for model in sorted(set(models)):
             members = np.flatnonzero(names == model)
-            for first in range(0, len(members), CHUNK):
-                yield members[first : first + CHUNK], model
+            for first, last in _pieces(len(members)):
+                yield members[first:last], model
 
     def _project(self, p: Parameters, part: Any, model: str, *, derivatives: bool) -> _Chunk:
         image = self.problem.image_of_obs[part]
@@ -283,6 +284,13 @@ class _Chunk:
     d_point: Array
     d_params: Array
     domain: NDArray[np.uint8]
+
+
+def _pieces(n: int) -> Iterator[tuple[int, int]]:
+    """Starts and ends of equal pieces of at most CHUNK, an even number of them, so that two threads are done at once."""
+    count = 2 * -(-n // (2 * CHUNK))
+    edges = np.linspace(0, n, count + 1).astype(int).tolist()
+    return pairwise(edges)
 
 
 def project(problem: Problem, threads: int = 1) -> Projection:

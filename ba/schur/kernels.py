@@ -267,3 +267,35 @@ def add_squares(A: Any, structure: Any, blocks: Any) -> None:
             for j in range(split, A.shape[2]):
                 for k in range(split, A.shape[2]):
                     blocks[other, j - split, k - split] += A[i, 0, j] * A[i, 0, k] + A[i, 1, j] * A[i, 1, k]
+
+
+@kernel
+def find_columns(
+    point_starts: Any, points: Any, slot_starts: Any, slot_groups: Any, row_starts: Any, columns: Any
+) -> None:
+    """Columns of the blocks of S on and below the diagonal, ascending by row; with empty `columns`, count them.
+
+    points: those of each group, from point_starts. row_starts (n_groups + 1,): where rows begin, or their lengths,
+    each behind its row, to be counted.
+    """
+    n = len(row_starts) - 1
+    seen_by = np.full(n, -1, np.int64)
+    for row in range(n):
+        seen_by[row] = row
+        row_columns = columns[row_starts[row] : row_starts[row + 1]]
+        found = 1
+        if len(columns) > 0:
+            row_columns[0] = row
+        for point in points[point_starts[row] : point_starts[row + 1]]:
+            for column in slot_groups[slot_starts[point] : slot_starts[point + 1]]:
+                if column >= row:
+                    break
+                if seen_by[column] != row:
+                    seen_by[column] = row
+                    if len(columns) > 0:
+                        row_columns[found] = column
+                    found += 1
+        if len(columns) > 0:
+            row_columns.sort()
+        else:
+            row_starts[row + 1] = found

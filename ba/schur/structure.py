@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ba.problem import Problem
+from ba.schur import kernels
 
 Array = NDArray[Any]
 
@@ -88,19 +90,17 @@ class Structure:
     @cached_property
     def pattern(self) -> tuple[Array, Array]:
         """Row starts (n_groups + 1,) and columns of the blocks of S on and below the diagonal, each row ascending."""
-        lengths = np.diff(self.slot_starts)
-        seen = [np.arange(self.num_groups, dtype=np.int64) * (self.num_groups + 1)]
-        for length in np.unique(lengths):
-            # All pairs of slots of all points with as many slots at once, in pieces that keep memory small.
-            points = np.flatnonzero(lengths == length)
-            high, low = np.tril_indices(int(length))
-            piece = max(1, 4_000_000 // max(1, len(low)))
-            for first in range(0, len(points), piece):
-                slots = self.slot_starts[points[first : first + piece]][:, None]
-                rows, columns = self.slot_groups[slots + high], self.slot_groups[slots + low]
-                seen.append(np.unique(rows.astype(np.int64) * self.num_groups + columns))
-        rows, columns = np.divmod(np.unique(np.concatenate(seen)), self.num_groups)
-        return np.searchsorted(rows, np.arange(self.num_groups + 1)), columns.astype(np.int32)
+        n = self.num_groups
+        incidence = csr_array(
+            (np.ones(len(self.slot_groups), bool), self.slot_groups, self.slot_starts), (len(self.starts) - 1, n)
+        )
+        points = incidence.tocsc()
+        row_starts = np.zeros(n + 1, np.int64)
+        read = points.indptr, points.indices, self.slot_starts, self.slot_groups
+        kernels.find_columns(*read, row_starts, np.empty(0, np.int32))
+        columns = np.empty(np.cumsum(row_starts, out=row_starts)[-1], np.int32)
+        kernels.find_columns(*read, row_starts, columns)
+        return row_starts, columns
 
     @cached_property
     def rows_and_columns(self) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from ba.errors import UserError
 from ba.loss import LOSSES, scaled
 from ba.parallel import blas_threads
 from ba.problem import Problem
-from ba.residual import Residuals, project
+from ba.residual import Residuals, as_parameters, project
 from ba.result import Observer, Solution, Status, ignore
 from ba.rotation import ROTATIONS, so3
 from ba.solver import schur, scipy_backend
@@ -74,7 +74,7 @@ def _solve(
     residuals = Residuals(conditioned.problem, options.threads)
     objective = Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale))
     log = Log(observer)
-    _check_start(objective, variables, problem)
+    _check_start(objective, conditioned.problem, problem)
     if variables.layout.size == 0 or options.max_iterations == 0:
         finish = _evaluated(objective, variables, log)
     else:
@@ -114,10 +114,11 @@ def _check_rotations(problem: Problem, rotation: str) -> None:
         )
 
 
-def _check_start(objective: Objective, variables: Variables, problem: Problem) -> None:
-    if np.abs(variables.start).max(initial=0.0) > LARGEST:
-        raise UserError(f"a free number of the start is beyond {LARGEST:g}: its square overflows")
-    r, _ = objective.residuals.residual(variables.at(variables.start))
+def _check_start(objective: Objective, start: Problem, problem: Problem) -> None:
+    numbers = start.rotations, start.translations, start.intrinsics, start.points
+    if max(np.abs(array).max(initial=0.0) for array in numbers) > LARGEST:
+        raise UserError(f"a number of the start is beyond {LARGEST:g}: its square overflows")
+    r, _ = objective.residuals.residual(as_parameters(start))
     if not np.isfinite(objective.cost(r)):
         in_pixels = np.nan_to_num(np.abs(project(problem).pixels - problem.pixels), nan=np.inf)
         worst = int(np.argmax(in_pixels.max(axis=1)))

@@ -22,7 +22,10 @@ FAR = 1e3
 """Offset over extent beyond which the frame is moved."""
 
 KEYS = 8
-"""How many images of a track decide where its point is sorted."""
+"""How many images of a track decide, at least, where its point is sorted: as many as fit a word, or eight."""
+
+ENOUGH = 4096
+"""About how many points tell where the scene is and how large."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,7 @@ def condition(problem: Problem) -> Conditioned:
         free=free,
         image_of_obs=moved.image_of_obs[observations],
         point_of_obs=rank[moved.point_of_obs[observations]],
-        pixels=moved.pixels[observations],
+        pixels=moved.pixels.take(observations, axis=0),
         covariances=None if moved.covariances is None else moved.covariances[observations],
     )
     return Conditioned(sorted_problem, problem, points, similarity)
@@ -78,11 +81,14 @@ def _order(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
     lengths = np.bincount(point, minlength=problem.num_points)
     starts = np.cumsum(lengths) - lengths
     images = np.append(image[by_point], n_images)
-    keys = [
-        images[np.where(lengths > place, starts + place, len(images) - 1)]
-        for place in range(min(KEYS, lengths.max(initial=0)))
-    ]
-    points = np.lexsort(keys[::-1]) if keys else np.arange(problem.num_points)
+    fitting = int(62.0 / np.log2(n_images + 1.0)) if n_images else 1
+    words = []
+    for first in range(0, min(max(KEYS, fitting), lengths.max(initial=0)), fitting):
+        word = np.zeros(len(lengths), np.int64)
+        for place in range(first, first + fitting):
+            word = word * (n_images + 1) + images[np.where(lengths > place, starts + place, len(images) - 1)]
+        words.append(word)
+    points = np.lexsort(words[::-1]) if words else np.arange(problem.num_points)
     # Tracks move as a whole, so the observations' order follows from the points'.
     ends = np.cumsum(lengths[points])
     observations = by_point[
@@ -113,5 +119,6 @@ def _frame(problem: Problem) -> Similarity | None:
 def _extent(problem: Problem) -> tuple[NDArray[Any], float]:
     if problem.num_points == 0:
         return np.zeros(3), 0.0
-    center = np.median(problem.points, axis=0)
-    return center, float(np.median(np.abs(problem.points - center).max(axis=1)))
+    some = problem.points[:: max(1, problem.num_points // ENOUGH)]
+    center = np.median(some, axis=0)
+    return center, float(np.median(np.abs(some - center).max(axis=1)))
