@@ -10,6 +10,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ba.schur import conjugate_gradients, dense, sparse
+from ba.schur.factor import FACTORIZATIONS, Factor, factorize
+from ba.schur.places import Places, make_places
 from ba.schur.structure import Structure, make_structure
 from ba.schur.system import Eliminator, Reduced, gradient_norm
 
@@ -52,12 +54,17 @@ def choose(structure: Structure, name: str | None) -> tuple[str, bool]:
 
 
 __all__ = [
+    "FACTORIZATIONS",
     "LINEAR_SOLVERS",
     "Eliminator",
+    "Factor",
     "LinearSolver",
+    "Places",
     "Reduced",
     "Structure",
     "choose",
+    "factorize",
     "gradient_norm",
+    "make_places",
     "make_structure",
 ]

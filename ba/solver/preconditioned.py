@@ -1,14 +1,16 @@
 """scipy's trust region in coordinates in which the problem is round.
 
-Around each accepted state the damped normal equations are factored in Schur form, H = L L^T (`ba.normal`), and
+Around each accepted state the damped normal equations are factored in Schur form, H = L L^T (`ba.schur.Factor`), and
 least_squares works on y with x = x_k + L^-T (y - y_k): J L^-T is nearly orthonormal, so LSMR needs 4 to 16 iterations
-where the plain variables take thousands. The factor and the rotation charts go stale with the first accepted step;
+where the plain variables take thousands (Agarwal et al., "Bundle adjustment in the large", ECCV 2010, precondition by
+S; Triggs et al. 2000, section 6.1, derive L). The factor and the rotation charts go stale with the first accepted step;
 `callback` stops scipy there and the next call starts from fresh ones. scipy's first trust radius is |y_k|, so the
 choice of y_k carries the radius over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,9 +22,9 @@ from scipy.sparse.linalg import LinearOperator
 
 from ba.config import Solver
 from ba.errors import SolverError, UserError
-from ba.normal import MAX_REDUCED, SchurFactor, Tracks, factorize
-from ba.residual import Linearization
+from ba.residual import Blocks, Linearization
 from ba.result import Status
+from ba.schur import FACTORIZATIONS, Eliminator, Factor, Places, choose, factorize, make_places, make_structure
 from ba.solver.objective import (
     BY_COST,
     BY_GRADIENT,
@@ -40,6 +42,10 @@ from ba.solver.plain import joint
 from ba.variables import Variables
 
 Array = NDArray[Any]
+
+MAX_DENSE = 12_000
+"""Largest S that is factored as a dense matrix: 1.1 GB, half of it again for each part of the elimination, and about
+10 s on two cores."""
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-9, 1e8
 
@@ -83,8 +89,7 @@ class Step:
 
 def solve_preconditioned(variables: Variables, objective: Objective, options: Solver, log: Log) -> Finish:
     """Minimize by calls of least_squares (trf), each from the last accepted state in fresh Schur coordinates."""
-    _check_size(variables)
-    tracks, region, products, step_norm = Tracks.of(objective.residuals.problem), Region(), 0, 0.0
+    make_change, region, products, step_norm = changes(variables, objective.residuals.threads), Region(), 0, 0.0
     ending: tuple[Status, str] | None = None
     recorded = variables
     try:
@@ -100,10 +105,10 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
                 ending = OUT_OF_ITERATIONS
             if ending is not None:
                 break
-            factor, region = here.factor(tracks, region)
-            step = here.step(factor, region, log)
+            change, region = here.change(make_change, region)
+            step = here.step(change, region, log)
             if step is None:
-                lost = here.promised_reduction(factor) < objective.rounding(here.cost)
+                lost = here.promised_reduction(change) < objective.rounding(here.cost)
                 ending = NO_LOWER if lost else NO_STEP
                 break
             variables, region = variables.moved(x + step.displacement), region.after(step)
@@ -123,6 +128,41 @@ def _converged(step: Step, cost: float, x: Array, options: Solver) -> tuple[Stat
     if is_short(step.displacement, x, options.xtol):
         return BY_STEP
     return None
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """The change of variables d = L^-T y, d and y (size,)."""
+
+    factor: Factor
+    places: Places
+
+    def displacement(self, y: Array) -> Array:
+        return self.places.join(*self.factor.backward(*self.places.split(y)))
+
+    def times(self, y: Array) -> Array:
+        """J L^-T y, (n_obs, 2)."""
+        return self.factor.times(*self.places.split(y))
+
+    def transposed_times(self, u: Array) -> Array:
+        """L^-1 J^T u, (size,), for u (n_obs, 2)."""
+        return self.places.join(*self.factor.transposed_times(u))
+
+
+def changes(variables: Variables, threads: int) -> Callable[[Blocks, float], Change]:
+    """Makes the change of variables for r, A and B at a damping, good until the next. Raises UserError where S is too
+    large for a dense factor and not sparse enough for another."""
+    structure = make_structure(variables.problem, variables.rotation.tangent_dim)
+    name, _ = choose(structure, None)
+    if name not in FACTORIZATIONS:
+        if structure.free.size > MAX_DENSE:
+            raise UserError(
+                f"solver.preconditioner: schur factors a dense matrix of {structure.free.size} pose and camera numbers "
+                f"a side, {MAX_DENSE} at most; none is right for this problem, or solver.backend schur"
+            )
+        name = "dense"
+    eliminate, places = Eliminator(structure, threads, explicit=True), make_places(structure, variables)
+    return lambda blocks, damping: Change(factorize(eliminate(blocks, damping), name), places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,47 +186,38 @@ class Expansion:
     def row_scale(self) -> Array | None:
         return self.objective.row_scale(self.linearization.residual)
 
-    def factor(self, tracks: Tracks, region: Region) -> tuple[SchurFactor, Region]:
-        """The factor at the region's damping, or at the next larger one at which it exists."""
-        linearization, scale = self.linearization, self.row_scale
-        if scale is not None:
-            linearization = replace(
-                linearization,
-                camera_blocks=linearization.camera_blocks * scale[:, None, None],
-                point_blocks=linearization.point_blocks * scale[:, None, None],
-            )
+    @cached_property
+    def scaled(self) -> Blocks:
+        """r, A and B with their rows scaled for the loss."""
+        blocks = self.linearization.residual, self.linearization.camera_blocks, self.linearization.point_blocks
+        if self.row_scale is None:
+            return blocks
+        r, A, B = blocks
+        scale = self.row_scale[:, None]
+        return r * scale, A * scale[:, None], B * scale[:, None]
+
+    def change(self, make_change: Callable[[Blocks, float], Change], region: Region) -> tuple[Change, Region]:
+        """The change of variables at the region's damping, or at the next larger one at which there is a factor."""
         while True:
             try:
-                return factorize(linearization, tracks, region.damping, self.objective.residuals.threads), region
+                return make_change(self.scaled, region.damping), region
             except SolverError:
                 if region.damping >= MOST_DAMPING:
                     raise
                 region = replace(region, damping=10.0 * region.damping)
 
-    def predicted_reduction(self, displacement: Array) -> float:
-        """Of the quadratic model g.d + |row_scale * J d|^2 / 2."""
-        change = self.linearization.jvp(displacement)
-        if self.row_scale is not None:
-            change *= np.repeat(self.row_scale, 2)
-        return -float(self.gradient @ displacement + 0.5 * (change @ change))
-
-    def promised_reduction(self, factor: SchurFactor) -> float:
+    def promised_reduction(self, change: Change) -> float:
         """Of the whole damped Gauss-Newton step, |L^-1 g|^2 / 2."""
-        r = (
-            self.linearization.residual
-            if self.row_scale is None
-            else self.linearization.residual * self.row_scale[:, None]
-        )
-        y = factor.transposed_times(r)
+        y = change.transposed_times(self.scaled[0])
         return 0.5 * float(y @ y)
 
-    def step(self, factor: SchurFactor, region: Region, log: Log) -> Step | None:
+    def step(self, change: Change, region: Region, log: Log) -> Step | None:
         """One accepted step of scipy's trf, or None where no trial lowers the cost."""
         x, r = self.variables.start, self.linearization.residual.ravel()
         radius = region.radius or 2.0 * float(np.linalg.norm(r)) or 1.0
         y_start = np.full(len(x), radius / np.sqrt(len(x)))
-        # The factor is that of J with its rows scaled for the loss; scipy wants J itself, and scales it.
-        rows = 1.0 if self.row_scale is None else np.repeat(self.row_scale, 2)
+        # The change is that of J with its rows scaled for the loss; scipy wants J itself, and scales it.
+        rows = 1.0 if self.row_scale is None else self.row_scale[:, None]
         trials: list[float] = []
         accepted: list[OptimizeResult] = []
         products = 0
@@ -194,17 +225,17 @@ class Expansion:
         def times(y: Array) -> Array:
             nonlocal products
             products += 1
-            return factor.times(y.ravel()) / rows
+            return (change.times(y.ravel()) / rows).ravel()
 
         def transposed_times(u: Array) -> Array:
-            return factor.transposed_times(u.ravel() / rows)
+            return change.transposed_times(u.reshape(-1, 2) / rows)
 
         def fun(y: Array) -> Array:
             if np.array_equal(y, y_start):
                 return r
             log.evaluations += 1
             trials.append(float(np.linalg.norm(y - y_start)))
-            moved = self.variables.at(x + factor.solve_transposed(y - y_start))
+            moved = self.variables.at(x + change.displacement(y - y_start))
             return self.objective.residuals.residual(moved)[0].ravel()
 
         def stop(intermediate_result: OptimizeResult) -> None:
@@ -230,15 +261,9 @@ class Expansion:
         )
         if not accepted:
             return None
-        displacement = factor.solve_transposed(accepted[0].x - y_start)
-        cost, predicted = self.objective.cost(accepted[0].fun.reshape(-1, 2)), self.predicted_reduction(displacement)
+        y = accepted[0].x - y_start
+        displacement, moved = change.displacement(y), change.times(y)
+        cost = self.objective.cost(accepted[0].fun.reshape(-1, 2))
+        predicted = -float(self.gradient @ displacement + 0.5 * np.vdot(moved, moved))
         gain = (self.cost - cost) / predicted if predicted > 0.0 else 0.0
         return Step(displacement, cost, radius, trials, gain, products)
-
-
-def _check_size(variables: Variables) -> None:
-    if variables.layout.num_reduced > MAX_REDUCED:
-        raise UserError(
-            f"solver.preconditioner: schur factors a dense matrix of {variables.layout.num_reduced} pose and camera "
-            f"numbers a side, {MAX_REDUCED} at most; none is right for a problem of this size"
-        )
