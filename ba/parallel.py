@@ -13,10 +13,17 @@ Answer = TypeVar("Answer")
 
 
 def each(work: Callable[[Part], Answer], parts: Sequence[Part], threads: int) -> list[Answer]:
-    """work(part) for every part, in their order, on up to `threads` threads."""
+    """work(part) for every part, in their order, on up to `threads` threads.
+
+    Ctrl-C is heard at once, not when the parts at work are done: those end in the background, on threads of their own.
+    """
     if threads == 1 or len(parts) == 1:
         return [work(part) for part in parts]
-    return list(_pool(threads).map(work, parts))
+    try:
+        return list(_pool(threads).map(work, parts))
+    except KeyboardInterrupt:
+        _pool.cache_clear()
+        raise
 
 
 @cache

@@ -49,6 +49,11 @@ PRODUCTS = (
     "view.png",
 )
 
+MANY = 1_000_000
+"""Observations above which Ctrl-C leaves out what takes long and follows from the rest."""
+BRIEF = "stopped by Ctrl-C: no residuals.npz and no report.html, which take long for so many observations"
+UNDRAWN = "no picture: stopped by Ctrl-C; `ba view FOLDER --screenshot PNG` draws it"
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -80,26 +85,29 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
             bounds=config.camera.bounds,
             observer=log,
         )
+    stopped = solution.status is Status.INTERRUPTED
+    brief = stopped and start.num_observations > MANY
     with files.uninterrupted():
-        projections = project(start), project(solution.problem)
+        notes = list(_write_solution(loaded, solution, folder))
+        projections = project(start, config.solver.threads), project(solution.problem, config.solver.threads)
         summary = summarize(config, start, solution, projections)
         if config.data.scene is not None:
             summary |= _against_truth(loaded, start, solution)
             io.save(loaded, folder / "truth.npz", "synthetic")
-        notes = [*_notes(summary, start), *_write_solution(loaded, solution, folder)]
-        _write_residuals(start, projections, folder)
+        notes = [*_notes(summary, start), *notes, *([BRIEF] if brief else [])]
+        if not brief:
+            _write_residuals(start, projections, folder)
         files.write_bytes(folder / "config.yaml", configfile.dump(config).encode())
         _write_summary(summary, notes, began, folder)
-    failure = _draw(start, solution, folder) if config.output.picture else "output.picture is false"
-    if config.output.picture and failure:
-        notes.append(failure)
+    if config.output.picture:
+        failure = UNDRAWN if stopped else _draw(start, solution, folder)
+        notes += [failure] if failure else []
     with files.uninterrupted():
         _write_summary(summary, notes, began, folder)
-        if config.output.report:
-            picture = None if failure else folder / "view.png"
+        if config.output.report and not brief:
             residuals = projections[1].pixels - start.pixels
             text = configfile.dump(config)
-            write_report(folder / "report.html", summary, solution.iterations, residuals, picture, text)
+            write_report(folder / "report.html", summary, solution.iterations, residuals, folder / "view.png", text)
     if solution.status is Status.FAILED:
         raise SolverError(f"{solution.message}; what there is stands in {folder}")
     return Result(summary, folder, tuple(notes), solution)
