@@ -1,9 +1,10 @@
 """Ceres, as PyPI has it: pycolmap poses the problem (camera model RADIAL, f, cx, cy, k1, k2), pyceres solves it.
 
 pycolmap's adjuster takes the observations in front of their cameras; those behind (see `contest`) are added to its
-`problem` with the cost of a rig whose sensor is turned half round. Solver `auto`: dense up to COLMAP's own 50 images,
-then by fill of the reduced system. Of 2000 images, a street (fill 0.01) took 19 s by sparse_schur and over 75 s by
-iterative_schur, an internet-style collection (fill 0.23) over 75 s and 39 s.
+`problem` with the cost of a rig whose sensor is turned half round. Where points may pass to the other side on the way
+(`both_sides`), every observation is posed from both, of which one is zero at a time. Solver `auto`: dense up to
+COLMAP's own 50 images, then by fill of the reduced system. Of 2000 images, a street (fill 0.01) took 19 s by
+sparse_schur and over 75 s by iterative_schur, an internet-style collection (fill 0.23) over 75 s and 39 s.
 """
 
 import time
@@ -24,7 +25,7 @@ def solve(problem: Problem, task: Task) -> Outcome:
     only_bal(problem)
     began = time.perf_counter()
     reconstruction, image_ids, point_ids = _reconstruction(problem)
-    adjuster, posed = _posed(problem, reconstruction, image_ids, point_ids)
+    adjuster, posed = _posed(problem, reconstruction, image_ids, point_ids, both_sides=task.both_sides)
     built = time.perf_counter() - began
     name = _choice(task.ceres_solver, problem)
     options = _options(name, task)
@@ -136,7 +137,9 @@ def _starts(sorted_index: NDArray[Any], count: int) -> NDArray[np.int64]:
     return np.searchsorted(sorted_index, np.arange(count + 1))
 
 
-def _posed(problem: Problem, reconstruction: Any, image_ids: list[int], point_ids: dict[int, int]) -> tuple[Any, Any]:
+def _posed(
+    problem: Problem, reconstruction: Any, image_ids: list[int], point_ids: dict[int, int], *, both_sides: bool
+) -> tuple[Any, Any]:
     """pycolmap's adjuster and its `problem`, with the observations behind their cameras.
 
     Both must live until the solve is over: the adjuster owns the problem, and what is added to a problem lives as long
@@ -153,17 +156,20 @@ def _posed(problem: Problem, reconstruction: Any, image_ids: list[int], point_id
         config.add_image(image)
     adjuster = pycolmap.create_default_ceres_bundle_adjuster(options, config, reconstruction)
     posed = adjuster.problem
-    turned = pycolmap.Rigid3d(pycolmap.Rotation3d(TURNED), np.zeros(3))
-    for k in np.flatnonzero(behind(problem)).tolist():
-        image = reconstruction.images[int(problem.image_of_obs[k]) + 1]
-        blocks = [
-            reconstruction.points3D[point_ids[int(problem.point_of_obs[k])]].xyz,
-            reconstruction.frames[image.frame_id].rig_from_world.params,
-            reconstruction.cameras[image.camera_id].params,
-        ]
-        pixel = problem.pixels[k] * NEGATED_U
-        residual = cost_functions.RigReprojErrorCost(pycolmap.CameraModelId.RADIAL, pixel, turned)
-        posed.add_residual_block(residual, pyceres.TrivialLoss(), blocks)
+    hidden = behind(problem)
+    sides = [(TURNED, NEGATED_U, hidden | both_sides), (np.eye(3), 1.0, hidden & both_sides)]
+    for turn, sign, chosen in sides:
+        sensor = pycolmap.Rigid3d(pycolmap.Rotation3d(turn), np.zeros(3))
+        for k in np.flatnonzero(chosen).tolist():
+            image = reconstruction.images[int(problem.image_of_obs[k]) + 1]
+            blocks = [
+                reconstruction.points3D[point_ids[int(problem.point_of_obs[k])]].xyz,
+                reconstruction.frames[image.frame_id].rig_from_world.params,
+                reconstruction.cameras[image.camera_id].params,
+            ]
+            pixel = problem.pixels[k] * sign
+            residual = cost_functions.RigReprojErrorCost(pycolmap.CameraModelId.RADIAL, pixel, sensor)
+            posed.add_residual_block(residual, pyceres.TrivialLoss(), blocks)
     return adjuster, posed
 
 

@@ -34,7 +34,10 @@ NEGATED_U = np.array([-1.0, 1.0])
 
 @dataclass(frozen=True)
 class Task:
-    """One run. `enough` is the cost at which it may stop, 0 for none; `ftol` where it stops by itself."""
+    """One run. `enough` is the cost at which it may stop, 0 for none; `ftol` where it stops by itself.
+
+    both_sides: points may pass through the plane of a camera, which `ceres` then takes into account at every step.
+    """
 
     contender: str
     file: str
@@ -43,6 +46,7 @@ class Task:
     ftol: float = 1e-10
     ceres_solver: str = "auto"
     check: bool = True
+    both_sides: bool = False
 
 
 class Curve:
