@@ -1,37 +1,44 @@
 """Dense Cholesky factorization of S: the quickest way for few cameras."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from ba.errors import SolverError
 from ba.parallel import blas_threads
 from ba.schur.system import Reduced
 
 Array = NDArray[Any]
+Operator = Callable[[Array], Array]
 
 MANY = 1000
 """Numbers beyond which LAPACK gets all threads: below, it is done before its threads are awake."""
 
 
-def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
-    """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
+def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
+    """x -> L^-1 x and x -> L^-T x, (n_groups, width), of L L^T = S. Raises SolverError where S is singular."""
     structure = reduced.structure
     n, width = structure.num_groups, structure.width
+    rows, columns = np.divmod(np.arange(n * n), n) if reduced.pattern is None else structure.rows_and_columns
     S = np.zeros((n, width, n, width))
-    if reduced.pattern is None:
-        S[:] = reduced.blocks.reshape(n, n, width, width).transpose(0, 2, 1, 3)
-    else:
-        starts, columns = reduced.pattern
-        rows = np.repeat(np.arange(n), np.diff(starts))
-        S[rows, :, columns, :] = reduced.blocks
+    S[rows, :, columns, :] = reduced.blocks
     # LAPACK reads by columns, so the lower triangle of rows is its upper one.
     with blas_threads(reduced.threads if n * width > MANY else 1):
-        factor, info = dpotrf(S.reshape(n * width, n * width).T, lower=False, overwrite_a=True, clean=False)
+        upper, info = dpotrf(S.reshape(n * width, n * width).T, lower=False, overwrite_a=True, clean=False)
     if info:
         group, number = divmod(info - 1, width)
         raise SolverError(f"the reduced camera system is singular at number {number} of group {group}")
-    step, _ = dpotrs(factor, -reduced.rhs.ravel(), lower=False)
-    return step.reshape(n, width), 1
+
+    def solve(x: Array, trans: int) -> Array:
+        return np.asarray(dtrtrs(upper, x.ravel(), trans=trans)[0]).reshape(x.shape)
+
+    return lambda x: solve(x, 1), lambda x: solve(x, 0)
+
+
+def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
+    """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
+    undo, undo_transposed = factorize(reduced)
+    return undo_transposed(undo(-reduced.rhs)), 1

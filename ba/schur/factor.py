@@ -18,14 +18,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dtrtrs
 
-from ba.errors import SolverError
 from ba.jit import inlined, kernel
-from ba.parallel import blas_threads, each
-from ba.schur import cholesky
-from ba.schur.dense import MANY
-from ba.schur.sparse import analyzed
+from ba.parallel import each
+from ba.schur import dense, sparse
 from ba.schur.system import Reduced
 
 Array = NDArray[Any]
@@ -104,56 +100,9 @@ def factorize(reduced: Reduced, name: str) -> Factor:
     return Factor(reduced, *FACTORIZATIONS[name](reduced))
 
 
-def dense(reduced: Reduced) -> tuple[Operator, Operator]:
-    """L_s^-1 and L_s^-T by LAPACK."""
-    structure = reduced.structure
-    n, width = structure.num_groups, structure.width
-    rows, columns = np.divmod(np.arange(n * n), n) if reduced.pattern is None else structure.rows_and_columns
-    S = np.zeros((n, width, n, width))
-    S[rows, :, columns, :] = reduced.blocks
-    # LAPACK reads by columns, so the lower triangle of rows is its upper one.
-    with blas_threads(reduced.threads if n * width > MANY else 1):
-        upper, info = dpotrf(S.reshape(n * width, n * width).T, lower=False, overwrite_a=True, clean=False)
-    if info:
-        group, number = divmod(info - 1, width)
-        raise SolverError(f"the reduced camera system is singular at number {number} of group {group}")
-
-    def solve(x: Array, trans: int) -> Array:
-        return np.asarray(dtrtrs(upper, x.ravel(), trans=trans)[0]).reshape(x.shape)
-
-    return lambda x: solve(x, 1), lambda x: solve(x, 0)
-
-
-def sparse(reduced: Reduced) -> tuple[Operator, Operator]:
-    """L_s^-1 and L_s^-T by blocks, L_s = P^T L P: P, the order of `ba.schur.sparse`, is undone after each half."""
-    symbolic, blocks = analyzed(reduced.structure), reduced.blocks
-    L = np.zeros((len(symbolic.rows), *blocks.shape[1:]))
-    if reduced.pattern is None:
-        rows, columns = reduced.structure.rows_and_columns
-        blocks = blocks[rows * reduced.structure.num_groups + columns]
-    cholesky.place(blocks, symbolic.targets, symbolic.transposed, L)
-    failed = cholesky.factor(symbolic.starts, symbolic.rows, L)
-    if failed >= 0:
-        raise SolverError(f"the reduced camera system is singular at group {symbolic.order[failed]}")
-
-    places = np.argsort(symbolic.order)
-
-    def undo(x: Array) -> Array:
-        x = x[symbolic.order]
-        cholesky.forward(symbolic.starts, symbolic.rows, L, x)
-        return np.asarray(x[places])
-
-    def undo_transposed(x: Array) -> Array:
-        x = x[symbolic.order]
-        cholesky.backward(symbolic.starts, symbolic.rows, L, x)
-        return np.asarray(x[places])
-
-    return undo, undo_transposed
-
-
 FACTORIZATIONS: dict[str, Callable[[Reduced], tuple[Operator, Operator]]] = {
-    "dense": dense,
-    "sparse": sparse,
+    "dense": dense.factorize,
+    "sparse": sparse.factorize,
 }
 
 

@@ -160,28 +160,15 @@ def substitute(
     model: Any,
 ) -> None:
     """Steps of the points of `part`, -C^-1 (g_p + E^T step), and of the whole step s, model += (r.J s, |J s|^2)."""
-    starts, image_slot, camera_slot, slot_starts, slot_groups, _, split, longest = structure
+    starts, _, _, _, _, _, _, longest = structure
     linear = quadratic = 0.0
     images = np.empty((4 * longest + 4, 2))
     for p in range(part[0], part[1]):
         first, last = starts[p], starts[p + 1]
         if last - first > len(images):
             images = np.empty((last - first, 2))
-        slots = slot_groups[slot_starts[p] : slot_starts[p + 1]]
-        h0, h1, h2 = gradient[p, 0], gradient[p, 1], gradient[p, 2]
-        for i in range(first, last):
-            own, other = step[slots[image_slot[i]]], step[slots[camera_slot[i]]]
-            v0 = v1 = 0.0
-            for j in range(split):
-                v0 += A[i, 0, j] * own[j]
-                v1 += A[i, 1, j] * own[j]
-            for j in range(split, A.shape[2]):
-                v0 += A[i, 0, j] * other[j - split]
-                v1 += A[i, 1, j] * other[j - split]
-            images[i - first, 0], images[i - first, 1] = v0, v1
-            h0 += B[i, 0, 0] * v0 + B[i, 1, 0] * v1
-            h1 += B[i, 0, 1] * v0 + B[i, 1, 1] * v1
-            h2 += B[i, 0, 2] * v0 + B[i, 1, 2] * v1
+        h0, h1, h2 = _times(A, B, structure, p, step, images)
+        h0, h1, h2 = h0 + gradient[p, 0], h1 + gradient[p, 1], h2 + gradient[p, 2]
         L = inverse[p]
         w0, w1, w2 = L[0] * h0, L[1] * h0 + L[2] * h1, L[3] * h0 + L[4] * h1 + L[5] * h2
         s0, s1, s2 = -(L[0] * w0 + L[1] * w1 + L[3] * w2), -(L[2] * w1 + L[4] * w2), -L[5] * w2
@@ -195,6 +182,28 @@ def substitute(
     model[1] += quadratic
 
 
+@inlined
+def _times(A: Any, B: Any, structure: Any, p: Any, v: Any, images: Any) -> Any:
+    """B^T A v of point p; images: A v of its observations."""
+    starts, image_slot, camera_slot, slot_starts, slot_groups, _, split, _ = structure
+    slots, first = slot_groups[slot_starts[p] : slot_starts[p + 1]], starts[p]
+    h0 = h1 = h2 = 0.0
+    for i in range(first, starts[p + 1]):
+        own, other = v[slots[image_slot[i]]], v[slots[camera_slot[i]]]
+        v0 = v1 = 0.0
+        for j in range(split):
+            v0 += A[i, 0, j] * own[j]
+            v1 += A[i, 1, j] * own[j]
+        for j in range(split, A.shape[2]):
+            v0 += A[i, 0, j] * other[j - split]
+            v1 += A[i, 1, j] * other[j - split]
+        images[i - first, 0], images[i - first, 1] = v0, v1
+        h0 += B[i, 0, 0] * v0 + B[i, 1, 0] * v1
+        h1 += B[i, 0, 1] * v0 + B[i, 1, 1] * v1
+        h2 += B[i, 0, 2] * v0 + B[i, 1, 2] * v1
+    return h0, h1, h2
+
+
 @kernel
 def multiply(A: Any, B: Any, structure: Any, part: Any, inverse: Any, v: Any, out: Any) -> None:
     """out += A^T (A v - X X^T A v) over the points of `part`, with X = B L^-T: the undamped product S v."""
@@ -205,20 +214,7 @@ def multiply(A: Any, B: Any, structure: Any, part: Any, inverse: Any, v: Any, ou
         if last - first > len(images):
             images = np.empty((last - first, 2))
         slots = slot_groups[slot_starts[p] : slot_starts[p + 1]]
-        h0 = h1 = h2 = 0.0
-        for i in range(first, last):
-            own, other = v[slots[image_slot[i]]], v[slots[camera_slot[i]]]
-            v0 = v1 = 0.0
-            for j in range(split):
-                v0 += A[i, 0, j] * own[j]
-                v1 += A[i, 1, j] * own[j]
-            for j in range(split, A.shape[2]):
-                v0 += A[i, 0, j] * other[j - split]
-                v1 += A[i, 1, j] * other[j - split]
-            images[i - first, 0], images[i - first, 1] = v0, v1
-            h0 += B[i, 0, 0] * v0 + B[i, 1, 0] * v1
-            h1 += B[i, 0, 1] * v0 + B[i, 1, 1] * v1
-            h2 += B[i, 0, 2] * v0 + B[i, 1, 2] * v1
+        h0, h1, h2 = _times(A, B, structure, p, v, images)
         L = inverse[p]
         w0, w1, w2 = L[0] * h0, L[1] * h0 + L[2] * h1, L[3] * h0 + L[4] * h1 + L[5] * h2
         s0, s1, s2 = L[0] * w0 + L[1] * w1 + L[3] * w2, L[2] * w1 + L[4] * w2, L[5] * w2

@@ -12,6 +12,7 @@ a step took 0.39 s with SuperLU, and takes 0.15 s with this.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from ba.schur.structure import Structure
 from ba.schur.system import Reduced
 
 Array = NDArray[Any]
+Operator = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +42,13 @@ class Symbolic:
     transposed: Array
 
 
-def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
-    """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
-    symbolic = analyzed(reduced.structure)
-    L = np.zeros((len(symbolic.rows), *reduced.blocks.shape[1:]))
-    blocks = reduced.blocks
+def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
+    """x -> L_s^-1 x and x -> L_s^-T x, (n_groups, width), of L_s = P^T L P and L_s L_s^T = S.
+
+    The order P is undone after each half. Raises SolverError where S is singular.
+    """
+    symbolic, blocks = analyzed(reduced.structure), reduced.blocks
+    L = np.zeros((len(symbolic.rows), *blocks.shape[1:]))
     if reduced.pattern is None:
         rows, columns = reduced.structure.rows_and_columns
         blocks = blocks[rows * reduced.structure.num_groups + columns]
@@ -52,12 +56,26 @@ def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
     failed = cholesky.factor(symbolic.starts, symbolic.rows, L)
     if failed >= 0:
         raise SolverError(f"the reduced camera system is singular at group {symbolic.order[failed]}")
-    step = np.empty_like(reduced.rhs)
-    x = -reduced.rhs[symbolic.order]
-    cholesky.forward(symbolic.starts, symbolic.rows, L, x)
-    cholesky.backward(symbolic.starts, symbolic.rows, L, x)
-    step[symbolic.order] = x
-    return step, 1
+
+    places = np.argsort(symbolic.order)
+
+    def undo(x: Array) -> Array:
+        x = x[symbolic.order]
+        cholesky.forward(symbolic.starts, symbolic.rows, L, x)
+        return np.asarray(x[places])
+
+    def undo_transposed(x: Array) -> Array:
+        x = x[symbolic.order]
+        cholesky.backward(symbolic.starts, symbolic.rows, L, x)
+        return np.asarray(x[places])
+
+    return undo, undo_transposed
+
+
+def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
+    """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
+    undo, undo_transposed = factorize(reduced)
+    return undo_transposed(undo(-reduced.rhs)), 1
 
 
 def analyzed(structure: Structure) -> Symbolic:
