@@ -35,7 +35,7 @@ from ba.rotation import ROTATIONS
 from ba.select import select, with_rotations
 from ba.solver import solve
 from ba.solver.conditioning import is_bound_to_frame, is_far
-from ba.summary import summarize
+from ba.summary import before, summarize
 
 SOLUTION = "solution"
 PRODUCTS = (
@@ -76,6 +76,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
     configfile.check_names(config)
     loaded, start = load_start(config)
     folder = _make_folder(config, out)
+    known = before(config, start)
     with _logged(folder, observer) as log:
         solution = solve(
             start,
@@ -89,14 +90,14 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
     brief = stopped and start.num_observations > MANY
     with files.uninterrupted():
         notes = list(_write_solution(loaded, solution, folder))
-        projections = project(start, config.solver.threads), project(solution.problem, config.solver.threads)
-        summary = summarize(config, start, solution, projections)
+        projection = project(solution.problem, config.solver.threads)
+        summary = summarize(config, start, known, solution, projection)
         if config.data.scene is not None:
             summary |= _against_truth(loaded, start, solution)
             io.save(loaded, folder / "truth.npz", "synthetic")
         notes = [*_notes(summary, start), *notes, *([BRIEF] if brief else [])]
         if not brief:
-            _write_residuals(start, projections, folder)
+            _write_residuals(start, (project(start, config.solver.threads), projection), folder)
         files.write_bytes(folder / "config.yaml", configfile.dump(config).encode())
         _write_summary(summary, notes, began, folder)
     if config.output.picture:
@@ -105,7 +106,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
     with files.uninterrupted():
         _write_summary(summary, notes, began, folder)
         if config.output.report and not brief:
-            residuals = projections[1].pixels - start.pixels
+            residuals = projection.pixels - start.pixels
             text = configfile.dump(config)
             write_report(folder / "report.html", summary, solution.iterations, residuals, folder / "view.png", text)
     if solution.status is Status.FAILED:

@@ -287,7 +287,7 @@ class _Chunk:
 
 
 def _pieces(n: int) -> Iterator[tuple[int, int]]:
-    """Starts and ends of equal pieces of at most CHUNK, an even number of them, so that two threads are done at once."""
+    """Starts and ends of equal pieces of at most CHUNK, an even number of them: two threads end at once."""
     count = 2 * -(-n // (2 * CHUNK))
     edges = np.linspace(0, n, count + 1).astype(int).tolist()
     return pairwise(edges)

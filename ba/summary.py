@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from ba import files
 from ba.config import Config
 from ba.problem import Problem, unconstrained
-from ba.residual import Projection
+from ba.residual import Projection, project
 from ba.result import Solution
 
 PACKAGES = ("ba", "numpy", "scipy", "numba")
@@ -21,20 +22,55 @@ PACKAGES = ("ba", "numpy", "scipy", "numba")
 FRAME = "world of the input; poses are cam_from_world with x right, y down, z forward"
 
 
+@dataclass(frozen=True)
+class Errors:
+    """Norms of the observations' plain residuals, px, and how many projections are outside the model's domain."""
+
+    rms: float
+    median: float
+    behind: int
+    outside: int
+
+
+@dataclass(frozen=True)
+class Before:
+    """What is known before the solve; after Ctrl-C there is no time to find it."""
+
+    errors: Errors
+    unconstrained: dict[str, int]
+    digest: str
+
+
+def before(config: Config, start: Problem) -> Before:
+    """What `summarize` needs of the start."""
+    projection = project(start, config.solver.threads)
+    return Before(errors(projection, start), unconstrained(start), data_digest(config, start))
+
+
+def errors(projection: Projection, problem: Problem) -> Errors:
+    """How far projections are from the problem's pixels."""
+    difference = projection.pixels - problem.pixels
+    squares = np.einsum("ni,ni->n", difference, difference)
+    if not len(squares):
+        return Errors(0.0, 0.0, 0, 0)
+    rms, median = np.sqrt(np.mean(squares)), np.median(np.sqrt(squares))
+    return Errors(float(rms), float(median), projection.num_behind, projection.num_outside)
+
+
 def summarize(
-    config: Config, start: Problem, solution: Solution, projections: tuple[Projection, Projection]
+    config: Config, start: Problem, known: Before, solution: Solution, projection: Projection
 ) -> dict[str, Any]:
-    """Costs are 0.5 * sum rho of squared whitened residuals; *_px are norms of an observation's plain residual."""
-    before, after = (_norms(projection, start) for projection in projections)
+    """Costs are 0.5 * sum rho of squared whitened residuals; `projection` is that of the end."""
+    after = errors(projection, start)
     return {
         "status": str(solution.status),
         "message": solution.message,
         "initial_cost": solution.initial_cost,
         "final_cost": solution.final_cost,
-        "initial_rms_px": _rms(before),
-        "initial_median_px": _median(before),
-        "final_rms_px": _rms(after),
-        "final_median_px": _median(after),
+        "initial_rms_px": known.errors.rms,
+        "initial_median_px": known.errors.median,
+        "final_rms_px": after.rms,
+        "final_median_px": after.median,
         "iterations": solution.iterations[-1].iteration,
         "evaluations": solution.iterations[-1].evaluations,
         "solve_seconds": solution.solve_seconds,
@@ -44,11 +80,11 @@ def summarize(
         "num_points": start.num_points,
         "num_observations": start.num_observations,
         "free_numbers": solution.details["free_numbers"],
-        **unconstrained(start),
-        "behind_camera_start": projections[0].num_behind,
-        "behind_camera_end": projections[1].num_behind,
-        "outside_field_start": projections[0].num_outside,
-        "outside_field_end": projections[1].num_outside,
+        **known.unconstrained,
+        "behind_camera_start": known.errors.behind,
+        "behind_camera_end": after.behind,
+        "outside_field_start": known.errors.outside,
+        "outside_field_end": after.outside,
         "rotation": config.rotation,
         "distance_from_so3": solution.constraint,
         "gauge": config.gauge,
@@ -58,7 +94,7 @@ def summarize(
         "solver": f"{config.solver.backend} {config.solver.method}, preconditioner {config.solver.preconditioner}",
         "solver_details": solution.details,
         "data_path": None if config.data.path is None else str(config.data.path),
-        "data_sha256": data_digest(config, start),
+        "data_sha256": known.digest,
         "seed": config.seed,
         "versions": versions(),
     }
@@ -80,15 +116,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _norms(projection: Projection, problem: Problem) -> np.ndarray[Any, Any]:
-    return np.asarray(np.linalg.norm(projection.pixels - problem.pixels, axis=1))
-
-
-def _rms(norms: np.ndarray[Any, Any]) -> float:
-    return float(np.sqrt(np.mean(norms**2))) if len(norms) else 0.0
-
-
-def _median(norms: np.ndarray[Any, Any]) -> float:
-    return float(np.median(norms)) if len(norms) else 0.0
