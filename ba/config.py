@@ -150,6 +150,9 @@ class Solver(Section):
     linear: str | None = registered(
         None, "ba.schur:LINEAR_SOLVERS", "schur's linear solver: dense, sparse or cg; null chooses by size and fill"
     )
+    cg_preconditioner: str = registered(
+        "jacobi", "ba.schur:PRECONDITIONERS", "preconditioner of schur's conjugate gradients: jacobi or power"
+    )
     max_iterations: int = Field(100, ge=0, description="accepted steps (lm: evaluations) at most")
     ftol: NonNegative = Field(1e-8, description="stop when a step lowers the cost by less than this share")
     xtol: NonNegative = Field(1e-10, description="stop when a step moves no number by more than this share of it")

@@ -83,6 +83,8 @@ WRONG_NAMES = [
     scene("misspelt rotation", "rotation: quaternoin\n", 'line 2: rotation: "quaternoin" is not known'),
     scene("misspelt loss", "loss:\n  name: hubert\n", "line 3: loss.name: "),
     scene("unknown backend", "solver: {backend: ceres}\n", 'solver.backend: "ceres" is not known (which solver)'),
+    scene("misspelt solver", "solver: {linear: spares}\n", 'solver.linear: "spares" is not known'),
+    scene("misspelt preconditioner", "solver: {cg_preconditioner: pover}\n", "did you mean power? There are: jacobi,"),
     scene("misspelt intrinsic", "camera: {refine: [f, k3]}\n", 'camera.refine[1]: "k3" is not known'),
     scene("bound of what is not there", "camera: {bounds: {g: [1, 2]}}\n", 'camera.bounds.g: "g" is not known'),
     BadConfig("unknown format", "data: {path: x, format: ball}\n", 'data.format: "ball" is not known'),

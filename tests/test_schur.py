@@ -7,6 +7,7 @@ import pytest
 from scenes import random_problem
 from test_derivatives import CAMERA_SETS, MASKS
 
+from ba.camera import CAMERAS
 from ba.config import Loss, Noise, Scene, Solver
 from ba.errors import SolverError
 from ba.io.synthetic import generate
@@ -15,8 +16,8 @@ from ba.noise import perturb
 from ba.problem import Problem
 from ba.residual import Residuals
 from ba.rotation import ROTATIONS
-from ba.schur import LINEAR_SOLVERS, Eliminator, make_structure
-from ba.schur.conjugate_gradients import PRECONDITIONERS, explicit_product, implicit_product
+from ba.schur import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, linear_solver, make_structure
+from ba.schur.conjugate_gradients import explicit_product, implicit_product
 from ba.schur.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 from ba.solver import solve
 from ba.solver.conditioning import condition
@@ -24,6 +25,9 @@ from ba.solver.levenberg_marquardt import Damping
 from ba.variables import make_variables
 
 DAMPING = 1e-3
+
+WAYS = [(name, other) for name in LINEAR_SOLVERS for other in (PRECONDITIONERS if name == "cg" else [""])]
+"""Every linear solver with every preconditioner that it may have."""
 
 
 def reduced_system(
@@ -60,13 +64,13 @@ def as_vector(reduced: Reduced, step: np.ndarray, point_step: np.ndarray, proble
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("cameras", CAMERA_SETS)
-@pytest.mark.parametrize("name", LINEAR_SOLVERS)
-def test_step_is_that_of_the_whole_equations(name: str, cameras: str, mask: str) -> None:
+@pytest.mark.parametrize(("name", "preconditioner"), WAYS)
+def test_step_is_that_of_the_whole_equations(name: str, preconditioner: str, cameras: str, mask: str) -> None:
     problem = random_problem(np.random.default_rng(2), CAMERA_SETS[cameras])
     problem = condition(problem.with_free(MASKS[mask](problem.free))).problem
     for explicit in (True, False) if name == "cg" else (True,):
         reduced, J, r = reduced_system(problem, explicit=explicit)
-        step, _ = LINEAR_SOLVERS[name](reduced, 1e-14)
+        step, _ = linear_solver(name, preconditioner)(reduced, 1e-14)
         point_step, promised = reduced.substitute(step)
         right = reference(J, r)
         found = as_vector(reduced, step, point_step, problem)
@@ -75,19 +79,21 @@ def test_step_is_that_of_the_whole_equations(name: str, cameras: str, mask: str)
         assert promised == pytest.approx(-(r @ change + 0.5 * change @ change), rel=1e-9)
 
 
+@pytest.mark.parametrize("camera", CAMERAS)
 @pytest.mark.parametrize("rotation", ROTATIONS)
-@pytest.mark.parametrize("name", LINEAR_SOLVERS)
-def test_step_is_right_for_every_rotation_and_on_a_sparse_pattern(
-    name: str, rotation: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "preconditioner"), WAYS)
+def test_step_is_right_for_every_rotation_and_camera_on_a_sparse_pattern(
+    name: str, preconditioner: str, rotation: str, camera: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ba.schur.system.ALL_BLOCKS", 0)
-    problem = condition(generate(Scene(kind="street", images=12, points=80, observations_per_point=4))).problem
+    scene = Scene(kind="street", images=12, points=80, observations_per_point=4, camera=camera)
+    problem = condition(generate(scene)).problem
     reduced, J, r = reduced_system(problem, rotation)
     assert reduced.pattern is not None
-    step, _ = LINEAR_SOLVERS[name](reduced, 1e-14)
+    step, _ = linear_solver(name, preconditioner)(reduced, 1e-14)
     point_step, _ = reduced.substitute(step)
     right = reference(J, r)
-    assert np.allclose(as_vector(reduced, step, point_step, problem), right, rtol=1e-8, atol=1e-9 * np.abs(right).max())
+    assert np.allclose(as_vector(reduced, step, point_step, problem), right, rtol=1e-9, atol=1e-9 * np.abs(right).max())
 
 
 @pytest.mark.parametrize("cameras", CAMERA_SETS)
@@ -109,6 +115,15 @@ def test_preconditioners_are_symmetric_and_positive(name: str) -> None:
     M = np.stack([apply(e.reshape(reduced.rhs.shape)).ravel() for e in np.eye(n)], axis=1)
     assert np.allclose(M, M.T, atol=1e-9 * np.abs(M).max())
     assert np.linalg.eigvalsh(0.5 * (M + M.T)).min() > 0.0
+
+
+def test_terms_of_the_power_series_save_iterations() -> None:
+    start = perturb(generate(Scene(kind="street", images=12, points=80, camera="bal")), Noise(points=0.01), 0)
+    taken = {
+        name: solve(start, options=Solver(backend="schur", linear="cg", cg_preconditioner=name)).details
+        for name in ("jacobi", "power")
+    }
+    assert taken["power"]["linear_iterations"] < 0.8 * taken["jacobi"]["linear_iterations"]
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -5,11 +5,13 @@ To add a solver: write one file with `solve(reduced, tolerance) -> (step, iterat
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from ba.schur import conjugate_gradients, dense, sparse
+from ba.schur.conjugate_gradients import PRECONDITIONERS
 from ba.schur.factor import FACTORIZATIONS, Factor, factorize
 from ba.schur.places import Places, make_places
 from ba.schur.structure import Structure, make_structure
@@ -53,9 +55,17 @@ def choose(structure: Structure, name: str | None) -> tuple[str, bool]:
     return name, len(structure.pattern[1]) * structure.width**2 < MANY_BLOCKS * numbers
 
 
+def linear_solver(name: str, preconditioner: str) -> LinearSolver:
+    """The solver of that name, with that preconditioner of `PRECONDITIONERS` where it takes one."""
+    if name == "cg":
+        return partial(conjugate_gradients.solve, preconditioner=preconditioner)
+    return LINEAR_SOLVERS[name]
+
+
 __all__ = [
     "FACTORIZATIONS",
     "LINEAR_SOLVERS",
+    "PRECONDITIONERS",
     "Eliminator",
     "Factor",
     "LinearSolver",
@@ -65,6 +75,7 @@ __all__ = [
     "choose",
     "factorize",
     "gradient_norm",
+    "linear_solver",
     "make_places",
     "make_structure",
 ]

@@ -7,6 +7,10 @@ jacobi   the diagonal blocks of S (Agarwal et al., "Bundle adjustment in the lar
 power    terms of S^-1 = sum_i (H^-1 E C^-1 E^T)^i H^-1, H = S + E C^-1 E^T (Weber, Demmel, Chan, Cremers, "Power bundle
          adjustment", CVPR 2023); each term costs a product with S and saves iterations
 
+To the end of a solve, jacobi took 253 iterations on an internet collection (300 images, 49,962 observations) and power
+with 2, 4, 8 terms 367, 224, 198, each of so many products; on a street loop of that size 3384, and power with 4 terms
+1955. Products take the time, so jacobi is the default.
+
 Steps are inexact: the residual falls below `tolerance` times the right-hand side (Dembo, Eisenstat, Steihaug, 1982).
 """
 

@@ -17,7 +17,7 @@ from ba.config import Solver
 from ba.errors import UserError
 from ba.problem import Problem
 from ba.residual import Blocks
-from ba.schur import LINEAR_SOLVERS, Eliminator, choose, gradient_norm, make_structure
+from ba.schur import Eliminator, choose, gradient_norm, linear_solver, make_structure
 from ba.solver.levenberg_marquardt import Trial, minimize
 from ba.solver.objective import Finish, Log, Objective, is_short
 from ba.variables import Parameters, Variables
@@ -54,6 +54,7 @@ class BundleSystem:
         self.residuals, self.rotation = objective.residuals, variables.rotation
         self.structure = make_structure(variables.problem, self.rotation.tangent_dim)
         self.name, explicit = choose(self.structure, options.linear)
+        self.solve_reduced = linear_solver(self.name, options.cg_preconditioner)
         self.eliminate = Eliminator(self.structure, self.residuals.threads, explicit=explicit)
         self.state = self.recorded = self._at(variables.theta, variables.problem)
         self.derivatives: Blocks | None = None
@@ -89,7 +90,7 @@ class BundleSystem:
     def solve(self, damping: float) -> Trial:
         assert self.derivatives is not None
         reduced = self.eliminate(self.derivatives, damping)
-        step, inner = LINEAR_SOLVERS[self.name](reduced, self.forcing)
+        step, inner = self.solve_reduced(reduced, self.forcing)
         self.inner += inner
         point_step, predicted = reduced.substitute(step)
         state = self._moved(step, point_step)
