@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ba import files
-from ba.config import Config
+from ba.config import Config, Solver
 from ba.problem import Problem, unconstrained
 from ba.residual import Projection, project
 from ba.result import Solution
@@ -91,7 +91,7 @@ def summarize(
         "frame": FRAME,
         "loss": config.loss.name,
         "loss_scale": config.loss.scale,
-        "solver": f"{config.solver.backend} {config.solver.method}, preconditioner {config.solver.preconditioner}",
+        "solver": _solver(config.solver, solution),
         "solver_details": solution.details,
         "data_path": None if config.data.path is None else str(config.data.path),
         "data_sha256": known.digest,
@@ -108,6 +108,12 @@ def data_digest(config: Config, problem: Problem) -> str:
 
 
 @cache
+def _solver(options: Solver, solution: Solution) -> str:
+    if options.backend == "scipy":
+        return f"scipy {options.method}, preconditioner {options.preconditioner}"
+    return " ".join([options.backend, solution.details.get("linear_solver", "")]).rstrip()
+
+
 def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in PACKAGES:

@@ -41,7 +41,9 @@ class Objective:
 
     @cached_property
     def pixel_norm(self) -> float:
-        return float(np.linalg.norm(self.residuals.problem.pixels))
+        """Norm of what the residuals would be if every point projected to the pixels' origin."""
+        pixels, whitener = self.residuals.problem.pixels, self.residuals.whitener
+        return float(np.linalg.norm(pixels if whitener is None else np.einsum("nij,nj->ni", whitener, pixels)))
 
     def rounding(self, cost: float) -> float:
         """How much of the cost may be rounding: of its sum, and of projections that are no better than the pixels."""

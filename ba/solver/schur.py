@@ -104,6 +104,9 @@ class BundleSystem:
     def record(self) -> None:
         self.recorded = self.state
 
+    def misfit(self, cost: float) -> float:
+        return 2.0 * cost / max(self.objective.pixel_norm**2, np.finfo(float).tiny)
+
     def rounding(self, cost: float) -> float:
         return self.objective.rounding(cost)
 
