@@ -1,6 +1,6 @@
 """ba against its peers, on the same files, in turn, each run in a process of its own, on as many cores as threads.
 
-    scripts/bench [FILE ...] [--only ba-schur,ceres] [--repeats 3] [--threads 2] [--out build/bench]
+    scripts/bench [FILE ...] [--only ba-schur,ceres] [--repeats 3] [--threads 2] [--ftol 1e-10] [--out build/bench]
 
 Warm: seconds from the problem in memory to within 1e-4, 1e-5 and 1e-6 of the lowest known cost, with everything loaded;
 a peer's posing of its problem stands apart as `build`. A run stops once it is within 1e-6. Cold: seconds from the start
@@ -52,6 +52,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--ceres-solver", choices=CERES_SOLVERS, default="auto", help="auto: by number of images and fill"
     )
+    parser.add_argument("--ftol", type=float, default=1e-10, help="where warm runs end by themselves (default 1e-10)")
     parser.add_argument("--no-cold", dest="cold", action="store_false", help="leave out the cold runs")
     parser.add_argument("--limit", type=_positive, default=900, help="seconds a run may take (default 900)")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder (default build/bench)")
@@ -152,7 +153,7 @@ def measure(file: Path, chosen: argparse.Namespace) -> tuple[Runs, dict[str, lis
                 continue
             say(f"{stem(file)}, run {repeat + 1} of {chosen.repeats}: {name}")
             try:
-                runs.setdefault(name, []).append(warm(name, file, chosen, enough=enough))
+                runs.setdefault(name, []).append(warm(name, file, chosen, enough=enough, ftol=chosen.ftol))
                 if chosen.cold and name in COLD:
                     seconds.setdefault(name, []).append(cold(name, file, chosen))
             except Failed as reason:
