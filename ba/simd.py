@@ -6,6 +6,7 @@ what runs where compilation is switched off; `overload` puts vector instructions
 """
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from llvmlite import ir
@@ -16,8 +17,8 @@ from numba.extending import intrinsic, overload
 WIDEST = 4
 """Numbers of a vector: the machine's own width, since LLVM splits wider ones badly (48 ns)."""
 
-HELD = 3
-"""Vectors of each of X's rows that are held at a time; three rows of three leave room for the rest in 16 registers."""
+ROWS = HELD = 3
+"""Rows of X, and vectors of each, that are held at a time: nine leave room for the rest in 16 registers."""
 
 
 def lanes(width: int) -> tuple[int, ...]:
@@ -25,17 +26,17 @@ def lanes(width: int) -> tuple[int, ...]:
     return (0,) * width
 
 
-def add_outer(T: Any, Y: Any, X: Any, rows: int, height: Any, width: Any) -> None:
+def add_outer(T: Any, Y: Any, X: Any, rows: Any, height: Any, width: Any) -> None:
     """T[:h, :w] += Y^T X for the first rows of Y (.., h) and X (.., w), all C-contiguous, T's rows w apart.
 
-    rows: a literal; height and width: tuples of `lanes`, or literals.
+    rows, height, width: tuples of `lanes`, or literals.
     """
-    T[: _size(height)] += Y[:rows].T @ X[:rows]
+    T[: _size(height)] += Y[: _size(rows)].T @ X[: _size(rows)]
 
 
-def subtract_outer(T: Any, Y: Any, X: Any, rows: int, height: Any, width: Any) -> None:
+def subtract_outer(T: Any, Y: Any, X: Any, rows: Any, height: Any, width: Any) -> None:
     """T[:h, :w] -= Y^T X, as `add_outer`."""
-    T[: _size(height)] -= Y[:rows].T @ X[:rows]
+    T[: _size(height)] -= Y[: _size(rows)].T @ X[: _size(rows)]
 
 
 def _size(extent: Any) -> int:
@@ -74,18 +75,16 @@ def _emit(
     builder: Any, block: Any, left: Any, right: Any, rows: int, height: int, width: int, *, negative: bool
 ) -> None:
     pieces = list(_pieces(width))
-    for begin in range(0, len(pieces), HELD):
-        group = pieces[begin : begin + HELD]
-        held = {
-            (d, first): _load(builder, right, d * width + first, piece) for d in range(rows) for first, piece in group
-        }
+    for low, begin in product(range(0, rows, ROWS), range(0, len(pieces), HELD)):
+        some, group = range(low, min(low + ROWS, rows)), pieces[begin : begin + HELD]
+        held = {(d, first): _load(builder, right, d * width + first, piece) for d in some for first, piece in group}
         for j in range(height):
-            factors = [_load(builder, left, d * height + j, 1) for d in range(rows)]
+            factors = [_load(builder, left, d * height + j, 1) for d in some]
             if negative:
                 factors = [builder.fneg(factor) for factor in factors]
             for first, piece in group:
                 total = _load(builder, block, j * width + first, piece)
-                for d, factor in enumerate(factors):
+                for d, factor in zip(some, factors, strict=True):
                     total = _multiply_add(builder, _spread(builder, factor, piece), held[d, first], total)
                 _store(builder, total, block, j * width + first, piece)
 

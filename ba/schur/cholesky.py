@@ -1,10 +1,14 @@
-"""Kernels of the block-sparse Cholesky factorization (`ba.schur.sparse`)."""
+"""Kernels of the block-sparse Cholesky factorization (`ba.schur.sparse`).
+
+Blocks of L stand transposed, so that their inner loops run along rows, and products are those of `ba.simd`.
+"""
 
 from typing import Any
 
 import numpy as np
 
 from ba.jit import inlined, kernel
+from ba.simd import subtract_outer
 
 
 @kernel
@@ -54,68 +58,52 @@ def place(blocks: Any, targets: Any, transposed: Any, L: Any) -> None:
         at = targets[b]
         for j in range(blocks.shape[1]):
             for k in range(blocks.shape[2]):
-                L[at, j, k] = blocks[b, k, j] if transposed[b] else blocks[b, j, k]
+                L[at, j, k] = blocks[b, j, k] if transposed[b] else blocks[b, k, j]
 
 
 @kernel
-def factor(starts: Any, rows: Any, L: Any) -> int:
+def factor(starts: Any, rows: Any, L: Any, width: Any) -> int:
     """S becomes L, block column by block column; the first whose diagonal block is not positive definite, or -1."""
-    width = L.shape[1]
     for j in range(len(starts) - 1):
         first, last = starts[j], starts[j + 1]
-        if not _factor_block(first, width, L):
+        if not _factor_block(L[first]):
             return j
         for at in range(first + 1, last):
-            _solve_block(at, first, width, L)
+            _solve_block(L[first], L[at])
         for at in range(first + 1, last):
             target = starts[rows[at]]
             for other in range(at, last):
                 while rows[target] != rows[other]:
                     target += 1
-                _subtract_product(other, at, target, width, L)
+                subtract_outer(L[target], L[at], L[other], width, width, width)
     return -1
 
 
 @inlined
-def _factor_block(at: Any, width: Any, L: Any) -> bool:
-    """Block `at` becomes its Cholesky factor, lower, with zeros above."""
-    for j in range(width):
+def _factor_block(D: Any) -> bool:
+    """A block becomes its Cholesky factor, transposed: upper, with zeros below."""
+    for j in range(len(D)):
         for k in range(j):
-            L[at, k, j] = 0.0
-        total = L[at, j, j]
-        for k in range(j):
-            total -= L[at, j, k] * L[at, j, k]
-        if not total > 0.0:
+            D[j, k] = 0.0
+            for i in range(j, len(D)):
+                D[j, i] -= D[k, j] * D[k, i]
+        if not D[j, j] > 0.0:
             return False
-        L[at, j, j] = np.sqrt(total)
-        for i in range(j + 1, width):
-            total = L[at, i, j]
-            for k in range(j):
-                total -= L[at, i, k] * L[at, j, k]
-            L[at, i, j] = total / L[at, j, j]
+        inverse = 1.0 / np.sqrt(D[j, j])
+        for i in range(j, len(D)):
+            D[j, i] *= inverse
     return True
 
 
 @inlined
-def _solve_block(at: Any, diagonal: Any, width: Any, L: Any) -> None:
-    """Block `at` times the inverse transpose of the factor `diagonal`."""
-    for i in range(width):
-        for j in range(width):
-            total = L[at, i, j]
-            for k in range(j):
-                total -= L[at, i, k] * L[diagonal, j, k]
-            L[at, i, j] = total / L[diagonal, j, j]
-
-
-@inlined
-def _subtract_product(first: Any, second: Any, target: Any, width: Any, L: Any) -> None:
-    """Block `target` -= block `first` times the transpose of block `second`."""
-    for i in range(width):
-        for j in range(width):
-            total = 0.0
-            for k in range(width):
-                total += L[first, i, k] * L[second, j, k]
-            L[target, i, j] -= total
+def _solve_block(D: Any, T: Any) -> None:
+    """T becomes the inverse of the factor that D holds transposed, times T."""
+    for j in range(len(D)):
+        for k in range(j):
+            for i in range(len(D)):
+                T[j, i] -= D[k, j] * T[k, i]
+        for i in range(len(D)):
+            T[j, i] /= D[j, j]
 
 
 @kernel
@@ -124,14 +112,14 @@ def forward(starts: Any, rows: Any, L: Any, x: Any) -> None:
     width = x.shape[1]
     for j in range(len(starts) - 1):
         first = starts[j]
-        for i in range(width):
-            for k in range(i):
-                x[j, i] -= L[first, i, k] * x[j, k]
-            x[j, i] /= L[first, i, i]
+        for k in range(width):
+            x[j, k] /= L[first, k, k]
+            for i in range(k + 1, width):
+                x[j, i] -= L[first, k, i] * x[j, k]
         for at in range(first + 1, starts[j + 1]):
-            for i in range(width):
-                for k in range(width):
-                    x[rows[at], i] -= L[at, i, k] * x[j, k]
+            for k in range(width):
+                for i in range(width):
+                    x[rows[at], i] -= L[at, k, i] * x[j, k]
 
 
 @kernel
@@ -141,10 +129,12 @@ def backward(starts: Any, rows: Any, L: Any, x: Any) -> None:
     for j in range(len(starts) - 2, -1, -1):
         first = starts[j]
         for at in range(first + 1, starts[j + 1]):
-            for i in range(width):
-                for k in range(width):
-                    x[j, k] -= L[at, i, k] * x[rows[at], i]
-        for i in range(width - 1, -1, -1):
-            for k in range(i + 1, width):
-                x[j, i] -= L[first, k, i] * x[j, k]
-            x[j, i] /= L[first, i, i]
+            for k in range(width):
+                total = 0.0
+                for i in range(width):
+                    total += L[at, k, i] * x[rows[at], i]
+                x[j, k] -= total
+        for k in range(width - 1, -1, -1):
+            for i in range(k + 1, width):
+                x[j, k] -= L[first, k, i] * x[j, i]
+            x[j, k] /= L[first, k, k]

@@ -25,6 +25,7 @@ from ba.errors import SolverError
 from ba.schur import cholesky
 from ba.schur.structure import Structure
 from ba.schur.system import Reduced
+from ba.simd import lanes
 
 Array = NDArray[Any]
 Operator = Callable[[Array], Array]
@@ -53,7 +54,7 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
         rows, columns = reduced.structure.rows_and_columns
         blocks = blocks[rows * reduced.structure.num_groups + columns]
     cholesky.place(blocks, symbolic.targets, symbolic.transposed, L)
-    failed = cholesky.factor(symbolic.starts, symbolic.rows, L)
+    failed = cholesky.factor(symbolic.starts, symbolic.rows, L, lanes(L.shape[1]))
     if failed >= 0:
         raise SolverError(f"the reduced camera system is singular at group {symbolic.order[failed]}")
 
