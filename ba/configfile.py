@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ba import schema
 from ba.config import Config
@@ -23,6 +23,7 @@ from ba.schema import value_at
 from ba.yamltext import Key, dotted, parse, write
 
 Places = dict[Key, str]
+Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BYTES = 1_000_000
 SHORTEST = "data: {path: FILE}"
@@ -35,17 +36,30 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     to the working folder. Both are absolute in the result. Raises UserError for whatever is wrong.
     """
     path = Path(path)
-    data, places = _read(path)
+    data, places = read(path)
     overridden = {_override(data, places, text) for text in overrides}
-    try:
-        config = Config.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        raise _explained(error, data, places) from error
+    return checked(data, places, Path.cwd() if overridden & {("data",), ("data", "path")} else path.parent)
+
+
+def checked(data: dict[str, Any], places: Places, folder: Path) -> Config:
+    """The configuration that the data of a file say, `data.path` relative to `folder`.
+
+    places: where each key stands, for the UserError that is raised for whatever is wrong.
+    """
+    config = validated(Config, data, places)
     for key, message in _name_faults(config):
-        raise _fault(places, key, message)
-    config = _absolute(config, Path.cwd() if overridden & {("data",), ("data", "path")} else path.parent)
+        raise fault(places, key, message)
+    config = _absolute(config, folder)
     _check_data_exists(config, places)
     return config
+
+
+def validated(model: type[Model], data: dict[str, Any], places: Places) -> Model:
+    """The model that the data of a file stand for. Raises UserError where they are no such model."""
+    try:
+        return model.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise _explained(error, data, places, model) from error
 
 
 def check_names(config: Config) -> None:
@@ -59,7 +73,8 @@ def dump(config: Config) -> str:
     return write(_absolute(config, Path.cwd()).model_dump(mode="json"))
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Places]:
+def read(path: Path) -> tuple[dict[str, Any], Places]:
+    """The data of a file, and the place of every key in it. Raises UserError where it is no YAML of keys."""
     existing_file(path)
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -87,36 +102,41 @@ def _override(data: dict[str, Any], places: Places, text: str) -> Key:
     for length in range(1, len(names) + 1):
         if schema.at(tuple(names[:length])) is None:
             raise UserError(f"{place}: {schema.unknown(tuple(names[:length]))}")
-    for part in names[:-1]:
-        if not isinstance(data.get(part), dict):
-            data[part] = {}
-        data = data[part]
-    data[names[-1]] = parse(value, place)[0]
     key: Key = tuple(names)
-    for replaced in [known for known in places if known[: len(key)] == key]:
-        del places[replaced]
-    places[key] = place
+    put(data, places, key, parse(value, place)[0], place)
     return key
 
 
-def _explained(error: ValidationError, data: Any, places: Places) -> UserError:
+def put(data: dict[str, Any], places: Places, key: Key, value: Any, place: str) -> None:
+    """Put a value at a key of a file's data, with the sections that it needs."""
+    for part in key[:-1]:
+        if not isinstance(data.get(str(part)), dict):
+            data[str(part)] = {}
+        data = data[str(part)]
+    data[str(key[-1])] = value
+    for replaced in [known for known in places if known[: len(key)] == key]:
+        del places[replaced]
+    places[key] = place
+
+
+def _explained(error: ValidationError, data: Any, places: Places, model: type[BaseModel]) -> UserError:
     """The first of pydantic's errors in our words, with the number of the others."""
-    faults = {_key_of(fault, data): fault for fault in reversed(error.errors())}
+    faults = {_key_of(one, data): one for one in reversed(error.errors())}
     # Each branch of a union reports; the branch that got deepest into the value is the one that was meant.
     deepest = [key for key in faults if not any(len(other) > len(key) == _common(key, other) for other in faults)]
     key = deepest[-1]
-    fault = faults[key]
+    worst = faults[key]
     others = f" (and {len(deepest) - 1} more)" if len(deepest) > 1 else ""
-    if fault["type"] == "value_error":
-        message = str(fault["ctx"]["error"])
+    if worst["type"] == "value_error":
+        message = str(worst["ctx"]["error"])
         return UserError(f"{_place(places, tuple(message.split(':')[0].split('.')))}: {message}{others}")
-    if fault["type"] == "extra_forbidden":
-        return UserError(f"{_place(places, key)}: {schema.unknown(key)}{others}")
+    if worst["type"] == "extra_forbidden":
+        return UserError(f"{_place(places, key)}: {schema.unknown(key, model)}{others}")
     absent = isinstance(inside := value_at(data, key[:-1]), dict) and key[-1] not in inside
     found = "missing" if absent else f"{_shown(value_at(data, key))} found"
-    right = schema.at(key) or schema.root()
+    right = schema.at(key, model) or schema.root(model)
     help_text = f" ({right['description']})" if "description" in right else ""
-    return _fault(places, key, f"{found}, {schema.expected(right)} expected{help_text}{others}")
+    return fault(places, key, f"{found}, {schema.expected(right)} expected{help_text}{others}")
 
 
 def _common(key: Key, other: Key) -> int:
@@ -134,7 +154,8 @@ def _key_of(fault: Any, data: Any) -> Key:
     return key
 
 
-def _fault(places: Places, key: Key, message: str) -> UserError:
+def fault(places: Places, key: Key, message: str) -> UserError:
+    """What to raise for a key, with its place."""
     return UserError(f"{_place(places, key)}: {dotted(key)}: {message}")
 
 
@@ -200,4 +221,4 @@ def _check_data_exists(config: Config, places: Places) -> None:
     try:
         existing_file(config.data.path)
     except UserError as error:
-        raise _fault(places, ("data", "path"), str(error)) from error
+        raise fault(places, ("data", "path"), str(error)) from error

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from ba.config import Config, Data, Scene
 from ba.yamltext import Key, dotted, write
 
@@ -20,9 +22,9 @@ EXAMPLE = Path("../datasets/dubrovnik-16-22106-pre.txt.xz")
 
 
 @cache
-def root() -> Schema:
-    """The JSON schema of Config with its references replaced."""
-    schema = Config.model_json_schema()
+def root(model: type[BaseModel] = Config) -> Schema:
+    """The JSON schema of a model with its references replaced."""
+    schema = model.model_json_schema()
     return dict(_resolved(schema, schema["$defs"]))
 
 
@@ -49,9 +51,9 @@ def section_of(schema: Schema) -> Schema | None:
     return next((branch for branch in _branches(schema) if "properties" in branch), None)
 
 
-def at(key: Key) -> Schema | None:
+def at(key: Key, model: type[BaseModel] = Config) -> Schema | None:
     """The schema of one key path, None if there is no such key."""
-    schemas = [root()]
+    schemas = [root(model)]
     for part in key:
         branches = [branch for schema in schemas for branch in _branches(schema)]
         schemas = [inner for branch in branches if (inner := _inside(branch, part)) is not None]
@@ -66,7 +68,8 @@ def _inside(schema: Schema, part: str | int) -> Schema | None:
     if isinstance(part, int):
         items = schema.get("prefixItems", [])
         return items[part] if part < len(items) else schema.get("items")
-    return schema.get("properties", {}).get(part) or schema.get("additionalProperties") or None
+    others = schema.get("additionalProperties")
+    return schema.get("properties", {}).get(part) or ({} if others is True else others or None)
 
 
 def value_at(data: Any, key: Key) -> Any:
@@ -76,9 +79,9 @@ def value_at(data: Any, key: Key) -> Any:
     return data
 
 
-def unknown(key: Key) -> str:
+def unknown(key: Key, model: type[BaseModel] = Config) -> str:
     """What to say of a key that the schema lacks: the closest in its section, or anywhere, or all of its section."""
-    anywhere = [known for known, _ in walk(root())]
+    anywhere = [known for known, _ in walk(root(model))]
     siblings = [known for known in anywhere if known[:-1] == key[:-1]]
     for candidates, cutoff in ((siblings, 0.5), (anywhere, 0.8)):
         leaves = {str(known[-1]) for known in candidates}
@@ -93,6 +96,8 @@ def unknown(key: Key) -> str:
 
 def expected(schema: Schema) -> str:
     """What a value must be, in words."""
+    if not schema:
+        return "a value"
     if "anyOf" in schema:
         return ", or ".join(expected(branch) for branch in schema["anyOf"])
     if "enum" in schema:
@@ -104,6 +109,8 @@ def expected(schema: Schema) -> str:
     if schema["type"] == "array":
         return f"a list, each {expected(schema['items'])}"
     if schema["type"] == "object":
+        if schema["additionalProperties"] is True:
+            return "a section"
         return f"names, each with {expected(schema['additionalProperties'])}"
     return _scalar(schema)
 
