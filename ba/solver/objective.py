@@ -60,10 +60,10 @@ class Objective:
     def row_scale(self, r: Array) -> Array | None:
         """(n_obs,) factors of J's rows in the Gauss-Newton matrix under the loss, sqrt(rho'), or None for ones.
 
-        Reweighting only. Adding the negative curvature rho'' (Triggs et al. 2000, eq. 11) as scipy does with its own
-        losses left Dubrovnik under `cauchy` at a cost of 319155, where reweighting reaches 11289. Ceres leaves it out for
-        rho'' < 0 too. Bounded to half the weight along r it gains nothing (98 steps for 100 under `soft_l1`), bounded to
-        0.8 of it solves stall.
+        Reweighting only, as in Ceres where rho'' < 0. Adding the negative curvature (Triggs et al. 2000, eq. 11), as
+        scipy does with its own losses, left Dubrovnik under `cauchy` at a cost of 319155, where reweighting reaches
+        11289. Bounded to half the weight along r it gains nothing (98 steps for 100 under `soft_l1`); bounded to 0.8
+        of it, solves stall.
         """
         if self.loss is None:
             return None
