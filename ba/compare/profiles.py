@@ -22,6 +22,8 @@ from ba.compare.outcome import Outcome
 
 SHARES = tuple(10.0**-k for k in range(1, 7))
 """The shares above the best cost that tables give: 1e-1 to 1e-6."""
+FAILED = 1e-4
+"""A run that never comes within this share of the best cost has failed: another minimum, or stuck."""
 OFF_SO3 = 1e-6
 """A run that ends further than this from rotation matrices has minimized another function."""
 
@@ -46,14 +48,30 @@ class Spread:
     unranked: int = 0
 
 
+@dataclass(frozen=True)
+class Course:
+    """How runs of one dataset and label go on, medians over the seeds after each step: steps, seconds, gaps (n,).
+
+    A gap is cost / best - 1, negative below the best. A run that has ended stays where it ended.
+    """
+
+    steps: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    gaps: NDArray[np.float64]
+
+
 def problem(outcome: Outcome) -> Problem:
     """What an outcome is compared within: the runs of the same dataset from the same start."""
     return outcome.dataset, outcome.seed
 
 
+def objections(outcome: Outcome) -> tuple[str, ...]:
+    """Why a run may not be ranked beside the others: its flags, or that it did not end with rotations."""
+    return outcome.flags or (("ended off SO(3)",) if outcome.distance_from_so3 > OFF_SO3 else ())
+
+
 def ranked(outcome: Outcome) -> bool:
-    """Whether a run may be ranked beside the others: nothing is flagged and it ended with rotations."""
-    return not outcome.flags and outcome.distance_from_so3 <= OFF_SO3
+    return not objections(outcome)
 
 
 def best_cost(outcomes: Iterable[Outcome]) -> dict[Problem, float]:
@@ -84,6 +102,9 @@ def seconds_to(outcome: Outcome, best: float, share: float) -> float:
 
 def _measured(outcome: Outcome, best: Mapping[Problem, float], measure: Measure, share: float) -> float:
     return measure(outcome, best[problem(outcome)], share) if ranked(outcome) else math.inf
+
+
+MEASURES: dict[str, Measure] = {"steps": steps_to, "seconds": seconds_to}
 
 
 def spreads(outcomes: Sequence[Outcome], measure: Measure, share: float) -> dict[tuple[str, str], Spread]:
@@ -121,3 +142,13 @@ def _curve(measured: Mapping[tuple[Problem, str], float], least: Mapping[Problem
     needed = [(measured.get((key, label), math.inf), value) for key, value in least.items()]
     ratios = np.sort([value / lowest for value, lowest in needed if math.isfinite(value)])
     return ratios.astype(np.float64), np.arange(1, len(ratios) + 1) / max(len(least), 1)
+
+
+def course(group: Sequence[Outcome], best: Mapping[Problem, float]) -> Course:
+    """Medians over runs of one dataset and label; the course ends with the median number of steps."""
+    end = int(np.median([outcome.steps for outcome in group]))
+    at = [np.minimum(np.arange(end + 1), outcome.steps) for outcome in group]
+    gaps = [np.array(o.cost)[i] / best[problem(o)] - 1.0 for o, i in zip(group, at, strict=True)]
+    seconds = [np.array(o.seconds)[i] for o, i in zip(group, at, strict=True)]
+    known = np.nan_to_num(gaps, nan=np.inf, posinf=np.inf)
+    return Course(np.arange(end + 1), np.median(seconds, axis=0), np.median(known, axis=0))
