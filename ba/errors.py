@@ -1,4 +1,4 @@
-"""The two ways a run can end badly, and the exit code of each."""
+"""The ways a command can end badly, and the exit code of each."""
 
 
 class UserError(Exception):
@@ -12,5 +12,11 @@ class UserError(Exception):
 
 class SolverError(Exception):
     """No further finite step exists; the program ends with exit code 3, after writing what it has."""
+
+    exit_code = 3
+
+
+class CheckError(Exception):
+    """A check found the program itself wrong: a derivative is not what every other way says; exit code 3."""
 
     exit_code = 3

@@ -1,0 +1,100 @@
+"""`ba check`: are the data sound, are the derivatives right, and what will a step take.
+
+data         the tests of the data, one a line
+survey       what they read, computed once; gauge: the directions that change nothing
+derivatives  the analytic Jacobian against every way of `ba.derivatives`, with what each costs
+sample       connected cuts for what takes too long on the whole
+memory, picture, report
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ba import configfile
+from ba.check.data import DATA_TESTS, Finding
+from ba.check.derivatives import Derivatives, check_derivatives
+from ba.check.memory import forecast
+from ba.check.picture import draw_pattern
+from ba.check.report import data_lines, derivative_lines, memory_lines
+from ba.check.sample import Sample
+from ba.check.survey import Survey
+from ba.config import Config, Data
+from ba.derivatives import groups_of
+from ba.errors import UserError
+from ba.files import write_bytes
+from ba.pipeline import load_start
+from ba.rotation import ROTATIONS, Parameterization
+from ba.solver.conditioning import condition
+from ba.variables import make_variables
+
+CONFIGURATIONS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What was found. text: all of it in words; failures: derivatives that are wrong, each in one line."""
+
+    findings: dict[str, Finding]
+    memory: dict[str, int]
+    derivatives: Derivatives | None
+    rotation: Parameterization
+    text: str
+
+    @property
+    def failures(self) -> list[str]:
+        return self.derivatives.failures if self.derivatives else []
+
+    def write(self, folder: Path) -> None:
+        """check.txt, and the pattern of the cut's Jacobian as pattern.png."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be the folder ({error.strerror}); --out DIR names another") from None
+        write_bytes(folder / "check.txt", f"{self.text}\n".encode())
+        if self.derivatives:
+            variables = make_variables(self.derivatives.cut, self.rotation)
+            draw_pattern(self.derivatives.pattern, groups_of(variables).kind, folder / "pattern.png")
+
+
+def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
+    """Check a configuration (a Config or a YAML file) or a data file.
+
+    seed, states: of the random states at which derivatives are compared, beside the start. Raises UserError for what
+    the user can mend.
+    """
+    config = _config(source)
+    configfile.check_names(config)
+    _, start = load_start(config)
+    rotation, threads = ROTATIONS[config.rotation], config.solver.threads
+    survey = Survey(start, rotation, threads)
+    findings = {name: test(survey) for name, test in DATA_TESTS.items()}
+    lines = [f"data: {source}" if not isinstance(source, Config) else "data", *data_lines(findings)]
+    if not start.num_observations:
+        return Check(findings, {}, None, rotation, "\n".join(lines))
+    conditioned = condition(start)
+    memory = forecast(conditioned.problem, rotation.tangent_dim)
+    lines += ["", "memory", *memory_lines(memory)]
+    images, cameras = np.arange(start.num_images), np.arange(start.num_cameras)
+    sample = Sample(conditioned.problem, images, cameras, conditioned.points)
+    derivatives = check_derivatives(sample, rotation, threads, seed, states)
+    lines += ["", _title(rotation, seed, states), *derivative_lines(derivatives)]
+    return Check(findings, memory, derivatives, rotation, "\n".join(lines))
+
+
+def _config(source: Config | Path | str) -> Config:
+    if isinstance(source, Config):
+        return source
+    path = Path(source)
+    return configfile.load(path) if path.suffix in CONFIGURATIONS else Config(data=Data(path=path))
+
+
+def _title(rotation: Parameterization, seed: int, states: int) -> str:
+    more = f", and at {states} random {'state' if states == 1 else 'states'} (seed {seed})" if states else ""
+    return f"derivatives with `{rotation.name}`, at the start{more}"
+
+
+__all__ = ["Check", "check"]

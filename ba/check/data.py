@@ -1,0 +1,199 @@
+"""Are the data sound? One test a line, with numbers and the worst offender by name.
+
+To add a test: write `test(survey) -> Finding` and add one line to `DATA_TESTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ba.camera import BEHIND, CAMERAS, OUTSIDE
+from ba.check.sample import image_name
+from ba.check.survey import Survey
+
+NARROW, VERY_NARROW = 2.0, 1.0
+"""Degrees between rays below which a point's depth is poorly determined, and hardly at all."""
+
+FEW = 10
+"""Observations below which an image hangs by a thread."""
+
+FAR_OUT = 3.0
+"""Pixels this many times farther out than `USUAL` of their camera's are no part of the same picture."""
+USUAL = 0.95
+
+TRACK_LENGTHS = ((1, 1, "1"), (2, 2, "2"), (3, 3, "3"), (4, 9, "4-9"), (10, 99, "10-99"), (100, None, "100+"))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """text: what was found; sound: whether nothing about it needs a look."""
+
+    text: str
+    sound: bool = True
+
+
+def sizes(survey: Survey) -> Finding:
+    problem = survey.problem
+    counts = [
+        (problem.num_images, "image"),
+        (problem.num_cameras, "camera"),
+        (problem.num_points, "point"),
+        (problem.num_observations, "observation"),
+    ]
+    models = ", ".join(dict.fromkeys(problem.camera_models))
+    text = ", ".join(_count(number, what) for number, what in counts)
+    return Finding(f"{text}; {models}", problem.num_observations > 0)
+
+
+def connectivity(survey: Survey) -> Finding:
+    found = survey.components
+    if len(found) <= 1:
+        return Finding("all images and points that are seen hang together")
+    parts = ", ".join(f"{part.images:,} images with {part.points:,} points" for part in found[:4])
+    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+    last = image_name(survey.problem, found[-1].first_image)
+    text = f"{len(found)} separate components, each with a frame and a scale of its own: {parts}{more}"
+    return Finding(f"{text}; the smallest has {last}", sound=False)
+
+
+def tracks(survey: Survey) -> Finding:
+    lengths = survey.tracks
+    if not len(lengths):
+        return Finding("no points", sound=False)
+    shares = [
+        (int(((lengths >= low) & (lengths <= (high or np.inf))).sum()), name) for low, high, name in TRACK_LENGTHS
+    ]
+    histogram = ", ".join(f"{number:,} of {name}" for number, name in shares if number)
+    fewer = int((lengths < 2).sum())
+    text = f"{histogram}; median {np.median(lengths):g}, longest {lengths.max():,} (point {int(np.argmax(lengths))})"
+    if fewer:
+        text += f"; {_count(fewer, 'point')} seen fewer than twice, held fixed, such as point {int(np.argmin(lengths))}"
+    return Finding(text, fewer == 0)
+
+
+def images(survey: Survey) -> Finding:
+    seen = survey.seen
+    if not len(seen):
+        return Finding("no images", sound=False)
+    few = int((seen < FEW).sum())
+    least = int(np.argmin(seen))
+    name = image_name(survey.problem, least)
+    text = f"see {int(np.median(seen)):,} points in the median, least {seen[least]:,} ({name})"
+    return Finding(text + (f"; {few} see fewer than {FEW}" if few else ""), few == 0)
+
+
+def depths(survey: Survey) -> Finding:
+    domain = survey.projection.domain
+    behind, outside = int((domain == BEHIND).sum()), int((domain == OUTSIDE).sum())
+    texts = []
+    if behind:
+        worst = int(np.argmin(survey.depths))
+        texts.append(
+            f"{_count(behind, 'observation')} with the point behind its camera, farthest {_where(survey, worst)}, "
+            f"at depth {survey.depths[worst]:.3g}"
+        )
+    if outside:
+        first = int(np.argmax(domain == OUTSIDE))
+        texts.append(
+            f"{_count(outside, 'observation')} where the distortion is not one-to-one, first {_where(survey, first)}"
+        )
+    return Finding("; ".join(texts) or "every point is in front of the cameras that see it", not texts)
+
+
+def angles(survey: Survey) -> Finding:
+    known = survey.angles[np.isfinite(survey.angles)]
+    if not len(known):
+        return Finding("no point is seen twice", sound=False)
+    low, middle, high = np.quantile(known, [0.05, 0.5, 0.95])
+    narrow, very = int((known < NARROW).sum()), int((known < VERY_NARROW).sum())
+    worst = int(np.nanargmin(survey.angles))
+    text = f"5 %, half and 95 % of the points below {low:.2g}, {middle:.2g} and {high:.2g} degrees"
+    text += f"; {narrow:,} below {NARROW:g}, {very:,} below {VERY_NARROW:g}"
+    return Finding(f"{text}, least {survey.angles[worst]:.2g} (point {worst})", narrow <= 0.05 * len(known))
+
+
+def duplicates(survey: Survey) -> Finding:
+    problem = survey.problem
+    pairs = problem.image_of_obs.astype(np.int64) * max(problem.num_points, 1) + problem.point_of_obs
+    order = np.argsort(pairs, kind="stable")
+    repeated = order[1:][np.diff(pairs[order]) == 0]
+    if not len(repeated):
+        return Finding("no image sees a point twice")
+    return Finding(f"{_count(len(repeated), 'observation')} of a point that its image has already, "
+                   f"first {_where(survey, int(repeated.min()))}", sound=False)  # fmt: skip
+
+
+def pixels(survey: Survey) -> Finding:
+    problem = survey.problem
+    if not problem.num_observations:
+        return Finding("none", sound=False)
+    camera = problem.camera_of_image[problem.image_of_obs]
+    middle = np.zeros((problem.num_cameras, 2))
+    for row, (name, params) in enumerate(zip(problem.camera_models, problem.intrinsics, strict=True)):
+        model = CAMERAS[name]
+        middle[row] = params[list(model.principal_point)] if model.principal_point else 0.0
+    distance = np.linalg.norm(problem.pixels - middle[camera], axis=1)
+    usual = float(np.quantile(distance, USUAL))
+    far, worst = int((distance > FAR_OUT * usual).sum()), int(np.argmax(distance))
+    text = f"{USUAL:.0%} within {usual:.4g} px of the principal point, farthest {distance[worst]:.4g}"
+    text += f", {_where(survey, worst)}"
+    return Finding(text + (f"; {far:,} beyond {FAR_OUT * usual:.4g}" if far else ""), far == 0)
+
+
+def errors(survey: Survey) -> Finding:
+    found = survey.errors
+    if not len(found):
+        return Finding("none", sound=False)
+    worst = int(np.argmax(found))
+    rms = float(np.sqrt(np.mean(found**2)))
+    return Finding(
+        f"median {np.median(found):.3g} px, rms {rms:.3g}, largest {found[worst]:.4g}, {_where(survey, worst)}",
+        bool(np.isfinite(found).all()),
+    )
+
+
+def freedom(survey: Survey) -> Finding:
+    found = survey.components
+    total, residuals = sum(part.free for part in found), sum(part.residuals for part in found)
+    text = f"{total:,} numbers are free, {residuals:,} residuals hold them"
+    loose = [part for part in found if part.free - part.gauge > part.residuals]
+    if loose:
+        part = loose[0]
+        name = image_name(survey.problem, part.first_image)
+        text += f"; too few in {len(loose)} of {len(found)} components: {part.free:,} by {part.residuals:,} ({name})"
+    return Finding(text, not loose)
+
+
+def gauge(survey: Survey) -> Finding:
+    total = sum(part.gauge for part in survey.components)
+    if total == 0:
+        return Finding("held: no direction changes nothing")
+    about = "" if survey.rotation.stays_rotation else "at least "
+    return Finding(f"{about}{total:,} directions change no residual, with `{survey.rotation.name}`")
+
+
+DATA_TESTS: dict[str, Callable[[Survey], Finding]] = {
+    "sizes": sizes,
+    "connectivity": connectivity,
+    "tracks": tracks,
+    "images": images,
+    "depths": depths,
+    "ray angles": angles,
+    "duplicates": duplicates,
+    "pixels": pixels,
+    "errors": errors,
+    "freedom": freedom,
+    "gauge": gauge,
+}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _where(survey: Survey, observation: int) -> str:
+    problem = survey.problem
+    return f"{image_name(problem, int(problem.image_of_obs[observation]))} point {problem.point_of_obs[observation]}"

@@ -1,0 +1,198 @@
+"""Are the derivatives right? The analytic Jacobian against every other way, at the start and at random states.
+
+Ways whose time grows with the square of the observations work on a connected cut. Errors and where they are come from
+`ba.derivatives.largest_errors`; only the exact ways decide. Times are the least of two runs, memory is the peak of what
+numpy and Python allocate, both at n, 2n and 4n observations, and a straight line through their logarithms gives the
+power of n by which they grow.
+"""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from ba.camera import CAMERAS
+from ba.check.sample import Sample, cut
+from ba.derivatives import JACOBIANS, KINDS, Error, Way, groups_of, largest_errors
+from ba.errors import UserError
+from ba.problem import Problem
+from ba.residual import Residuals
+from ba.rotation import Parameterization
+from ba.variables import Variables, make_variables
+
+Array = NDArray[Any]
+
+FEW, MOST = 1_000, 500_000
+"""Observations of the cut for quadratic ways, and for all others."""
+
+FRACTIONS = (0.25, 0.5, 1.0)
+TURN, SHARE = 0.1, 0.01
+"""Random states: sigma of rotation numbers, and of all others as a share of the scene or of their own size."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Observations, and the seconds and bytes of a Jacobian of so many, with the powers of n by which they grow."""
+
+    observations: tuple[int, ...]
+    seconds: tuple[float, ...]
+    bytes: tuple[int, ...]
+
+    @property
+    def powers(self) -> tuple[float, float]:
+        """Of time and of memory; NaN where there are not three sizes."""
+        if len(set(self.observations)) < len(FRACTIONS):
+            return np.nan, np.nan
+        n = np.log(self.observations)
+        time_power, memory_power = (np.polyfit(n, np.log(y), 1)[0] for y in (self.seconds, self.bytes))
+        return float(time_power), float(memory_power)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The analytic Jacobian against one way: the largest error of each kind, what it is, and what the way costs."""
+
+    name: str
+    errors: dict[str, Error]
+    places: dict[str, str]
+    cost: Cost
+
+    @property
+    def fails(self) -> bool:
+        way = JACOBIANS[self.name]
+        return way.exact and any(not error.share <= way.tolerance for error in self.errors.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Derivatives:
+    """The table, why ways are missing, and the numbers outside the pattern on which a residual of the cut depends."""
+
+    rows: list[Row]
+    missing: dict[str, str]
+    cut: Problem
+    pattern: csr_array
+    tested: int
+    stray: int
+
+    @property
+    def failures(self) -> list[str]:
+        found = [
+            f"analytic and {row.name} differ in {kind} by {error.share:.2g}, {row.places[kind]}: "
+            f"{error.found:.17g} and {error.right:.17g}; at most {JACOBIANS[row.name].tolerance:g} is right"
+            for row in self.rows
+            if row.fails
+            for kind, error in row.errors.items()
+            if not error.share <= JACOBIANS[row.name].tolerance
+        ]
+        return found + ([f"{self.stray} entries outside the pattern are not zero"] if self.stray else [])
+
+
+def check_derivatives(sample: Sample, rotation: Parameterization, threads: int, seed: int, states: int) -> Derivatives:
+    """Compare at the start and at `states` random states."""
+    whole, piece = cut(sample, MOST), cut(sample, FEW)
+    rows, missing = [], {}
+    for name, way in JACOBIANS.items():
+        part = piece if way.quadratic else whole
+        try:
+            errors, places = _compare(way, part, rotation, threads, seed, states)
+        except UserError as error:
+            missing[name] = str(error)
+            continue
+        rows.append(Row(name, errors, places, _cost(way, part, rotation, threads)))
+    variables = make_variables(piece.problem, rotation)
+    pattern = JACOBIANS["analytic"].compute(Residuals(piece.problem), variables, variables.start)
+    stray = _stray(pattern, JACOBIANS["complex_columns"].compute(Residuals(piece.problem), variables, variables.start))
+    tested = pattern.shape[0] * pattern.shape[1] - pattern.nnz
+    return Derivatives(rows, missing, piece.problem, pattern, tested, stray)
+
+
+def random_state(variables: Variables, rng: np.random.Generator) -> Array:
+    """(size,) away from the start, and from the centre of the charts."""
+    groups, x = groups_of(variables), variables.start
+    points = variables.problem.points
+    extent = float(np.median(np.abs(points - np.median(points, axis=0)))) if len(points) else 1.0
+    sigma = SHARE * np.abs(x)
+    sigma[groups.kind == KINDS.index("rotation")] = TURN
+    for kind in ("position", "point"):
+        sigma[groups.kind == KINDS.index(kind)] = SHARE * extent
+    return np.asarray(x + sigma * rng.standard_normal(len(x)))
+
+
+def _compare(
+    way: Way, sample: Sample, rotation: Parameterization, threads: int, seed: int, states: int
+) -> tuple[dict[str, Error], dict[str, str]]:
+    variables, residuals = make_variables(sample.problem, rotation), Residuals(sample.problem, threads)
+    groups, rng = groups_of(variables), np.random.default_rng(seed)
+    errors: dict[str, Error] = {}
+    for number in range(states + 1):
+        x = random_state(variables, rng) if number else variables.start
+        analytic = JACOBIANS["analytic"].compute(residuals, variables, x)
+        for error in largest_errors(analytic, way.compute(residuals, variables, x), groups):
+            if error.kind not in errors or not error.share <= errors[error.kind].share:
+                errors[error.kind] = error
+    return errors, {kind: _place(error, sample, variables) for kind, error in errors.items()}
+
+
+def _place(error: Error, sample: Sample, variables: Variables) -> str:
+    """Which residual by which number, in the indices that the user knows."""
+    if error.row < 0:
+        return "nowhere"
+    problem, groups = sample.problem, groups_of(variables)
+    observation, coordinate = divmod(error.row, 2)
+    image, point = int(problem.image_of_obs[observation]), int(problem.point_of_obs[observation])
+    place, owner = int(groups.place[error.column]), int(groups.owner[error.column])
+    match error.kind:
+        case "rotation":
+            number = f"its rotation's number {place}"
+        case "position":
+            number = f"its translation's {'xyz'[place - variables.rotation.tangent_dim]}"
+        case "point":
+            number = f"the point's {'xyz'[place]}"
+        case _:
+            number = f"{CAMERAS[problem.camera_models[owner]].parameters[place]} of camera {sample.cameras[owner]}"
+    return f"{'uv'[coordinate]} of {sample.image_name(image)} point {sample.points[point]} by {number}"
+
+
+def _cost(way: Way, sample: Sample, rotation: Parameterization, threads: int) -> Cost:
+    parts = [cut(sample, int(share * sample.problem.num_observations)).problem for share in FRACTIONS]
+    works = [_work(way, part, rotation, threads) for part in parts]
+    return Cost(
+        observations=tuple(part.num_observations for part in parts),
+        seconds=tuple(min(_seconds(work), _seconds(work)) for work in works),
+        bytes=tuple(_peak(work) for work in works),
+    )
+
+
+def _work(way: Way, problem: Problem, rotation: Parameterization, threads: int) -> Callable[[], csr_array]:
+    variables, residuals = make_variables(problem, rotation), Residuals(problem, threads)
+    return lambda: way.compute(residuals, variables, variables.start)
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _peak(work: Callable[[], Any]) -> int:
+    """Bytes allocated at most beyond what was there."""
+    tracemalloc.start()
+    try:
+        work()
+        return max(tracemalloc.get_traced_memory()[1], 1)
+    finally:
+        tracemalloc.stop()
+
+
+def _stray(pattern: csr_array, moving: csr_array) -> int:
+    """How many entries that are not zero the pattern has no place for."""
+    known, found = pattern.copy(), moving.copy()
+    known.data[:] = found.data[:] = 1.0
+    return int((found - found.multiply(known)).count_nonzero())

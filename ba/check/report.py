@@ -1,0 +1,78 @@
+"""The words and the table of `ba check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ba.check.data import Finding
+from ba.check.derivatives import Derivatives, Row
+from ba.derivatives import JACOBIANS, KINDS
+
+UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+def data_lines(findings: dict[str, Finding]) -> Iterator[str]:
+    """A line for each test, those that need a look marked."""
+    for name, finding in findings.items():
+        yield f"  {' ' if finding.sound else '!'} {name:<13} {finding.text}"
+
+
+def memory_lines(forecast: dict[str, int]) -> Iterator[str]:
+    for name, size in forecast.items():
+        yield f"    {name:<32} {in_bytes(size):>9}"
+
+
+def derivative_lines(found: Derivatives) -> Iterator[str]:
+    """The table, where the exact ways are farthest apart, the zeros, and what is missing."""
+    kinds = [kind for kind in KINDS if any(kind in row.errors for row in found.rows)]
+    yield (
+        "    "
+        f"{'analytic against':<18}"
+        + "".join(f"{kind:>{_width(kind)}}" for kind in kinds)
+        + (f"{'n':>9}{'s':>9}{'memory':>10}   grow as")
+    )
+    for row in found.rows:
+        if row.name != "analytic":
+            yield ("  ! " if row.fails else "    ") + _line(row, kinds)
+    analytic = next(row for row in found.rows if row.name == "analytic")
+    yield f"    {'(analytic itself)':<18}{'':>{sum(_width(kind) for kind in kinds)}}{_cost(analytic)}"
+    yield "    n: observations; s, memory: of one Jacobian, peak; difference quotients (forward, central) do not decide"
+    exact = [row for row in found.rows if JACOBIANS[row.name].exact and row.name != "analytic"]
+    for kind in kinds:
+        row = max(exact, key=lambda row: row.errors[kind].share if kind in row.errors else 0.0)
+        if kind in row.errors and row.errors[kind].share > 0.0:
+            yield f"    {kind}: {row.errors[kind].share:.1e} at {row.places[kind]}, {row.name}"
+    height, width = found.pattern.shape
+    yield (
+        f"    zeros: on the cut, {height:,} x {width:,}, {found.pattern.nnz / max(height * width, 1):.2%} are in the "
+        f"pattern; {found.stray:,} of the {found.tested:,} others are not zero"
+    )
+    for name, why in found.missing.items():
+        yield f"    {name} is missing: {why}"
+
+
+def _line(row: Row, kinds: list[str]) -> str:
+    shares = [f"{row.errors[kind].share:.1e}" if kind in row.errors else "" for kind in kinds]
+    cells = "".join(f"{share:>{_width(kind)}}" for share, kind in zip(shares, kinds, strict=True))
+    return f"{row.name:<18}{cells}{_cost(row)}"
+
+
+def _cost(row: Row) -> str:
+    cost = row.cost
+    seconds, memory = cost.powers
+    powers = f"n^{seconds:.1f}, n^{memory:.1f}" if np.isfinite(seconds) else "too few to tell"
+    return f"{cost.observations[-1]:>9,}{cost.seconds[-1]:>9.3g}{in_bytes(cost.bytes[-1]):>10}   {powers}"
+
+
+def _width(kind: str) -> int:
+    return max(len(kind), 7) + 2
+
+
+def in_bytes(size: int) -> str:
+    """Three digits and a unit."""
+    for unit, name in UNITS:
+        if size >= unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size} B"

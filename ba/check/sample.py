@@ -1,0 +1,82 @@
+"""A connected piece of a problem that remembers its indices, for what takes too long or too much room on the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order
+
+from ba.problem import Free, Problem
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A problem, and for each of its images, cameras and points the index that the user knows it by."""
+
+    problem: Problem
+    images: Array
+    cameras: Array
+    points: Array
+
+    def image_name(self, image: int) -> str:
+        return image_name(self.problem, image, int(self.images[image]))
+
+
+def image_name(problem: Problem, image: int, known_as: int | None = None) -> str:
+    """`image 3`, with the name of its file where one is known."""
+    name = f" ({problem.image_names[image]})" if problem.image_names else ""
+    return f"image {image if known_as is None else known_as}{name}"
+
+
+def incidence(problem: Problem) -> csr_array:
+    """(n_images + n_points)^2 graph with an edge from each image to every point that it sees."""
+    size = problem.num_images + problem.num_points
+    ends = problem.image_of_obs, problem.num_images + problem.point_of_obs.astype(np.int64)
+    return csr_array((np.ones(problem.num_observations), ends), shape=(size, size))
+
+
+def cut(sample: Sample, observations: int) -> Sample:
+    """About as many observations: points as they come breadth first from the image that sees most, with whole tracks.
+
+    The first image sees all of them, or leads to them, so the cut is connected.
+    """
+    problem = sample.problem
+    if problem.num_observations <= observations:
+        return sample
+    first = int(np.argmax(np.bincount(problem.image_of_obs, minlength=problem.num_images)))
+    order = breadth_first_order(incidence(problem), first, directed=False, return_predecessors=False)
+    points = order[order >= problem.num_images] - problem.num_images
+    tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points)
+    taken = points[: int(np.searchsorted(np.cumsum(tracks[points]), observations)) + 1]
+    return _restricted(sample, np.sort(taken))
+
+
+def _restricted(sample: Sample, points: Array) -> Sample:
+    problem, free = sample.problem, sample.problem.free
+    kept = np.isin(problem.point_of_obs, points)
+    images = np.unique(problem.image_of_obs[kept])
+    cameras = np.unique(problem.camera_of_image[images])
+    piece = replace(
+        problem,
+        rotations=problem.rotations[images],
+        translations=problem.translations[images],
+        camera_of_image=np.searchsorted(cameras, problem.camera_of_image[images]).astype(np.int32),
+        camera_models=tuple(problem.camera_models[camera] for camera in cameras),
+        intrinsics=problem.intrinsics[cameras],
+        points=problem.points[points],
+        image_of_obs=np.searchsorted(images, problem.image_of_obs[kept]).astype(np.int32),
+        point_of_obs=np.searchsorted(points, problem.point_of_obs[kept]).astype(np.int32),
+        pixels=problem.pixels[kept],
+        free=Free(free.rotations[images], free.translations[images], free.intrinsics[cameras], free.points[points]),
+        covariances=None if problem.covariances is None else problem.covariances[kept],
+        colors=None,
+        image_names=tuple(problem.image_names[image] for image in images) if problem.image_names else (),
+        source={},
+    )
+    return Sample(piece, sample.images[images], sample.cameras[cameras], sample.points[points])
