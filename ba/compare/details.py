@@ -82,7 +82,7 @@ def failures(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
         [named(label, drawn[label]), _gap(group, best), prose(_where(group)), prose(why)]
         for (label, why), group in groups.items()
     ]
-    head = ["", "median of\xa0cost\xa0/\xa0best\xa0-\xa01", prose("dataset (seeds)"), prose("how it ended")]
+    head = ["", "median of cost\xa0/\xa0best\xa0\u2212\xa01", prose("dataset (seeds)"), prose("how it ended")]
     return table(head, rows)
 
 

@@ -16,15 +16,7 @@ from ba.compare import pictures
 from ba.compare.charts import STYLE, Ink, gap_chart, highlights, inks, legend, named, profile_chart, short
 from ba.compare.details import NEVER, TEXTS, StressRow, details, failures, flags, grouped, stress_tables
 from ba.compare.outcome import Outcome
-from ba.compare.profiles import (
-    FAILED,
-    MEASURES,
-    Spread,
-    profile,
-    ranked,
-    spreads,
-    steps_to,
-)
+from ba.compare.profiles import FAILED, MEASURES, Spread, profile, ranked, spreads, steps_to
 from ba.files import write_bytes
 from ba.page import Html, document, section, table
 
@@ -53,7 +45,7 @@ details .wide th:first-child, details .wide td:first-child { background: var(--c
 def write(
     outcomes: Sequence[Outcome], conclusions: Sequence[str], stress: Sequence[StressRow], folder: Path, rule: str = ""
 ) -> None:
-    """Write folder/report.html and the pictures (see `ba.compare.pictures`); rule: how runs stop, in words.
+    """Write folder/report.html and the pictures (see `ba.compare.pictures`); rule: a sentence on how runs stop.
 
     Raises UserError where `folder` cannot be written.
     """
@@ -109,12 +101,11 @@ def _head(outcomes: Sequence[Outcome], conclusions: Sequence[str], rule: str) ->
     datasets = ", ".join(dict.fromkeys(outcome.dataset for outcome in outcomes))
     seeds = _counted((outcome.seed for outcome in outcomes), "seed")
     ends = ", ".join(f"{count} {status}" for status, count in Counter(o.status for o in outcomes).most_common())
-    stops = f" Stopping rule: {rule}." if rule else ""
     said = "".join(f"<li>{escape(conclusion)}</li>" for conclusion in conclusions)
     return (
         f"<header><h1>{escape(_title(outcomes))}</h1>"
         f'<p class="soft">{escape(datasets)}; {seeds} of start noise; {len(outcomes)} runs ({escape(ends)}). '
-        f"For each dataset and seed all start from the same state and stop by the same rule.{escape(stops)}</p>"
+        f"For each dataset and seed all start from the same state and stop by the same rule. {escape(rule)}</p>"
         f'</header><ul class="said">{said}</ul>'
     )
 
