@@ -1,0 +1,142 @@
+"""Are the sensitivities of a solution right? Each is held against re-solving the problem with its parameters changed.
+
+    scripts/show-sensitivity [FILE] [--gauge NAME] [--rotation NAME] [--directions N]
+
+The problem is solved with the gauge held. Then a line for each random direction dp of the observed pixels, and of all
+numbers that are held fixed: |dx - d| / |d|, where dx is what the exact operator says, or Gauss-Newton's matrix alone,
+and d = (x(p + h dp) - x(p - h dp)) / 2h of re-solved problems; and how far the same with 2h is from d. Each number of x
+counts by what it does to the residuals. Re-solving takes Gauss-Newton steps until the gradient is rounding, so no
+second derivative takes part in it. Ends with 1 where an exact operator is off by 1e-5 or more.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ba import io
+from ba.config import Camera, Fix, Solver
+from ba.hessian import gradient
+from ba.problem import Problem
+from ba.residual import Residuals
+from ba.rotation import ROTATIONS
+from ba.select import GAUGES, select
+from ba.sensitivity import Optimum, Sensitivity, fixed, make_optimum, refine
+from ba.solver import solve
+from ba.variables import make_variables
+
+FILE = Path(__file__).parents[1] / "datasets" / "dubrovnik-16-22106-pre.txt.xz"
+MOST = 1e-5
+STEP = 4e-3
+"""Of 1e-4 .. 1.6e-2 the one at which rounding and the third derivatives together weigh least on Dubrovnik-16."""
+TIGHT = Solver(backend="schur", ftol=1e-12)
+MOST_STEPS = 1000
+
+Changed = Callable[[np.ndarray], Problem]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Relative differences from re-solving, and that of re-solving from itself at twice the step."""
+
+    exact: float
+    gauss_newton: float
+    resolving: float
+
+
+def resolved(optimum: Optimum, problem: Problem) -> np.ndarray:
+    """x (size,) of the optimum of a changed problem, in the chart of `optimum`, whose factor takes the steps."""
+    variables = replace(optimum.variables, problem=problem)
+    residuals, x, before = Residuals(problem, optimum.residuals.threads), optimum.variables.start, np.inf
+    for _ in range(MOST_STEPS):
+        g = gradient(residuals.linearize(variables, x), optimum.loss)
+        step = optimum.solve(g, exact=False)
+        promised = float(g @ step)  # falls in every step until it is rounding, as the length of a step need not
+        if promised >= before:
+            return x
+        x, before = x - step, promised
+    raise RuntimeError(f"re-solving has not ended after {MOST_STEPS} steps")
+
+
+def moved(optimum: Optimum, changed: Changed, dp: np.ndarray, h: float) -> np.ndarray:
+    """The central difference of the re-solved optimum along dp."""
+    ahead, behind = (resolved(optimum, changed(sign * h * dp)) for sign in (1.0, -1.0))
+    return (ahead - behind) / (2.0 * h)
+
+
+def to_observations(optimum: Optimum) -> tuple[Changed, int]:
+    """The problem with other pixels, and how many numbers they are."""
+    problem = optimum.variables.problem
+
+    def changed(dp: np.ndarray) -> Problem:
+        return replace(problem, pixels=problem.pixels + dp.reshape(-1, 2)[optimum.order])
+
+    return changed, 2 * problem.num_observations
+
+
+def to_fixed(optimum: Optimum) -> tuple[Changed, int]:
+    """The problem with what is fixed elsewhere, and how many numbers that is."""
+    problem = optimum.variables.problem
+    held = make_variables(problem.with_free(fixed(problem)), optimum.variables.rotation)
+    return lambda dp: held.problem_at(held.start + dp).with_free(problem.free), held.layout.size
+
+
+def differences(
+    optimum: Optimum,
+    ways: tuple[Sensitivity, Sensitivity],
+    parameters: tuple[Changed, int],
+    directions: int,
+    seed: int = 0,
+) -> Iterator[Difference]:
+    """For random directions, scaled so that numbers move by what changes residuals by about a pixel."""
+    (exact, gauss_newton), (changed, size) = ways, parameters
+    rng, scale = np.random.default_rng(seed), optimum.scale
+
+    def off(dx: np.ndarray, d: np.ndarray) -> float:
+        return float(np.linalg.norm(scale * (dx - d)) / np.linalg.norm(scale * d))
+
+    for _ in range(directions):
+        dp = rng.normal(size=size)
+        dp *= np.sqrt(len(scale)) / np.linalg.norm(scale * gauss_newton.jvp(dp))
+        once, twice = (moved(optimum, changed, dp, h) for h in (STEP, 2.0 * STEP))
+        yield Difference(off(exact.jvp(dp), once), off(gauss_newton.jvp(dp), once), off(twice, once))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("file", nargs="?", type=Path, default=FILE)
+    parser.add_argument("--gauge", choices=[name for name in GAUGES if name != "free"], default="three_points")
+    parser.add_argument("--rotation", choices=list(ROTATIONS), default="so3_left")
+    parser.add_argument("--directions", type=int, default=20)
+    given = parser.parse_args()
+    optimum = at_optimum(io.load(given.file), given.gauge, given.rotation)
+    distance = optimum.distance()
+    print(f"{given.file.name}, gauge {given.gauge}, {given.rotation}: {len(optimum.scale)} free numbers")
+    print(
+        f"Gauss-Newton's matrix G and the Hessian H: v'(H - G)v / v'Gv from {distance.lowest:+.4f} to "
+        f"{distance.highest:+.4f}, {distance.typical:.2g} typically"
+    )
+    worst = 0.0
+    for name, parameters in {"observations": to_observations(optimum), "fixed": to_fixed(optimum)}.items():
+        make = getattr(optimum, f"to_{name}")
+        print(f"\n{name}: {parameters[1]} numbers\n{'direction':>9} {'exact':>9} {'G alone':>9} {'step 2h':>9}")
+        ways = make(), make(exact=False)
+        for number, found in enumerate(differences(optimum, ways, parameters, given.directions), 1):
+            print(f"{number:9} {found.exact:9.1e} {found.gauss_newton:9.1e} {found.resolving:9.1e}", flush=True)
+            worst = max(worst, found.exact)
+    print(f"\nlargest difference of the exact operators: {worst:.1e}, {MOST:.0e} is asked")
+    return int(worst >= MOST)
+
+
+def at_optimum(problem: Problem, gauge: str, rotation: str) -> Optimum:
+    """The problem solved, with the gauge held where the free solution is."""
+    solved = solve(problem, options=TIGHT).problem
+    held = select(solved, Camera(), Fix(), gauge)
+    return make_optimum(refine(solve(held, options=TIGHT).problem, rotation=rotation), rotation=rotation, threads=2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
