@@ -31,7 +31,7 @@ from ba.problem import Problem
 from ba.report import write_report
 from ba.residual import Projection, project
 from ba.result import Iteration, Observer, Solution, Status, ignore
-from ba.rotation import ROTATIONS
+from ba.rotation import ROTATIONS, isotropy
 from ba.select import select, with_rotations
 from ba.solver import solve
 from ba.solver.conditioning import is_bound_to_frame, is_far
@@ -51,6 +51,8 @@ PRODUCTS = (
 
 MANY = 1_000_000
 """Observations above which Ctrl-C leaves out what takes long and follows from the rest."""
+SINGULAR = 1e-2
+"""Third singular value of the tangent map, as a share of its first, below which a rotation is near a singularity."""
 BRIEF = "stopped by Ctrl-C: no residuals.npz and no report.html, which take long for so many observations"
 UNDRAWN = "no picture: stopped by Ctrl-C; `ba view FOLDER --screenshot PNG` draws it"
 
@@ -95,7 +97,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
         if config.data.scene is not None:
             summary |= _against_truth(loaded, start, solution)
             io.save(loaded, folder / "truth.npz", "synthetic")
-        notes = [*_notes(summary, start), *notes, *([BRIEF] if brief else [])]
+        notes = [*_notes(summary, start, solution.problem), *notes, *([BRIEF] if brief else [])]
         if not brief:
             _write_residuals(start, (project(start, config.solver.threads), projection), folder)
         files.write_bytes(folder / "config.yaml", configfile.dump(config).encode())
@@ -191,7 +193,7 @@ def _clear(folder: Path) -> None:
         ) from None
 
 
-def _notes(summary: dict[str, Any], start: Problem) -> Iterator[str]:
+def _notes(summary: dict[str, Any], start: Problem, end: Problem) -> Iterator[str]:
     for key, text in (
         ("points_seen_fewer_than_twice", "points are seen fewer than twice and were held fixed"),
         ("images_that_see_nothing", "images see nothing and were held fixed"),
@@ -210,6 +212,21 @@ def _notes(summary: dict[str, Any], start: Problem) -> Iterator[str]:
             f"rotations of `{summary['rotation']}` ended up to {summary['distance_from_so3']:.3g} from SO(3) "
             "(|R^T R - I|): its cost is not comparable with that of rotations"
         )
+    yield from _near_singularities(summary["rotation"], start, end)
+
+
+def _near_singularities(name: str, start: Problem, end: Problem) -> Iterator[str]:
+    """A note where a free image is at one end so near gimbal lock, or its like, that steps can hardly turn it."""
+    rotation = ROTATIONS[name]
+    for verb, problem in (("ends", end), ("starts", start)) if rotation.stays_rotation else ():
+        reach = np.where(problem.free.rotations, isotropy(rotation, rotation.from_matrix(problem.rotations)), 1.0)
+        image = int(reach.argmin())
+        if reach[image] < SINGULAR:
+            yield (
+                f"image {image} {verb} near a singularity of `{name}` (gimbal lock or its like): in one direction a step "
+                f"turns it {reach[image]:.1g} times as far as in another; rotation: so3_left has no singularity"
+            )
+            return
 
 
 def _against_truth(truth: Problem, start: Problem, solution: Solution) -> dict[str, Any]:

@@ -7,9 +7,12 @@ import numpy as np
 from ba.camera import CAMERAS
 from ba.problem import Problem, make_problem
 from ba.residual import project
-from ba.rotation import so3
+from ba.rotation import ROTATIONS, so3
 
 N_IMAGES, N_POINTS = 4, 7
+
+FAMILIES = list({of.tangent_map.__module__: name for name, of in reversed(ROTATIONS.items())}.values())
+"""One rotation a module, for tests that cross rotations with much else: those of a module differ in their axes only."""
 
 
 def random_problem(

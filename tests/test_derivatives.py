@@ -6,10 +6,11 @@ estimate derivatives of real functions", 1998): no cancellation, so they are exa
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
-from scenes import N_IMAGES, random_problem
+from scenes import FAMILIES, N_IMAGES, random_problem
 
 from ba.camera import CAMERAS
 from ba.problem import Free, Problem
@@ -101,11 +102,14 @@ def by_central_differences(variables: Variables, x: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def relative_error(found: np.ndarray, right: np.ndarray, groups: np.ndarray | None = None) -> float:
-    """Largest error of an entry, as a share of the largest entry of its column, or of its group of columns."""
+def relative_error(found: np.ndarray, right: np.ndarray, groups: np.ndarray, share: float = 1e-3) -> float:
+    """Largest error of an entry, as a share of the largest entry of its column.
+
+    That counts as no less than `share` of the largest entry of its group of columns: what hardly moves the rotation
+    (the length of a column, a Gibbs vector's near a half turn) has a derivative that is lost in the others' rounding.
+    """
     scale = np.abs(right).max(axis=0)
-    if groups is not None:
-        scale = np.array([scale[groups == group].max() for group in groups])
+    scale = np.maximum(scale, [share * scale[groups == group].max() for group in groups])
     return float((np.abs(found - right).max(axis=0) / scale.clip(1e-300)).max())
 
 
@@ -128,18 +132,27 @@ def make(place: str, rotation: str, cameras: str, mask: str, covariances: bool =
     return make_variables(problem, ROTATIONS[rotation]), problem
 
 
-@pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("cameras", CAMERA_SETS)
-@pytest.mark.parametrize("rotation", ROTATIONS)
-@pytest.mark.parametrize("place", PLACES)
+CROSSED = [
+    *product(PLACES, ROTATIONS, ("mixed",), ("everything",)),
+    *product(PLACES, FAMILIES, CAMERA_SETS, ("everything",)),
+    *product(("ordinary",), FAMILIES, CAMERA_SETS, MASKS),
+]
+"""Every rotation at every place; then one of each family with every camera there, and with every mask somewhere."""
+
+VAST = 1e4
+"""Rotation coordinates beyond which a difference quotient is lost in their rounding: Gibbs vectors near a half turn."""
+
+
+@pytest.mark.parametrize(("place", "rotation", "cameras", "mask"), dict.fromkeys(CROSSED))
 def test_jacobian_is_the_complex_step_derivative(place: str, rotation: str, cameras: str, mask: str) -> None:
     variables, _ = make(place, rotation, cameras, mask)
-    x = variables.start
+    x, groups = variables.start, groups_of(variables)
     J = Residuals(variables.problem).linearize(variables, x).csr().toarray()
     assert np.isfinite(J).all()
     assert J.shape == (2 * variables.problem.num_observations, variables.layout.size)
-    assert relative_error(J, by_complex_steps(variables, x)) < 1e-12
-    assert relative_error(J, by_central_differences(variables, x), groups_of(variables)) < 1e-7
+    assert relative_error(J, by_complex_steps(variables, x), groups) < 1e-12
+    if np.abs(variables.theta).max() < VAST:
+        assert relative_error(J, by_central_differences(variables, x), groups, share=1.0) < 1e-7
 
 
 @pytest.mark.parametrize("rotation", ROTATIONS)
@@ -149,11 +162,11 @@ def test_jacobian_is_right_away_from_the_centre_of_the_charts_and_under_covarian
     rng = np.random.default_rng(3)
     x = variables.start + 0.1 * rng.normal(size=variables.layout.size)
     J = Residuals(variables.problem).linearize(variables, x).csr().toarray()
-    assert relative_error(J, by_complex_steps(variables, x)) < 1e-12
+    assert relative_error(J, by_complex_steps(variables, x), groups_of(variables)) < 1e-12
 
 
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("rotation", ROTATIONS)
+@pytest.mark.parametrize("rotation", FAMILIES)
 def test_operators_and_matrix_agree(rotation: str, mask: str) -> None:
     variables, problem = make("ordinary", rotation, "mixed", mask, covariances=True)
     rng = np.random.default_rng(5)

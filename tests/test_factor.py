@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from scenes import random_problem
+from scenes import FAMILIES, random_problem
 from test_derivatives import CAMERA_SETS, MASKS
 
 from ba.config import Noise, Scene, Solver
@@ -61,7 +61,7 @@ def assert_solves(reduced: Reduced, places: Places, J: np.ndarray, name: str) ->
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("cameras", CAMERA_SETS)
-@pytest.mark.parametrize("rotation", ROTATIONS)
+@pytest.mark.parametrize("rotation", FAMILIES)
 def test_any_right_hand_side_is_solved(rotation: str, cameras: str, mask: str) -> None:
     system = reduced_system(masked(cameras, mask), rotation)
     for name in FACTORIZATIONS:
@@ -104,7 +104,7 @@ def test_threads_do_not_change_a_bit(name: str) -> None:
     assert np.array_equal(*answers)
 
 
-@pytest.mark.parametrize("rotation", ROTATIONS)
+@pytest.mark.parametrize("rotation", FAMILIES)
 @pytest.mark.parametrize("name", FACTORIZATIONS)
 def test_gauge_freedom_leaves_a_factor(name: str, rotation: str) -> None:
     reduced, places, J = reduced_system(masked("own", "everything"), rotation, damping=1e-9)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import random_problem
+from scenes import FAMILIES, random_problem
 from test_derivatives import CAMERA_SETS, MASKS
 
 from ba.camera import CAMERAS
@@ -80,7 +80,7 @@ def test_step_is_that_of_the_whole_equations(name: str, preconditioner: str, cam
 
 
 @pytest.mark.parametrize("camera", CAMERAS)
-@pytest.mark.parametrize("rotation", ROTATIONS)
+@pytest.mark.parametrize("rotation", FAMILIES)
 @pytest.mark.parametrize(("name", "preconditioner"), WAYS)
 def test_step_is_right_for_every_rotation_and_camera_on_a_sparse_pattern(
     name: str, preconditioner: str, rotation: str, camera: str, monkeypatch: pytest.MonkeyPatch

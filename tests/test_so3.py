@@ -118,6 +118,22 @@ def test_exp_agrees_with_scipy(w: Array) -> None:
     np.testing.assert_allclose(so3.exp(w), Rotation.from_rotvec(w).as_matrix(), rtol=0, atol=1e-14)
 
 
+@given(vectors, st.sampled_from([*ANGLES, None]))
+def test_exp_and_log_undo_each_other(w: Array, angle: float | None) -> None:
+    length = np.linalg.norm(w)
+    if length > 1e-3:
+        w = (angle if angle is not None else length % PI) * w / length
+        R, signs = so3.exp(w), (1, -1) if angle == PI else (1,)
+        np.testing.assert_allclose(so3.exp(so3.log(R)), R, rtol=0, atol=1e-14)
+        assert min(np.abs(sign * so3.log(R) - w).max() for sign in signs) < 1e-14
+
+
+@given(vectors, vectors)
+def test_quaternions_multiply_as_rotations(v: Array, w: Array) -> None:
+    product = so3.quaternion_product(so3.exp_quaternion(v), so3.exp_quaternion(w))
+    np.testing.assert_allclose(so3.unit_quaternion_to_matrix(product), so3.exp(v) @ so3.exp(w), rtol=0, atol=1e-14)
+
+
 @given(vectors)
 def test_hat_is_the_cross_product_and_vee_undoes_it(w: Array) -> None:
     x = np.array([0.3, -2.0, 5.0])

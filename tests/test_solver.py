@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import N_IMAGES, random_problem
+from scenes import FAMILIES, N_IMAGES, random_problem
 from scipy.optimize import minimize
 
 from ba.alignment import Similarity, transform
@@ -20,7 +20,7 @@ from ba.rotation import ROTATIONS
 from ba.solver import SOLVERS, solve
 from ba.variables import make_variables
 
-STAY = [name for name, rotation in ROTATIONS.items() if rotation.stays_rotation]
+STAY = [name for name in FAMILIES if ROTATIONS[name].stays_rotation]
 EXACT = {"ftol": 1e-12, "gtol": 1e-9, "xtol": 1e-14}
 WAYS = {
     "trf_schur": Solver(preconditioner="schur", max_iterations=500, **EXACT),

@@ -4,16 +4,31 @@ To add one: write one file with its functions (copy `quaternion.py`), make a `Pa
 line to `ROTATIONS`. Tests, configuration and reports walk the registry. The mathematics is in `so3`.
 """
 
-from ba.rotation import axis_angle, euler_xyz, matrix9, quaternion, so3_left, so3_right
-from ba.rotation.parameterization import Parameterization
+from ba.rotation import (
+    axis_angle,
+    cayley,
+    columns6,
+    euler,
+    matrix9,
+    modified_rodrigues,
+    quaternion,
+    so3_left,
+    so3_right,
+    unit_quaternion,
+)
+from ba.rotation.parameterization import Parameterization, isotropy
 
 ROTATIONS: dict[str, Parameterization] = {
     "axis_angle": axis_angle.PARAMETERIZATION,
     "so3_left": so3_left.PARAMETERIZATION,
     "so3_right": so3_right.PARAMETERIZATION,
     "quaternion": quaternion.PARAMETERIZATION,
-    "euler_xyz": euler_xyz.PARAMETERIZATION,
+    "unit_quaternion": unit_quaternion.PARAMETERIZATION,
+    "modified_rodrigues": modified_rodrigues.PARAMETERIZATION,
+    "cayley": cayley.PARAMETERIZATION,
+    **euler.PARAMETERIZATIONS,
+    "columns6": columns6.PARAMETERIZATION,
     "matrix9": matrix9.PARAMETERIZATION,
 }
 
-__all__ = ["ROTATIONS", "Parameterization"]
+__all__ = ["ROTATIONS", "Parameterization", "isotropy"]

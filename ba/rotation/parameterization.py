@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -38,3 +39,14 @@ class Parameterization:
     tangent_map: Callable[[Array, Array], Array]
     constraint: Callable[[Array], Array]
     stays_rotation: bool = True
+
+
+def isotropy(parameterization: Parameterization, theta: Array) -> Array:
+    """(n, ambient_dim) -> (n,): third singular value of the tangent map at theta, as a share of its first.
+
+    0 where some direction of turning cannot be reached (gimbal lock), 1 where all are reached alike. For
+    parameterizations that stay rotations.
+    """
+    G = parameterization.tangent_map(theta, np.zeros((len(theta), parameterization.tangent_dim)))
+    values = np.linalg.svd(G, compute_uv=False)
+    return np.asarray(values[:, 2] / np.where(values[:, 0] == 0.0, 1.0, values[:, 0]))

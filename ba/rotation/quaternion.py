@@ -12,10 +12,6 @@ from ba.rotation import so3
 from ba.rotation.parameterization import Array, Parameterization
 
 
-def to_matrix(theta: Array) -> Array:
-    return so3.unit_quaternion_to_matrix(so3.normalized(theta)[0])
-
-
 def tangent_map(theta: Array, delta: Array) -> Array:
     q, length = so3.normalized(theta + delta)
     a, v = q[..., 0, None, None], q[..., 1:]
@@ -28,8 +24,8 @@ PARAMETERIZATION = Parameterization(
     ambient_dim=4,
     tangent_dim=4,
     from_matrix=so3.matrix_to_quaternion,
-    to_matrix=to_matrix,
+    to_matrix=so3.quaternion_to_matrix,
     retract=operator.add,
     tangent_map=tangent_map,
-    constraint=lambda theta: so3.orthonormality(to_matrix(theta)),
+    constraint=lambda theta: so3.orthonormality(so3.quaternion_to_matrix(theta)),
 )

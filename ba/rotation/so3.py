@@ -124,7 +124,7 @@ def exp_quaternion(w: Array) -> Array:
 
 
 def normalized(q: Array) -> tuple[Array, Array]:
-    """(..., 4) -> q / |q| (..., 4), |q| (...). A zero (or subnormal) q stays as it is, and its length is called 1."""
+    """(..., k) -> q / |q| (..., k), |q| (...). A zero (or subnormal) q stays as it is, and its length is called 1."""
     length = norm(q, floor=TINY)
     length = np.where(length.real < TINY, 1.0, length)
     return q / length[..., None], length
@@ -134,6 +134,23 @@ def unit_quaternion_to_matrix(q: Array) -> Array:
     """(..., 4) wxyz of length 1 -> (..., 3, 3) rotation; zero gives the identity."""
     V = hat(q[..., 1:])
     return np.asarray(np.eye(3) + 2.0 * (q[..., 0, None, None] * V + V @ V))
+
+
+def quaternion_to_matrix(q: Array) -> Array:
+    """(..., 4) wxyz of any length -> (..., 3, 3) rotation of q / |q|; zero gives the identity."""
+    return unit_quaternion_to_matrix(normalized(q)[0])
+
+
+def quaternion_product(p: Array, q: Array) -> Array:
+    """(..., 4), (..., 4) -> p q (..., 4), wxyz: R(p q) = R(p) R(q)."""
+    a, b, u, v = p[..., :1], q[..., :1], p[..., 1:], q[..., 1:]
+    scalar = a * b - (u * v).sum(axis=-1, keepdims=True)
+    return np.concatenate([scalar, a * v + b * u + np.cross(u, v)], axis=-1)
+
+
+def gibbs_quaternion(g: Array) -> Array:
+    """(..., 3) Gibbs vector, tan(t/2) times unit axis -> (..., 4) unit quaternion, wxyz, w > 0."""
+    return normalized(np.concatenate([np.ones_like(g[..., :1]), g], axis=-1))[0]
 
 
 def matrix_to_quaternion(R: Array) -> Array:
