@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -80,8 +81,11 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from ba import configfile, progress
 
-    config = configfile.load(arguments.config, arguments.set)
     stream = None if arguments.quiet else sys.stdout
+    if module := configfile.module_of(arguments.config):
+        import_module(module).command(arguments.config, arguments.set, arguments.out, stream)
+        return
+    config = configfile.load(arguments.config, arguments.set)
     with progress.Progress(config.solver.max_iterations, stream) as observer:
         from ba import pipeline
 

@@ -27,6 +27,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BYTES = 1_000_000
 SHORTEST = "data: {path: FILE}"
+KINDS = {"rotation_alignment": "ba.rotation_alignment.run"}
+"""Problems other than bundle adjustment, by the top-level `kind` of their file, and the module that runs them."""
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> Config:
@@ -37,7 +39,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(path)
     data, places = read(path)
-    overridden = {_override(data, places, text) for text in overrides}
+    overridden = {override(data, places, text) for text in overrides}
     return checked(data, places, Path.cwd() if overridden & {("data",), ("data", "path")} else path.parent)
 
 
@@ -60,6 +62,16 @@ def validated(model: type[Model], data: dict[str, Any], places: Places) -> Model
         return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise _explained(error, data, places, model) from error
+
+
+def module_of(path: Path) -> str | None:
+    """The module in KINDS that runs a file, None for a bundle adjustment. Raises UserError for an unknown kind."""
+    data, places = read(path)
+    if "kind" not in data:
+        return None
+    for _, message in _unless_known(("kind",), data["kind"], list(KINDS), "leave it out for a bundle adjustment"):
+        raise fault(places, ("kind",), message)
+    return KINDS[data["kind"]]
 
 
 def check_names(config: Config) -> None:
@@ -92,16 +104,16 @@ def read(path: Path) -> tuple[dict[str, Any], Places]:
     return data, {(): str(path)} | {key: f"{path}, line {line}" for key, line in lines.items() if key}
 
 
-def _override(data: dict[str, Any], places: Places, text: str) -> Key:
-    """Put `a.b=VALUE` into the data, with the sections that it needs; returns its key."""
+def override(data: dict[str, Any], places: Places, text: str, model: type[BaseModel] = Config) -> Key:
+    """Put `a.b=VALUE` into the data of a model's file, with the sections that it needs; returns its key."""
     name, equals, value = text.partition("=")
     place = f"--set {text}"
     names = name.strip().split(".")
     if not equals or not all(names):
         raise UserError(f"{place}: not KEY=VALUE, as in --set solver.max_iterations=20")
     for length in range(1, len(names) + 1):
-        if schema.at(tuple(names[:length])) is None:
-            raise UserError(f"{place}: {schema.unknown(tuple(names[:length]))}")
+        if schema.at(tuple(names[:length]), model) is None:
+            raise UserError(f"{place}: {schema.unknown(tuple(names[:length]), model)}")
     key: Key = tuple(names)
     put(data, places, key, parse(value, place)[0], place)
     return key
@@ -129,9 +141,9 @@ def _explained(error: ValidationError, data: Any, places: Places, model: type[Ba
     others = f" (and {len(deepest) - 1} more)" if len(deepest) > 1 else ""
     if worst["type"] == "value_error":
         message = str(worst["ctx"]["error"])
-        return UserError(f"{_place(places, tuple(message.split(':')[0].split('.')))}: {message}{others}")
+        return UserError(f"{place_of(places, tuple(message.split(':')[0].split('.')))}: {message}{others}")
     if worst["type"] == "extra_forbidden":
-        return UserError(f"{_place(places, key)}: {schema.unknown(key, model)}{others}")
+        return UserError(f"{place_of(places, key)}: {schema.unknown(key, model)}{others}")
     absent = isinstance(inside := value_at(data, key[:-1]), dict) and key[-1] not in inside
     found = "missing" if absent else f"{_shown(value_at(data, key))} found"
     right = schema.at(key, model) or schema.root(model)
@@ -156,10 +168,10 @@ def _key_of(fault: Any, data: Any) -> Key:
 
 def fault(places: Places, key: Key, message: str) -> UserError:
     """What to raise for a key, with its place."""
-    return UserError(f"{_place(places, key)}: {dotted(key)}: {message}")
+    return UserError(f"{place_of(places, key)}: {dotted(key)}: {message}")
 
 
-def _place(places: Places, key: Key) -> str:
+def place_of(places: Places, key: Key) -> str:
     """File and line, or the override, of a key or of the nearest section around it."""
     while key not in places:
         key = key[:-1]

@@ -175,17 +175,17 @@ def _job(view: View, limit: float, states: dict[str, Cloud]) -> dict[str, Any]:
 
 
 def _draw(view: View, limit: float, states: dict[str, Cloud], png: Path) -> str | None:
-    """Draw the states in a process of its own, whose job lies beside `png`; None, or why there is no picture."""
-    job = png.with_suffix(".npz")
-    np.savez(job, **_job(view, limit, states))
-    return _render(job, png)
+    return draw_job(_job(view, limit, states), png)
 
 
-def _render(job: Path, png: Path) -> str | None:
+def draw_job(job: dict[str, Any], png: Path) -> str | None:
+    """Draw what `ba.render` takes in a process of its own, whose job lies beside `png`; None, or why it failed."""
+    path = png.with_suffix(".npz")
+    np.savez(path, **job)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
-            [*RENDER, str(job), str(png)], env=environment, capture_output=True, text=True, errors="replace",
+            [*RENDER, str(path), str(png)], env=environment, capture_output=True, text=True, errors="replace",
             timeout=TIMEOUT_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

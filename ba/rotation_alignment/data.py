@@ -1,0 +1,119 @@
+"""Point sets from files, or generated with a known rotation."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ba.errors import UserError
+from ba.files import existing_file, read_text, write_bytes
+from ba.io.ply import VERTEX
+from ba.rotation import so3
+from ba.rotation.parameterization import Array
+from ba.rotation_alignment.config import Generated, Sets
+from ba.rotation_alignment.problem import PointSets
+
+COLOR = (214, 120, 20)
+PLY_HEADER = """\
+ply
+format binary_little_endian 1.0
+element vertex {points}
+property double x
+property double y
+property double z
+property uchar red
+property uchar green
+property uchar blue
+end_header
+"""
+
+
+def load_sets(data: Sets) -> PointSets:
+    """The two sets of a configuration. Raises UserError for files that are no such sets."""
+    if data.generated is not None:
+        return generate(data.generated)
+    if data.p1 is None or data.p2 is None:
+        raise UserError("data.p1: missing; the paths of two point sets are right, or data.generated")
+    p1, p2 = read_points(data.p1), read_points(data.p2)
+    if len(p1) != len(p2):
+        raise UserError(
+            f"{data.p2}: {len(p2)} points, but {data.p1} has {len(p1)}; row i of one belongs to row i of the other"
+        )
+    return PointSets(p1, p2)
+
+
+def generate(options: Generated) -> PointSets:
+    """p2 from N(0, 1), then the noise of p1, drawn from one generator."""
+    random = np.random.default_rng(options.seed)
+    R = so3.exp(np.array(options.axis_angle))
+    p2 = random.normal(size=(options.points, 3))
+    return PointSets(p2 @ R.T + options.sigma * random.normal(size=p2.shape), p2, R)
+
+
+def read_points(path: Path) -> Array:
+    """(n, 3) float64, n >= 2, all finite. Raises UserError that names the file and what is wrong in it."""
+    existing_file(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UserError(f"{path}: a point set is a file that ends in {', '.join(READERS)}")
+    points = reader(path)
+    if points.ndim != 2 or points.shape[1] != 3 or len(points) < 2:
+        raise UserError(f"{path}: an array of shape {points.shape} found, (n, 3) with n >= 2 expected")
+    if not np.isfinite(points).all():
+        row = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
+        raise UserError(f"{path}: point {row + 1} is {points[row].tolist()}; coordinates are finite numbers")
+    return points
+
+
+def _read_npy(path: Path) -> Array:
+    try:
+        points = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f"{path}: not an array as numpy.save writes it ({str(error).splitlines()[0]})") from error
+    if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":
+        raise UserError(f"{path}: no array of real numbers found, (n, 3) real numbers expected")
+    return points.astype(np.float64)
+
+
+def _read_csv(path: Path) -> Array:
+    """Three numbers a line, separated by commas; a first line of names, empty lines and lines with # are left out."""
+    rows: list[list[float]] = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        try:
+            row = [float(part) for part in text.split(",")]
+        except ValueError:
+            if not rows and number == 1:
+                continue
+            row = []
+        if len(row) != 3:
+            raise UserError(f"{path}, line {number}: {text[:60]!r} found, three numbers x,y,z expected")
+        rows.append(row)
+    return np.array(rows).reshape(-1, 3)
+
+
+def _read_ply(path: Path) -> Array:
+    if importlib.util.find_spec("open3d") is None:
+        raise UserError(f"{path}: open3d reads .ply files and is not installed; install it, or give .npy or .csv")
+    import open3d
+
+    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
+        cloud = open3d.io.read_point_cloud(str(path), format="ply")
+    if cloud.is_empty():
+        raise UserError(f"{path}: open3d finds no points in it; a PLY file with vertices x, y, z is right")
+    return np.array(cloud.points)
+
+
+READERS: dict[str, Callable[[Path], Array]] = {".npy": _read_npy, ".csv": _read_csv, ".ply": _read_ply}
+
+
+def write_ply(path: Path, points: Array) -> None:
+    """The points (n, 3) in one colour, double coordinates. Raises UserError like `ba.files`."""
+    vertices = np.empty(len(points), VERTEX)
+    vertices["position"], vertices["color"] = points, COLOR
+    write_bytes(path, PLY_HEADER.format(points=len(points)).encode() + vertices.tobytes())

@@ -1,0 +1,46 @@
+"""What `ba run` prints of a rotation alignment: one table of parameterizations, one of starts far away."""
+
+from __future__ import annotations
+
+import math
+from io import StringIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from ba.rotation_alignment.run import Result
+
+HEADER = f"{'rotation':20} {'residual':9} {'steps':>5} {'evals':>5} {'cost':>16} {'angle, rad':>11} {'|RtR-I|':>8}"
+
+
+def write(result: Result, stream: TextIO) -> None:
+    text = StringIO()
+    closed = result.summary["closed_form"]
+    truth = "" if closed["to_truth"] is None else f", {closed['to_truth']:.2e} rad from the truth"
+    print(f"{result.summary['num_points']:,} points; closed form: cost {closed['cost']:.10g}{truth}\n", file=text)
+    print(HEADER + "  (angle to the closed form)", file=text)
+    for row in result.rows:
+        marks = "" if row.status == "converged" else f"  {row.status}"
+        print(
+            f"{row.rotation:20} {row.residual:9} {row.iterations:5d} {row.evaluations:5d} {row.final_cost:16.10g} "
+            f"{row.to_closed_form:11.2e} {row.distance_from_so3:8.1e}{marks}",
+            file=text,
+        )
+    if result.starts:
+        _write_starts(result, text)
+    print(f"\nwritten to {result.folder}", file=text)
+    for note in result.notes:
+        print(f"note: {note}", file=text)
+    print(text.getvalue(), end="", file=stream, flush=True)
+
+
+def _write_starts(result: Result, text: StringIO) -> None:
+    angles = list(dict.fromkeys(row.degrees for row in result.starts))
+    of = result.starts[0].of
+    print(f"\nstarts that reach the optimum, of {of} at each angle from it (median steps)", file=text)
+    print(f"{'rotation':20} {'residual':9}" + "".join(f"{f'{angle:g} deg':>13}" for angle in angles), file=text)
+    cells: dict[tuple[str, str], list[str]] = {}
+    for row in result.starts:
+        steps = "-" if math.isnan(row.median_steps) else f"{row.median_steps:g}"
+        cells.setdefault((row.rotation, row.residual), []).append(f"{f'{row.reached / of:.0%} ({steps})':>13}")
+    for (rotation, residual), line in cells.items():
+        print(f"{rotation:20} {residual:9}" + "".join(line), file=text)
