@@ -1,11 +1,13 @@
 """Every way to the Jacobian comes to the same one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scenes import random_problem
 
 from ba.camera import CAMERAS
-from ba.derivatives import JACOBIANS, KINDS, groups_of, jacobian, largest_errors
+from ba.derivatives import JACOBIANS, KINDS, groups_of, jacobian, largest_errors, rounding_slack
 from ba.derivatives.automatic import ROTATED
 from ba.errors import UserError
 from ba.rotation import ROTATIONS
@@ -88,6 +90,25 @@ def test_a_wrong_entry_that_is_not_finite_is_infinitely_wrong() -> None:
     found = right.copy()
     found.data[0] = np.nan
     assert max(error.share for error in largest_errors(found, right, groups_of(variables))) == np.inf
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e7])
+@pytest.mark.parametrize("how", ["complex_step", "automatic"])
+def test_far_from_the_origin_right_answers_differ_by_no_more_than_rounding(how: str, offset: float) -> None:
+    problem = random_problem(np.random.default_rng(2), tuple(CAMERAS))
+    shift = offset * np.array([1.0, 2.0, 0.01])
+    far = replace(problem, points=problem.points + shift, translations=problem.translations - problem.rotations @ shift)
+    variables = make_variables(far, ROTATIONS["quaternion"])
+    x, groups = variables.start, groups_of(variables)
+    pair = jacobian(variables, x), jacobian(variables, x, how)
+    raw, excused = (largest_errors(*pair, groups, slack) for slack in (None, rounding_slack(variables, x)))
+    assert max(error.share for error in excused) <= 1e-12
+    assert how == "complex_step" or max(error.share for error in raw) > 1e-12
+
+
+def test_near_the_origin_rounding_excuses_nothing() -> None:
+    variables, x = state("so3_left")
+    assert (rounding_slack(variables, x) == 1.0).all()
 
 
 def test_an_unknown_way_and_a_wrong_x_are_the_users_mistake() -> None:

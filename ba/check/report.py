@@ -8,7 +8,7 @@ import numpy as np
 
 from ba.check.data import Finding
 from ba.check.derivatives import Derivatives, Row
-from ba.derivatives import JACOBIANS, KINDS
+from ba.derivatives import EXACT, JACOBIANS, KINDS
 
 UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -35,7 +35,7 @@ def derivative_lines(found: Derivatives) -> Iterator[str]:
     )
     for row in found.rows:
         if row.name != "analytic":
-            yield ("  ! " if row.fails else "    ") + _line(row, kinds)
+            yield ("  ! " if row.faults else "    ") + _line(row, kinds)
     analytic = next(row for row in found.rows if row.name == "analytic")
     yield f"    {'(analytic itself)':<18}{'':>{sum(_width(kind) for kind in kinds)}}{_cost(analytic)}"
     yield "    n: observations; s, memory: of one Jacobian, peak; difference quotients (forward, central) do not decide"
@@ -49,6 +49,8 @@ def derivative_lines(found: Derivatives) -> Iterator[str]:
         f"    zeros: on the cut, {height:,} x {width:,}, {found.pattern.nnz / max(height * width, 1):.2%} are in the "
         f"pattern; {found.stray:,} of the {found.tested:,} others are not zero"
     )
+    if any(row.errors[kind].share > EXACT and not row.faults for row in exact for kind in row.errors):
+        yield f"    errors above {EXACT:g} without a mark are the rounding of depths that are left of far larger terms"
     for name, why in found.missing.items():
         yield f"    {name} is missing: {why}"
 

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 from ba.derivatives import ways
 from ba.derivatives.automatic import automatic
-from ba.derivatives.errors import KINDS, Error, Groups, groups_of, largest_errors
+from ba.derivatives.errors import KINDS, Error, Groups, groups_of, largest_errors, rounding_slack
 from ba.errors import UserError
 from ba.residual import Residuals
 from ba.variables import Variables
@@ -71,4 +71,15 @@ def jacobian(variables: Variables, x: Array, how: str = "analytic", threads: int
     return JACOBIANS[how].compute(Residuals(variables.problem, threads), variables, x)
 
 
-__all__ = ["EXACT", "JACOBIANS", "KINDS", "Error", "Groups", "Way", "groups_of", "jacobian", "largest_errors"]
+__all__ = [
+    "EXACT",
+    "JACOBIANS",
+    "KINDS",
+    "Error",
+    "Groups",
+    "Way",
+    "groups_of",
+    "jacobian",
+    "largest_errors",
+    "rounding_slack",
+]

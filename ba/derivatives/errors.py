@@ -20,7 +20,10 @@ from ba.variables import Variables
 Array = NDArray[Any]
 
 KINDS = ("rotation", "position", "focal", "principal point", "distortion", "skew", "point")
-IMAGES, CAMERA, POINT = KINDS[:2], KINDS[2:6], KINDS[6]
+CAMERA = KINDS[2:6]
+
+HARMLESS = 140.0
+"""Terms this many times as large as the depth cost 32 roundings of it, 1e-12."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +76,38 @@ def _intrinsic_kinds(models: tuple[str, ...], width: int) -> Array:
     return np.array([rows[name] for name in models]).reshape(len(models), width)
 
 
-def largest_errors(found: csr_array, right: csr_array, groups: Groups) -> list[Error]:
-    """The largest error of each kind that has columns. An entry that is not finite is infinitely wrong."""
+def largest_errors(found: csr_array, right: csr_array, groups: Groups, slack: Array | None = None) -> list[Error]:
+    """The largest error of each kind that has columns. An entry that is not finite is infinitely wrong.
+
+    slack (rows,): the errors of each row count divided by this, as by `rounding_slack`.
+    """
     difference = (found - right).tocoo()
     scale = _scales(right, groups)
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.abs(difference.data) / scale[difference.col]
+    if slack is not None:
+        shares /= slack[difference.row]
     shares[difference.data == 0.0] = 0.0
     shares[np.isnan(shares)] = np.inf
     kinds = groups.kind[difference.col]
     return [_largest(code, shares, kinds, difference, found, right) for code in np.unique(groups.kind)]
+
+
+def rounding_slack(variables: Variables, x: Array) -> Array:
+    """(2 n_obs,) >= 1: how much further apart than others two right answers for each row may be.
+
+    R x + t is rounded in the last digit of its terms. Where the point's depth is what is left of terms many times as
+    large, near the camera's plane or in a world far from the origin, two ways to compute it differ by that many
+    roundings, and derivatives, which go with the depth to the power of minus five or so, by a few times more.
+    """
+    problem, p = variables.problem, variables.at(x)
+    R, t = np.abs(p.rotations[problem.image_of_obs]), np.abs(p.translations[problem.image_of_obs])
+    point = p.points[problem.point_of_obs]
+    terms = (np.einsum("nij,nj->ni", R, np.abs(point)) + t).max(axis=1)
+    axis = p.rotations[problem.image_of_obs, 2]
+    depth = np.abs(np.einsum("ni,ni->n", axis, point) + p.translations[problem.image_of_obs, 2])
+    lost = terms / depth.clip(min=np.finfo(float).tiny)
+    return np.repeat(np.maximum(1.0, lost / HARMLESS), 2)
 
 
 def _largest(code: int, shares: Array, kinds: Array, difference: Any, found: csr_array, right: csr_array) -> Error:
