@@ -151,6 +151,14 @@ def test_many_labels_have_different_inks_and_dashes_are_for_those_not_ranked():
     assert [label for label, ink in found.items() if ink.dash == charts.UNRANKED] == ["matrix9"]
 
 
+def test_lines_on_top_of_each_other_are_named_and_others_are_not():
+    line = [(0.0, 0.0), (10.0, 50.0)]
+    near, away, longer = [(0.0, 1.0), (10.0, 50.0)], [(0.0, 0.0), (10.0, 90.0)], [*line, (20.0, 50.0)]
+    assert charts.coinciding({"a": line, "b": away, "c": near, "d": longer}) == [["a", "c"]]
+    twin = replace(RUN, label="twin")
+    assert "On top of each other: so3_left, twin." in charts.gap_chart([RUN, twin], charts.inks([RUN, twin]), "steps")
+
+
 def test_the_page_shows_every_part_and_closes_its_tags():
     html = report.page(RUNS, ["so3_left is quickest."], STRESS, "Every run stops after at most 200 steps.")
     text = re.sub(r"\s+", " ", Page(html).text)

@@ -30,6 +30,8 @@ GAP_FLOOR = 1e-9
 GAP_CEILING = 1e6
 LONGEST_RATIO = 64.0
 """Where profiles end at the right."""
+NEAR = 2.5
+"""Lines within this of each other, in the drawing's units, are one to the eye."""
 FRAME = Frame(width=600, height=380, left=74, right=16)
 
 STYLE = (
@@ -45,6 +47,9 @@ STYLE = (
 .label { white-space: nowrap; } .legend { display: flex; flex-wrap: wrap; gap: .15rem 1.2rem; font-size: .88rem; }
 """
 )
+
+
+Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def legend(drawn: Mapping[str, Ink]) -> str:
 
 
 def gap_chart(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink], across: str) -> str:
-    """Cost above the best, relatively, against `across`, "steps" or "seconds"; outcomes: of one dataset."""
+    """A figure: cost above the best, relatively, against `across`, "steps" or "seconds"; outcomes: of one dataset."""
     groups = drawable(outcomes)
     if not groups:
         return '<p class="soft">No cost to draw.</p>'
@@ -101,15 +106,17 @@ def gap_chart(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink], across: str
     x_axis, x_ticks = _x_axis(across, [single for group in seeds.values() for single in group])
     y_axis = _gap_axis(list(medians.values()))
 
-    def line(label: str) -> str:
-        thin = f'class="seed ink{drawn[label].colour}"'
-        behind = "".join(_path(_points(single, across, x_axis, y_axis), thin) for single in seeds[label])
-        return _series(label, drawn[label], behind, _points(medians[label], across, x_axis, y_axis))
+    lines = {label: _points(median, across, x_axis, y_axis) for label, median in medians.items()}
 
-    return FRAME.chart(
+    def behind(label: str) -> str:
+        thin = f'class="seed ink{drawn[label].colour}"'
+        return "".join(_path(_points(single, across, x_axis, y_axis), thin) for single in seeds[label])
+
+    chart = FRAME.chart(
         f"relative cost above the best against {across}", f"{across} (log)", "cost / best - 1 (log)",
-        x_ticks, power_ticks(y_axis), "".join(map(line, medians)),
+        x_ticks, power_ticks(y_axis), "".join(_series(key, drawn[key], behind(key), lines[key]) for key in lines),
     )  # fmt: skip
+    return _figure(chart, lines)
 
 
 def drawable(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
@@ -123,21 +130,44 @@ def drawable(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def profile_chart(curves: Mapping[str, Curve], drawn: Mapping[str, Ink], what: str) -> str:
-    """The share of problems a label solves within a ratio of the best label; what: names the measure."""
+    """A figure: the share of problems a label solves within a ratio of the best label; what: names the measure."""
     x_axis = FRAME.x_axis(0.0, math.log2(farthest(curves)))
     y_axis = FRAME.y_axis(0.0, 1.0)
 
-    def line(label: str) -> str:
-        ratios, fractions = stairs(curves[label], 2.0**x_axis.high)
-        points = [(x_axis(math.log2(x)), y_axis(y)) for x, y in zip(ratios, fractions, strict=True)]
-        return _series(label, drawn[label], "", points)
-
-    return FRAME.chart(
+    corners = {label: stairs(curve, 2.0**x_axis.high) for label, curve in curves.items() if len(curve[0])}
+    lines = {
+        label: [(x_axis(math.log2(ratio)), y_axis(share)) for ratio, share in zip(*found, strict=True)]
+        for label, found in corners.items()
+    }
+    chart = FRAME.chart(
         f"performance profile of {what}", f"{what} over the least", "share of problems",
         [(x_axis(math.log2(ratio)), f"{ratio:g}") for ratio in ratio_ticks(2.0**x_axis.high)],
         [(y_axis(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)],
-        "".join(line(label) for label in curves if len(curves[label][0])),
+        "".join(_series(label, drawn[label], "", line) for label, line in lines.items()),
     )  # fmt: skip
+    return _figure(chart, lines)
+
+
+def _figure(chart: str, lines: Mapping[str, Points]) -> str:
+    names = "; ".join(", ".join(group) for group in coinciding(lines))
+    caption = f"<figcaption>On top of each other: {escape(names)}.</figcaption>" if names else ""
+    return f"<figure>{chart}{caption}</figure>"
+
+
+def coinciding(lines: Mapping[str, Points]) -> list[list[str]]:
+    """Labels, two and more together, whose lines an eye cannot tell apart: nowhere further than NEAR from the first."""
+    groups: list[list[str]] = []
+    for label, line in lines.items():
+        group = next((group for group in groups if _near(lines[group[0]], line)), None)
+        if group is None:
+            groups.append([label])
+        else:
+            group.append(label)
+    return [group for group in groups if len(group) > 1]
+
+
+def _near(one: Points, other: Points) -> bool:
+    return len(one) == len(other) and bool(np.all(np.abs(np.subtract(one, other)) <= NEAR))
 
 
 def stairs(curve: Curve, end: float) -> Curve:
@@ -206,9 +236,6 @@ def round_numbers(low: float, high: float) -> list[float]:
 def _gap_axis(medians: Sequence[Course]) -> Axis:
     highest = max(float(np.max(median.gaps, where=np.isfinite(median.gaps), initial=0.1)) for median in medians)
     return FRAME.y_axis(math.log10(GAP_FLOOR), math.ceil(math.log10(min(highest, GAP_CEILING))))
-
-
-Points = list[tuple[float, float]]
 
 
 def _points(median: Course, across: str, x_axis: Axis, y_axis: Axis) -> Points:

@@ -163,7 +163,7 @@ def _failed_of(found: Sequence[Spread]) -> str:
 
 
 def _dataset(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
-    charts = "".join(f"<figure>{gap_chart(outcomes, drawn, across)}</figure>" for across in MEASURES)
+    charts = "".join(gap_chart(outcomes, drawn, across) for across in MEASURES)
     note = "Medians over seeds; the seeds are thin behind them."
     if any(not ranked(outcome) for outcome in outcomes):
         note += " Dashed, ended by a cross: not ranked; where it falls below the best cost it is no longer drawn."
@@ -173,8 +173,8 @@ def _dataset(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
 
 def _profiles(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
     charts = "".join(
-        f"<figure><h3>{name.capitalize()} to {short(share)} of the best cost</h3>"
-        f"{profile_chart(curves, drawn, name)}</figure>"
+        f"<div><h3>{name.capitalize()} to {short(share)} of the best cost</h3>"
+        f"{profile_chart(curves, drawn, name)}</div>"
         for name, measure in MEASURES.items()
         for share in MAIN_SHARES
         for curves in [profile(outcomes, measure, share)]
