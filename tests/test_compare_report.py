@@ -136,6 +136,12 @@ def test_stairs_pass_through_every_point_of_the_profile():
     assert list(share) == [0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
 
 
+@given(st.floats(1.0, charts.LONGEST_RATIO))
+def test_a_profile_ends_as_high_as_its_last_arrival(ratio):
+    curve = {"so3_left": (np.array([ratio]), np.array([1.0]))}
+    assert f'cy="{charts.FRAME.top:.1f}"' in charts.profile_chart(curve, charts.inks([RUN]), "steps")
+
+
 @given(st.floats(1e-6, 1e5), st.floats(1.5, 1e8))
 def test_ticks_are_within_the_axis_and_few_enough_to_read(low, factor):
     ticks = charts.round_numbers(low, low * factor)

@@ -131,17 +131,18 @@ def drawable(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 
 def profile_chart(curves: Mapping[str, Curve], drawn: Mapping[str, Ink], what: str) -> str:
     """A figure: the share of problems a label solves within a ratio of the best label; what: names the measure."""
-    x_axis = FRAME.x_axis(0.0, math.log2(farthest(curves)))
+    end = farthest(curves)
+    x_axis = FRAME.x_axis(0.0, math.log2(end))
     y_axis = FRAME.y_axis(0.0, 1.0)
 
-    corners = {label: stairs(curve, 2.0**x_axis.high) for label, curve in curves.items() if len(curve[0])}
+    corners = {label: stairs(curve, end) for label, curve in curves.items() if len(curve[0])}
     lines = {
         label: [(x_axis(math.log2(ratio)), y_axis(share)) for ratio, share in zip(*found, strict=True)]
         for label, found in corners.items()
     }
     chart = FRAME.chart(
         f"performance profile of {what}", f"{what} over the least", "share of problems",
-        [(x_axis(math.log2(ratio)), f"{ratio:g}") for ratio in ratio_ticks(2.0**x_axis.high)],
+        [(x_axis(math.log2(ratio)), f"{ratio:g}") for ratio in ratio_ticks(end)],
         [(y_axis(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)],
         "".join(_series(label, drawn[label], "", line) for label, line in lines.items()),
     )  # fmt: skip

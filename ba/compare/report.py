@@ -13,7 +13,18 @@ from html import escape
 from pathlib import Path
 
 from ba.compare import pictures
-from ba.compare.charts import STYLE, Ink, gap_chart, highlights, inks, legend, named, profile_chart, short
+from ba.compare.charts import (
+    LONGEST_RATIO,
+    STYLE,
+    Ink,
+    gap_chart,
+    highlights,
+    inks,
+    legend,
+    named,
+    profile_chart,
+    short,
+)
 from ba.compare.details import NEVER, TEXTS, StressRow, details, failures, flags, grouped, stress_tables
 from ba.compare.outcome import Outcome
 from ba.compare.profiles import FAILED, MEASURES, Spread, profile, ranked, spreads, steps_to
@@ -183,6 +194,6 @@ def _profiles(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
     note = (
         "For each ratio the share of problems (a dataset and a seed) that a label solves with at most that many times "
         "the effort of the best label there. Higher is better: at the left edge it is how often a label wins, at the "
-        "right how often it arrives at all. Labels that may not be ranked are left out."
+        f"right how often it arrives, within {LONGEST_RATIO:g} times the best. Labels that may not be ranked are left out."
     )
     return f'{legend(there)}<p class="soft">{note}</p><div class="two">{charts}</div>'
