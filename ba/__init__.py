@@ -3,6 +3,7 @@
     problem = ba.load("scene.txt")
     solution = ba.solve(problem)
     result = ba.run("config.yaml")
+    findings = ba.compare("comparison.yaml")
 
 Names are imported when first used: `import ba` costs nothing.
 """
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ba.errors import SolverError, UserError
 
 if TYPE_CHECKING:
+    from ba.compare import compare
     from ba.config import Config
+    from ba.derivatives import jacobian
     from ba.io import load
     from ba.pipeline import run
     from ba.problem import Problem
@@ -29,6 +32,8 @@ __all__ = [
     "SolverError",
     "UserError",
     "__version__",
+    "compare",
+    "jacobian",
     "load",
     "run",
     "solve",
@@ -38,6 +43,8 @@ _HOMES = {
     "Config": "ba.config",
     "Problem": "ba.problem",
     "Solution": "ba.result",
+    "compare": "ba.compare",
+    "jacobian": "ba.derivatives",
     "load": "ba.io",
     "run": "ba.pipeline",
     "solve": "ba.solver",

@@ -1,4 +1,104 @@
 """Compare settings fairly: the same starts, the same stopping rule, one table and one report.
 
-outcome  what one run brings back, and what a comparison is
+    findings = ba.compare("configs/compare-rotations.yaml")
+
+config       the YAML schema                          plan         which runs, from which starts
+execute      runs in parallel, then timed alone       measure      one run;  freedom  what its end leaves open
+outcome      what one run brings back                 profiles     arrivals, their spread, performance profiles
+results      outcomes and summaries, as tables        conclusions  three sentences that the numbers bear out
+table        what is printed                          report, pictures  the page
 """
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ba.errors import UserError
+
+if TYPE_CHECKING:
+    from ba.compare.config import Source
+    from ba.compare.outcome import Outcome
+    from ba.compare.plan import Run
+    from ba.compare.results import Summary
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A finished comparison: a row a run, a row a dataset and label, what follows, and where everything stands."""
+
+    outcomes: list[Outcome]
+    summaries: list[Summary]
+    conclusions: tuple[str, str, str]
+    folder: Path
+
+
+def compare(
+    path: Path | str,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    workers: int | None = None,
+    tick: Callable[[str, int, int], None] = lambda what, done, of: None,
+) -> Findings:
+    """Carry out the comparison in a YAML file, or go on with it, and write its folder.
+
+    out: the folder, runs/NAME if not given; workers: processes at a time, as many as there are cores if not given (a
+    script that uses them needs the `if __name__ == "__main__"` of multiprocessing); tick: told of progress. Raises
+    UserError for what the user can mend. Ctrl-C leaves what is done, and a second call goes on from there.
+    """
+    from ba.compare import conclusions, config, execute, plan, report, results
+
+    source = config.load(path, overrides)
+    runs = plan.make_plan(source)
+    folder = out or Path("runs") / source.name
+    _make(folder)
+    execute.execute(runs, folder, execute.cores() if workers is None else workers, tick)
+    found = results.outcomes(runs, folder)
+    rows = results.summaries(found)
+    sentences = conclusions.conclude(found, rows)
+    results.write(found, rows, folder)
+    report.write(found, sentences, _stress(source, runs), folder, _rule(source))
+    return Findings(found, rows, sentences, folder)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be the comparison's folder ({error.strerror}); --out DIR names another"
+        ) from None
+
+
+def _stress(source: Source, runs: Sequence[Run]) -> list[Any]:
+    """Rows of the stress scenes for the rotations that are compared; none where rotations are not."""
+    if "rotation" not in source.comparison.vary:
+        return []
+    from ba.rotation import ROTATIONS
+    from ba.rotation_alignment import stress
+
+    return list(stress.run({run.config.rotation: ROTATIONS[run.config.rotation] for run in runs}))
+
+
+def _rule(source: Source) -> str:
+    stop = source.comparison.stop
+    return (
+        f"Every run stops when a step lowers the cost by less than {stop.ftol:g} of it, when no step lowers it any "
+        f"more, or after {stop.max_iterations} steps."
+    )
+
+
+class _Callable(ModuleType):
+    """The package itself is `ba.compare(config)`: one name for both, in whichever order they are used."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Findings:
+        return compare(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Callable
+
+__all__ = ["Findings", "compare"]

@@ -1,0 +1,159 @@
+"""Carrying out a plan: first every run in parallel processes, for its result; then each alone, for its time.
+
+    starts/KEY.npz     the state of a start, bit for bit; truth-KEY.npz the scene it was made from
+    runs/KEY.json      how a run ended, and KEY.npy its points
+    timings/KEY.json   cost and seconds of its steps, with nothing else running
+
+Each is written as soon as it is known, under a key of all that determines it: what is there is not done again. Ctrl-C
+loses the runs at work.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba import files, io
+from ba.compare.measure import measure, timed
+from ba.compare.plan import Run, Start
+from ba.pipeline import load_start
+
+Tick = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, and of how many."""
+
+FOLDERS = ("starts", "runs", "timings")
+
+REFERENCE = "so3_left"
+"""Starts are made of rotations whatever is varied: nine free numbers begin where the others do."""
+
+
+def execute(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> None:
+    """Do what is not done yet. workers: processes at a time, for results; 1 works without any."""
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    _make_starts(runs, folder, tick)
+    _find_results(runs, folder, workers, tick)
+    _take_timings(runs, folder, tick)
+
+
+def start_path(start: Start, folder: Path) -> Path:
+    return folder / "starts" / f"{start.key}.npz"
+
+
+def truth_path(start: Start, folder: Path) -> Path:
+    """Where the ground truth is, if the start is of a generated scene."""
+    return folder / "starts" / f"truth-{start.key}.npz"
+
+
+def result_of(run: Run, folder: Path) -> dict[str, Any]:
+    """The fields of a `measure.Ending`."""
+    found: dict[str, Any] = json.loads((folder / "runs" / f"{run.key}.json").read_text())
+    return found
+
+
+def points_of(run: Run, folder: Path) -> NDArray[np.float64]:
+    """(n_points, 3)"""
+    return np.asarray(np.load(folder / "runs" / f"{run.key}.npy", allow_pickle=False))
+
+
+def timing_of(run: Run, folder: Path) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = json.loads((folder / "timings" / f"{run.key}.json").read_text())
+    return found
+
+
+def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick) -> None:
+    starts = list({run.start.key: run.start for run in runs}.values())
+    for done, start in enumerate(starts):
+        tick("starts", done, len(starts))
+        if start_path(start, folder).exists():
+            continue
+        loaded, problem = load_start(start.config.model_copy(update={"rotation": REFERENCE}))
+        with files.uninterrupted():
+            if start.config.data.scene is not None:
+                io.save(loaded, truth_path(start, folder))
+            io.save(problem, start_path(start, folder))
+
+
+def _find_results(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> None:
+    missing = [run for run in runs if not (folder / "runs" / f"{run.key}.json").exists()]
+    done = len(runs) - len(missing)
+    for run, (ending, points) in _measured(missing, folder, min(workers, len(missing))):
+        with files.uninterrupted():
+            with files.replacing(folder / "runs" / f"{run.key}.npy") as temporary:
+                np.save(temporary, points, allow_pickle=False)
+            _write(folder / "runs" / f"{run.key}.json", ending)
+        done += 1
+        tick(f"runs, {workers} at a time", done, len(runs))
+
+
+def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple[Run, Any]]:
+    """Each run with what `measure` gives, in the order in which they end."""
+    if workers <= 1:
+        for run in runs:
+            yield run, measure(start_path(run.start, folder), run.config)
+        return
+    with _pool(workers) as pool:
+        futures = {pool.submit(measure, start_path(run.start, folder), run.config): run for run in runs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that a Ctrl-C ends at once, wherever it is heard. Fresh ones, for forked ones may not use threads."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_die_quietly)
+    others = set(multiprocessing.active_children())
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _die_quietly() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _take_timings(runs: Sequence[Run], folder: Path, tick: Tick) -> None:
+    missing = [run for run in runs if not (folder / "timings" / f"{run.key}.json").exists()]
+    # Within a start by chance, and by another for each seed: nothing is always first, when caches are cold.
+    order = {key: place for place, key in enumerate(dict.fromkeys(run.start.key for run in runs))}
+    missing.sort(key=lambda run: (order[run.start.key], run.key))
+    loaded: tuple[str, Any] = "", None
+    for done, run in enumerate(missing, len(runs) - len(missing)):
+        tick("timings, one alone", done, len(runs))
+        if loaded[0] != run.start.key:
+            loaded = run.start.key, io.load(start_path(run.start, folder))
+        _warm(run, loaded[1])
+        _write(folder / "timings" / f"{run.key}.json", timed(loaded[1], run.config))
+    tick("timings, one alone", len(runs), len(runs))
+
+
+def _warm(run: Run, problem: Any) -> None:
+    """One step that is thrown away, so that no timing pays for loading kernels."""
+    options = run.config.solver.model_copy(update={"max_iterations": 1})
+    timed(problem, run.config.model_copy(update={"solver": options}))
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    files.write_bytes(path, (json.dumps(content) + "\n").encode())
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

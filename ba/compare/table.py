@@ -1,0 +1,127 @@
+"""What a comparison prints: a table for each dataset, the conclusions, and the progress on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from ba.compare.profiles import SHARES
+from ba.compare.results import Summary
+from ba.progress import is_live
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+SHOWN = (1e-4, 1e-6)
+
+
+class Progress:
+    """Shows what is being done, as a bar on a terminal and else as a line for each kind; use it in a `with` block."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream, self._what = stream, ""
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        if self._stream is not None and is_live(self._stream):
+            self._bar = _bar(self._stream)
+            self._bar.start()
+            self._bar.add_task("preparing", total=None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], description=what, completed=done, total=of, refresh=True)
+        elif self._stream is not None and what != self._what:
+            print(f"{what}: {done} of {of} are there", file=self._stream, flush=True)
+        self._what = what
+
+
+def _bar(stream: TextIO) -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn()
+    # Drawn between runs only: a thread that redraws would take time from the one that is timed.
+    return Bar(*columns, console=Console(file=stream), transient=True, auto_refresh=False)
+
+
+def print_summary(rows: Sequence[Summary], conclusions: Iterable[str], folder: Path, stream: TextIO) -> None:
+    """Print a table for each dataset, the conclusions, and where everything is."""
+    from rich.console import Console
+    from rich.text import Text
+
+    # Composed first, because rich ends the process where the reader of a pipe has left.
+    text = StringIO()
+    console = Console(file=text, force_terminal=stream.isatty(), highlight=False, markup=False, width=_width(stream))
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        console.print(_table(dataset, [row for row in rows if row.dataset == dataset]))
+    for sentence in conclusions:
+        console.print(f"- {sentence}")
+    console.print(Text.assemble("written to ", (str(folder), "bold")), soft_wrap=True)
+    print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=stream, flush=True)
+
+
+def _width(stream: TextIO) -> int | None:
+    return None if stream.isatty() else 150
+
+
+def _table(dataset: str, rows: Sequence[Summary]) -> Any:
+    from rich.table import Table
+
+    table = Table("settings", title=dataset, title_justify="left", expand=False)
+    for share in SHOWN:
+        table.add_column(f"steps {share:.0e}", justify="right")
+        table.add_column(f"s {share:.0e}", justify="right")
+    for name in ("failed", "|RᵀR − I|", "condition", "free", "open", "difference"):
+        table.add_column(name, justify="right")
+    if any(math.isfinite(row.truth_error) for row in rows):
+        table.add_column("to truth", justify="right")
+    if any(row.flags for row in rows):
+        table.add_column("not ranked")
+    for row in rows:
+        table.add_row(*_cells(row)[: len(table.columns) - bool(any(r.flags for r in rows))], *_flags(row, rows))
+    table.caption = (
+        "Medians over seeds; - never arrives. failed: never within 1e-4 of the best; free numbers, of which open "
+        "directions change nothing."
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _flags(row: Summary, rows: Sequence[Summary]) -> list[str]:
+    return ["; ".join(row.flags)] if any(other.flags for other in rows) else []
+
+
+def _cells(row: Summary) -> list[str]:
+    arrivals = [
+        cell
+        for share in SHOWN
+        for cell in (_number(row.steps[SHARES.index(share)], "g"), _number(row.seconds[SHARES.index(share)], ".3f"))
+    ]
+    return [
+        row.label,
+        *arrivals,
+        f"{row.failures} of {row.of}" if not row.unranked else "-",
+        f"{row.distance_from_so3:.1e}",
+        _number(row.condition, ".1e"),
+        f"{row.free_numbers:,}",
+        str(row.free_directions),
+        _number(row.difference, ".1e"),
+        _number(row.truth_error, ".1e"),
+    ]
+
+
+def _number(value: float, style: str) -> str:
+    return format(value, style) if math.isfinite(value) else "-"
