@@ -95,8 +95,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _view(arguments: argparse.Namespace) -> None:
-    from ba import pipeline, view
+    from ba import configfile, pipeline, view
 
+    config = arguments.path / "config.yaml"
+    if config.is_file() and (module := configfile.module_of(config)):
+        import_module(module).show(arguments.path, arguments.screenshot)
+        return
     before, after = pipeline.open_scene(arguments.path)
     if arguments.before and before is None:
         raise UserError(f"{arguments.path}: holds no start to show; a run folder does, or leave out --before")

@@ -39,6 +39,8 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(path)
     data, places = read(path)
+    if "kind" in data:
+        raise fault(places, ("kind",), f"{_shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected")
     overridden = {override(data, places, text) for text in overrides}
     return checked(data, places, Path.cwd() if overridden & {("data",), ("data", "path")} else path.parent)
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,31 +59,40 @@ def show(before: Problem | None, after: Problem) -> None:
     """
     if after.num_images == 0 or after.num_points == 0:
         raise UserError("no window: there are no images or no points to show")
+    view, limit, states = _prepare(before, after)
+    entries = (entry for name, cloud in states.items() for entry in _entries(name, cloud, limit))
+    title = f"ba: {_sizes(after)}; colours from 0 to {_short(limit)} px reprojection error"
+    open_window(title, _job(view, limit, states), entries)
+
+
+def open_window(title: str, job: dict[str, Any], entries: Iterable[dict[str, Any]]) -> None:
+    """Open a window on what O3DVisualizer lists as `entries`, seen as in the job of `ba.render`; returns when closed.
+
+    `entries` are made after the checks. Raises UserError where open3d, a screen or a graphics driver is missing.
+    """
     _check_open3d()
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UserError(
             "no window: neither DISPLAY nor WAYLAND_DISPLAY is set; without a screen, write a picture instead"
         )
-    view, limit, states = _prepare(before, after)
     # Without a driver the window would end this process: another one tries first.
     with tempfile.TemporaryDirectory() as folder:
-        failure = _draw(view, limit, states, Path(folder, "drawn.png"))
+        failure = draw_job(job, Path(folder, "drawn.png"))
     if failure:
         raise UserError(f"no window: {failure}")
     from open3d.visualization import O3DVisualizer, gui
 
     gui.Application.instance.initialize()
-    window = O3DVisualizer(f"ba: {_sizes(after)}; colours from 0 to {_short(limit)} px reprojection error", *SIZE)
+    window = O3DVisualizer(title, *SIZE)
     window.enable_raw_mode(True)  # before any geometry: it forgets what is switched off
-    window.point_size, window.line_width, window.show_settings = 3, 3, True
+    window.point_size, window.line_width, window.show_settings = int(job["point_size"]), 3, True
     window.show_skybox(False)
     no_picture: Any = None
     window.set_background((1.0, 1.0, 1.0, 1.0), no_picture)
-    for name, cloud in states.items():
-        for entry in _entries(name, cloud, limit):
-            window.add_geometry(entry)
+    for entry in entries:
+        window.add_geometry(entry)
     window.reset_camera_to_default()
-    window.setup_camera(FIELD_OF_VIEW, view.target, view.eye, view.up)
+    window.setup_camera(float(job["field_of_view"]), job["target"], job["eye"], job["up"])
     gui.Application.instance.add_window(window)
     gui.Application.instance.run()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ba import cli
+from ba import cli, pipeline
 from ba.errors import UserError
 from ba.rotation import ROTATIONS, Parameterization, so3
 from ba.rotation_alignment import data, lab, picture, stress
@@ -276,6 +276,31 @@ def test_the_picture_has_both_sets_before_and_after(folder: Path) -> None:
         assert (np.abs(half - np.array(color, float)).max(axis=-1) < 30).any()
     joined = [(np.abs(half - np.array(picture.JOIN, float)).max(axis=-1) < 20).sum() for half in (left, right)]
     assert joined[0] > 10 * joined[1]
+
+
+def test_a_run_folder_is_viewed_as_it_was_drawn(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(picture, "write", lambda sets, *states: drawn.append((sets.p1, *states)))
+    config = RotationAlignment(kind="rotation_alignment", rotation="so3_left", start=(0.1, 0.2, 0.3))
+    run(config, Path("here"))
+    assert cli.main(["view", "here", "--screenshot", "again.png"]) == 0
+    assert capsys.readouterr().out == "again.png\n"
+    (*before, first), (*after, second) = drawn
+    assert (first.name, second.name) == ("view.png", "again.png")
+    assert all(np.allclose(a, b, rtol=0.0, atol=1e-14) for a, b in zip(before, after, strict=True))
+
+
+def test_the_window_lists_both_states_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr(picture, "open_window", lambda title, job, entries: opened.extend(entries))
+    picture.show(SETS, START, BEST)
+    assert [entry["group"] for entry in opened] == ["before", "before", "after", "after"]
+    assert [len(entry["geometry"].points) for entry in opened] == [2 * len(SETS.p2)] * 4
+
+
+def test_other_commands_say_that_it_is_no_bundle_adjustment() -> None:
+    with pytest.raises(UserError, match='line 5: kind: "rotation_alignment" is for `ba run`'):
+        pipeline.run(SHIPPED)
 
 
 def test_a_list_of_parameterizations_is_run_in_its_order() -> None:

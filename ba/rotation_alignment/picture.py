@@ -7,27 +7,32 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ba.errors import UserError
 from ba.files import replacing
 from ba.rotation import so3
 from ba.rotation.parameterization import Array
 from ba.rotation_alignment.problem import PointSets
-from ba.view import INK, MEND_OPEN3D, SIZE, STRIP, draw_job
+from ba.view import INK, MEND_OPEN3D, SIZE, STRIP, draw_job, open_window
 
 TARGET, TURNED, JOIN = (24, 60, 120), (214, 120, 20), (150, 150, 158)
 FIELD_OF_VIEW = 30.0
 MOST_POINTS = 20_000
+COLUMNS = ("points", "point_colors", "segments", "segment_colors")
 
 
 def write(sets: PointSets, start: Array, end: Array, png: Path) -> str | None:
     """Draw p1, and p2 turned by start and by end (3, 3). Returns None, or why there is no picture."""
     if importlib.util.find_spec("open3d") is None:
         return f"no picture: open3d is not installed; install it with: {MEND_OPEN3D}"
+    if png.suffix.lower() != ".png":
+        raise UserError(f"{png}: a picture is a PNG file; a name that ends in .png is right")
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder, "drawn.png")
         failure = draw_job(job(sets, start, end), drawn)
@@ -35,6 +40,24 @@ def write(sets: PointSets, start: Array, end: Array, png: Path) -> str | None:
             with replacing(png) as temporary:
                 _with_legend(drawn).save(temporary)
     return failure
+
+
+def show(sets: PointSets, start: Array, end: Array) -> None:
+    """Open a window with both states as toggles; returns when it is closed. Raises UserError like `open_window`."""
+    drawn = job(sets, start, end)
+    open_window("ba: p1 (blue) and R p2 (orange), before and after", drawn, _entries(drawn))
+
+
+def _entries(drawn: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from ba.render import line_set, point_cloud
+
+    states = zip(*(np.split(drawn[name], 2) for name in COLUMNS), strict=True)
+    for group, (points, colors, segments, segment_colors) in zip(("before", "after"), states, strict=True):
+        for kind, geometry in (
+            ("points", point_cloud(points, colors)),
+            ("joining lines", line_set(segments, segment_colors)),
+        ):
+            yield {"name": f"{group}: {kind}", "geometry": geometry, "group": group, "is_visible": True}
 
 
 def job(sets: PointSets, start: Array, end: Array) -> dict[str, Any]:

@@ -90,6 +90,22 @@ def command(path: Path, overrides: Sequence[str], out: Path | None, stream: Text
         table.write(result, stream)
 
 
+def show(folder: Path, png: Path | None) -> None:
+    """`ba view` of a run folder: both sets before and after in a window, or in a picture. Raises UserError."""
+    config = configuration.load(folder / "config.yaml")
+    sets, start = data.load_sets(config.data), so3.exp(np.array(config.start))
+    try:
+        end = so3.exp(np.array(json.loads(files.read_text(folder / "summary.json"))["axis_angle"]))
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{folder / 'summary.json'}: not the summary of a rotation alignment; run it again") from error
+    if png is None:
+        picture.show(sets, start, end)
+    elif failure := picture.write(sets, start, end, png):
+        raise UserError(failure)
+    else:
+        print(png)
+
+
 def _starts(sets: PointSets, best: Array, pair: tuple[str, str], config: RotationAlignment) -> Iterator[lab.StartRow]:
     starts = config.starts
     if starts.count:
