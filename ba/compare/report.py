@@ -194,6 +194,6 @@ def _profiles(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
     note = (
         "For each ratio the share of problems (a dataset and a seed) that a label solves with at most that many times "
         "the effort of the best label there. Higher is better: at the left edge it is how often a label wins, at the "
-        f"right how often it arrives, within {LONGEST_RATIO:g} times the best. Labels that may not be ranked are left out."
+        f"right how often it arrives, within {LONGEST_RATIO:g} times the best. Labels not ranked are left out."
     )
     return f'{legend(there)}<p class="soft">{note}</p><div class="two">{charts}</div>'
