@@ -1,7 +1,8 @@
 """The command line: arguments in, exit code out. What it does lives in `ba.pipeline` and `ba.view`.
 
-Exit codes: 0 done, 2 the configuration, the data or the arguments are wrong, 3 the solver failed, 130 interrupted
-before there was a result; 1, with a traceback, is a bug. Heavy modules are imported by the commands that need them.
+Exit codes: 0 done, 2 the configuration, the data or the arguments are wrong, 3 the solver failed or a derivative is
+wrong, 130 interrupted before there was a result; 1, with a traceback, is a bug. Heavy modules are imported by the
+commands that need them.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import ba
-from ba.errors import SolverError, UserError
+from ba.errors import CheckError, SolverError, UserError
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parser().parse_args(argv)
         arguments.command(arguments)
         sys.stdout.flush()
-    except (UserError, SolverError) as error:
+    except (UserError, SolverError, CheckError) as error:
         print(f"ba: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -51,6 +52,8 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands.add_parser("run", help="load, solve, write a run folder", allow_abbrev=False))
     _add_view(commands.add_parser("view", help="show a result or data in 3D", allow_abbrev=False))
+    _add_compare(commands.add_parser("compare", help="the same problems under several settings", allow_abbrev=False))
+    _add_check(commands.add_parser("check", help="are the data sound, are the derivatives right", allow_abbrev=False))
     return parser
 
 
@@ -78,6 +81,40 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_view)
 
 
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run every combination of the settings that CONFIG varies, from the same starts, and write tables, a report "
+        "and pictures. What is done is kept: after Ctrl-C a second call goes on."
+    )
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="comparison, as configs/compare-rotations.yaml")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override one key, as in seeds=[0,1]; repeatable",
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder, instead of runs/NAME")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.set_defaults(command=_compare)
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Test the data, forecast memory, and hold the derivatives to every other way to find them."
+    parser.epilog = "Exit code 3 where a derivative is wrong. Marks (!) on data want a look, and are no failure."
+    parser.add_argument("path", metavar="CONFIG|DATA", type=Path, help="configuration, a YAML file, or a data file")
+    parser.add_argument("--seed", metavar="N", type=_natural, default=0, help="seed of the random states")
+    parser.add_argument("--states", metavar="N", type=_natural, default=1, help="random states beside the start")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write check.txt, and the pattern of J as pattern.png")
+    parser.set_defaults(command=_check)
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number >= 0")
+    return int(text)
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from ba import configfile, progress
 
@@ -92,6 +129,17 @@ def _run(arguments: argparse.Namespace) -> None:
         result = pipeline.run(config, arguments.out, observer=observer)
     if stream:
         progress.print_summary(result.summary, result.folder, result.notes, stream)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from ba import compare
+    from ba.compare import table
+
+    stream = None if arguments.quiet else sys.stdout
+    with table.Progress(stream) as tick:
+        findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
+    if stream:
+        table.print_summary(findings.summaries, findings.conclusions, findings.folder, stream)
 
 
 def _view(arguments: argparse.Namespace) -> None:
@@ -111,3 +159,14 @@ def _view(arguments: argparse.Namespace) -> None:
     if failure:
         raise UserError(failure)
     print(arguments.screenshot)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from ba.check import check
+
+    found = check(arguments.path, arguments.seed, arguments.states)
+    print(found.text, flush=True)
+    if arguments.out is not None:
+        found.write(arguments.out)
+    if found.failures:
+        raise CheckError("; ".join(found.failures))

@@ -69,8 +69,8 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     config = _config(source)
     configfile.check_names(config)
     _, start = load_start(config)
-    rotation, threads = ROTATIONS[config.rotation], config.solver.threads
-    survey = Survey(start, rotation, threads)
+    rotation = ROTATIONS[config.rotation]
+    survey = Survey(start, rotation, config.solver.threads)
     findings = {name: test(survey) for name, test in DATA_TESTS.items()}
     lines = [f"data: {source}" if not isinstance(source, Config) else "data", *data_lines(findings)]
     if not start.num_observations:
@@ -80,7 +80,7 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     lines += ["", "memory", *memory_lines(memory)]
     images, cameras = np.arange(start.num_images), np.arange(start.num_cameras)
     sample = Sample(conditioned.problem, images, cameras, conditioned.points)
-    derivatives = check_derivatives(sample, rotation, threads, seed, states)
+    derivatives = check_derivatives(sample, rotation, seed, states)
     lines += ["", _title(rotation, seed, states), *derivative_lines(derivatives)]
     return Check(findings, memory, derivatives, rotation, "\n".join(lines))
 

@@ -1,9 +1,9 @@
 """Are the derivatives right? The analytic Jacobian against every other way, at the start and at random states.
 
 Ways whose time grows with the square of the observations work on a connected cut. Errors and where they are come from
-`ba.derivatives.largest_errors`; only the exact ways decide. Times are the least of two runs, memory is the peak of what
-numpy and Python allocate, both at n, 2n and 4n observations, and a straight line through their logarithms gives the
-power of n by which they grow.
+`ba.derivatives.largest_errors`; only the exact ways decide. Times are the least of two runs on one thread, memory is
+the peak of what numpy and Python allocate, both at n, 2n and 4n observations; a straight line through their logarithms
+gives the power of n by which they grow.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Derivatives:
-    """The table, why ways are missing, and the cut: its pattern, how many entries outside are tested and how many stray."""
+    """The table, which ways are missing and why, and the cut: its pattern, and of the entries outside how many were
+    tested and how many are stray, not zero."""
 
     rows: list[Row]
     missing: dict[str, str]
@@ -86,13 +87,13 @@ class Derivatives:
         return found + ([f"{self.stray} entries outside the pattern are not zero"] if self.stray else [])
 
 
-def check_derivatives(sample: Sample, rotation: Parameterization, threads: int, seed: int, states: int) -> Derivatives:
+def check_derivatives(sample: Sample, rotation: Parameterization, seed: int, states: int) -> Derivatives:
     """Compare at the start and at `states` random states."""
     whole, piece = cut(sample, MOST), cut(sample, FEW)
     rows, missing = [], {}
     for name, way in JACOBIANS.items():
         try:
-            rows.append(_compare(name, piece if way.quadratic else whole, rotation, threads, seed, states))
+            rows.append(_compare(name, piece if way.quadratic else whole, rotation, seed, states))
         except UserError as error:
             missing[name] = str(error)
     variables = make_variables(piece.problem, rotation)
@@ -114,9 +115,9 @@ def random_state(variables: Variables, rng: np.random.Generator) -> Array:
     return np.asarray(x + sigma * rng.standard_normal(len(x)))
 
 
-def _compare(name: str, sample: Sample, rotation: Parameterization, threads: int, seed: int, states: int) -> Row:
+def _compare(name: str, sample: Sample, rotation: Parameterization, seed: int, states: int) -> Row:
     way, analytic = JACOBIANS[name], JACOBIANS["analytic"]
-    variables, residuals = make_variables(sample.problem, rotation), Residuals(sample.problem, threads)
+    variables, residuals = make_variables(sample.problem, rotation), Residuals(sample.problem)
     groups, rng = groups_of(variables), np.random.default_rng(seed)
     errors: dict[str, Error] = {}
     judged: dict[str, Error] = {}
@@ -133,7 +134,7 @@ def _compare(name: str, sample: Sample, rotation: Parameterization, threads: int
         for kind, error in judged.items()
         if not error.share <= way.tolerance
     ]
-    return Row(name, errors, places, faults, _cost(way, sample, rotation, threads))
+    return Row(name, errors, places, faults, _cost(way, sample, rotation))
 
 
 def _keep_larger(known: dict[str, Error], found: list[Error]) -> None:
@@ -162,9 +163,9 @@ def _place(error: Error, sample: Sample, variables: Variables) -> str:
     return f"{'uv'[coordinate]} of {sample.image_name(image)} point {sample.points[point]} by {number}"
 
 
-def _cost(way: Way, sample: Sample, rotation: Parameterization, threads: int) -> Cost:
+def _cost(way: Way, sample: Sample, rotation: Parameterization) -> Cost:
     parts = [cut(sample, int(share * sample.problem.num_observations)).problem for share in FRACTIONS]
-    works = [_work(way, part, rotation, threads) for part in parts]
+    works = [_work(way, part, rotation) for part in parts]
     return Cost(
         observations=tuple(part.num_observations for part in parts),
         seconds=tuple(min(_seconds(work), _seconds(work)) for work in works),
@@ -172,8 +173,8 @@ def _cost(way: Way, sample: Sample, rotation: Parameterization, threads: int) ->
     )
 
 
-def _work(way: Way, problem: Problem, rotation: Parameterization, threads: int) -> Callable[[], csr_array]:
-    variables, residuals = make_variables(problem, rotation), Residuals(problem, threads)
+def _work(way: Way, problem: Problem, rotation: Parameterization) -> Callable[[], csr_array]:
+    variables, residuals = make_variables(problem, rotation), Residuals(problem)
     return lambda: way.compute(residuals, variables, variables.start)
 
 
