@@ -223,8 +223,8 @@ def _near_singularities(name: str, start: Problem, end: Problem) -> Iterator[str
         image = int(reach.argmin())
         if reach[image] < SINGULAR:
             yield (
-                f"image {image} {verb} near a singularity of `{name}` (gimbal lock or its like): in one direction a step "
-                f"turns it {reach[image]:.1g} times as far as in another; rotation: so3_left has no singularity"
+                f"image {image} {verb} near a singularity of `{name}` (gimbal lock or the like): in one direction a "
+                f"step turns it {reach[image]:.1g} times as far as in another; rotation: so3_left has no singularity"
             )
             return
 

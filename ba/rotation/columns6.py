@@ -7,6 +7,10 @@ R = [x y z], x = p / |p|, y = s' / |s'| with s' = s - (x . s) x, z = x cross y. 
 
 Three gauge freedoms an image: both lengths, and the part of s along p. Singular where p = 0 or s is along p: what is
 zero stays zero there, so the matrix is finite but no rotation, and `constraint` says so. Near that digits are lost.
+
+Damping scaled by the diagonal of the normal equations hardly holds a number that is almost gauge, as p_x is where p is
+close to e_x: on Dubrovnik-16 with the schur backend |p| goes to 3.3 in two steps, and 20 iterations are needed where
+`so3_left` takes 6. After turning the world by (0.5, -1, 2) both take 7.
 """
 
 import operator
