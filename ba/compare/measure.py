@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ba import io
 from ba.compare.freedom import freedom
 from ba.config import Config
+from ba.parallel import blas_threads
 from ba.problem import Problem
 from ba.result import Solution, Status
 from ba.rotation import ROTATIONS
@@ -40,7 +41,8 @@ def measure(start: Path, config: Config) -> tuple[dict[str, Any], NDArray[np.flo
     Raises KeyboardInterrupt where Ctrl-C ended the solve.
     """
     solution = solved(io.load(start), config, threads=1)
-    directions, condition = freedom(solution.problem, ROTATIONS[config.rotation], config.loss)
+    with blas_threads(1):
+        directions, condition = freedom(solution.problem, ROTATIONS[config.rotation], config.loss)
     ending = Ending(
         status=str(solution.status),
         message=solution.message,
