@@ -9,7 +9,7 @@ the residuals and of the loss. One pass gives it all: at x + i h v, J and r hold
 and h dr in their imaginary ones (Squire and Trapp, "Using complex variables to estimate derivatives of real functions",
 1998). No difference cancels, so the curvature is as exact where it is 1e-9 of the whole. Losses bend and are not taken
 through complex numbers: their two derivatives enter by the product rule. Automatic differentiation of the forward code
-agrees to 1e-12 of every entry, for every rotation and camera. On Dubrovnik-16 it takes 80 ms on two threads.
+agrees to 1e-12 of every entry, for every rotation and camera. A product takes as long as eight linearizations.
 """
 
 from __future__ import annotations
@@ -52,11 +52,10 @@ def hessian_product(
     """
     here, change = linearize_along(residuals, variables, x, v)
     r, dr = here.residual, change.residual
-    first, second = loss_derivatives(r, loss)
-    bend = 2.0 * second * r * (r * dr).sum(axis=1, keepdims=True)
+    constant, bend = weighted_change(r, dr, loss)
     return HessianProduct(
-        gauss_newton=here.vjp(first * dr),
-        curvature=change.vjp(first * r) + here.vjp(bend),
+        gauss_newton=here.vjp(constant),
+        curvature=change.vjp(loss_derivatives(r, loss)[0] * r) + here.vjp(bend),
     )
 
 
@@ -64,6 +63,12 @@ def gradient(linearization: Linearization, loss: Loss | None = None) -> Array:
     """J^T (rho' r), (size,)."""
     r = linearization.residual
     return linearization.vjp(loss_derivatives(r, loss)[0] * r)
+
+
+def weighted_change(r: Array, dr: Array, loss: Loss | None) -> tuple[Array, Array]:
+    """rho' dr and 2 rho'' r (r . dr), (n_obs, 2), which make up the change of rho' r."""
+    first, second = loss_derivatives(r, loss)
+    return first * dr, 2.0 * second * r * (r * dr).sum(axis=1, keepdims=True)
 
 
 def loss_derivatives(r: Array, loss: Loss | None) -> tuple[Array, Array]:

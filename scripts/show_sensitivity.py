@@ -14,17 +14,19 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ba import io
 from ba.config import Camera, Fix, Solver
 from ba.hessian import gradient
+from ba.optimum import Optimum, make_optimum, refine
 from ba.problem import Problem
 from ba.residual import Residuals
 from ba.rotation import ROTATIONS
 from ba.select import GAUGES, select
-from ba.sensitivity import Optimum, Sensitivity, fixed, make_optimum, refine
+from ba.sensitivity import Sensitivity, fixed, to_fixed, to_observations
 from ba.solver import solve
 from ba.variables import make_variables
 
@@ -40,9 +42,13 @@ Changed = Callable[[np.ndarray], Problem]
 
 @dataclass(frozen=True)
 class Difference:
-    """Relative differences from re-solving, and that of re-solving from itself at twice the step."""
+    """Relative differences from re-solving, and that of re-solving from itself at twice the step.
+
+    plain: as `exact`, with every number counted as it is, world units beside radians and pixels.
+    """
 
     exact: float
+    plain: float
     gauss_newton: float
     resolving: float
 
@@ -67,7 +73,7 @@ def moved(optimum: Optimum, changed: Changed, dp: np.ndarray, h: float) -> np.nd
     return (ahead - behind) / (2.0 * h)
 
 
-def to_observations(optimum: Optimum) -> tuple[Changed, int]:
+def other_pixels(optimum: Optimum) -> tuple[Changed, int]:
     """The problem with other pixels, and how many numbers they are."""
     problem = optimum.variables.problem
 
@@ -77,7 +83,7 @@ def to_observations(optimum: Optimum) -> tuple[Changed, int]:
     return changed, 2 * problem.num_observations
 
 
-def to_fixed(optimum: Optimum) -> tuple[Changed, int]:
+def other_fixed(optimum: Optimum) -> tuple[Changed, int]:
     """The problem with what is fixed elsewhere, and how many numbers that is."""
     problem = optimum.variables.problem
     held = make_variables(problem.with_free(fixed(problem)), optimum.variables.rotation)
@@ -95,14 +101,18 @@ def differences(
     (exact, gauss_newton), (changed, size) = ways, parameters
     rng, scale = np.random.default_rng(seed), optimum.scale
 
-    def off(dx: np.ndarray, d: np.ndarray) -> float:
-        return float(np.linalg.norm(scale * (dx - d)) / np.linalg.norm(scale * d))
+    def off(dx: np.ndarray, d: np.ndarray, size: Any = scale) -> float:
+        return float(np.linalg.norm(size * (dx - d)) / np.linalg.norm(size * d))
 
     for _ in range(directions):
         dp = rng.normal(size=size)
         dp *= np.sqrt(len(scale)) / np.linalg.norm(scale * gauss_newton.jvp(dp))
         once, twice = (moved(optimum, changed, dp, h) for h in (STEP, 2.0 * STEP))
-        yield Difference(off(exact.jvp(dp), once), off(gauss_newton.jvp(dp), once), off(twice, once))
+        dx = exact.jvp(dp)
+        yield Difference(off(dx, once), off(dx, once, 1.0), off(gauss_newton.jvp(dp), once), off(twice, once))
+
+
+KINDS = {"observations": (to_observations, other_pixels), "fixed": (to_fixed, other_fixed)}
 
 
 def main() -> int:
@@ -113,20 +123,22 @@ def main() -> int:
     parser.add_argument("--directions", type=int, default=20)
     given = parser.parse_args()
     optimum = at_optimum(io.load(given.file), given.gauge, given.rotation)
-    distance = optimum.distance()
+    curvature = optimum.curvature()
     print(f"{given.file.name}, gauge {given.gauge}, {given.rotation}: {len(optimum.scale)} free numbers")
     print(
-        f"Gauss-Newton's matrix G and the Hessian H: v'(H - G)v / v'Gv from {distance.lowest:+.4f} to "
-        f"{distance.highest:+.4f}, {distance.typical:.2g} typically"
+        f"Gauss-Newton's matrix G and the Hessian H: v'(H - G)v / v'Gv from {curvature.lowest:+.4f} to "
+        f"{curvature.highest:+.4f}, {curvature.typical:.2g} typically"
     )
     worst = 0.0
-    for name, parameters in {"observations": to_observations(optimum), "fixed": to_fixed(optimum)}.items():
-        make = getattr(optimum, f"to_{name}")
-        print(f"\n{name}: {parameters[1]} numbers\n{'direction':>9} {'exact':>9} {'G alone':>9} {'step 2h':>9}")
-        ways = make(), make(exact=False)
+    for name, (make, change) in KINDS.items():
+        parameters = change(optimum)
+        print(f"\n{name}: {parameters[1]} numbers")
+        print(f"{'direction':>9} {'exact':>9} {'plain':>9} {'G alone':>9} {'step 2h':>9}")
+        ways = make(optimum), make(optimum, exact=False)
         for number, found in enumerate(differences(optimum, ways, parameters, given.directions), 1):
-            print(f"{number:9} {found.exact:9.1e} {found.gauss_newton:9.1e} {found.resolving:9.1e}", flush=True)
-            worst = max(worst, found.exact)
+            columns = found.exact, found.plain, found.gauss_newton, found.resolving
+            print(f"{number:9} " + " ".join(f"{column:9.1e}" for column in columns), flush=True)
+            worst = max(worst, found.exact, found.plain)
     print(f"\nlargest difference of the exact operators: {worst:.1e}, {MOST:.0e} is asked")
     return int(worst >= MOST)
 

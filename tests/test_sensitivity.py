@@ -14,15 +14,16 @@ from ba.camera import CAMERAS
 from ba.config import Camera, Fix, Loss, Solver
 from ba.errors import UserError
 from ba.loss import LOSSES
+from ba.optimum import make_optimum, refine
 from ba.problem import Free, Problem
 from ba.rotation import ROTATIONS, so3
 from ba.select import select
-from ba.sensitivity import make_optimum, refine
+from ba.sensitivity import to_fixed, to_observations
 from ba.solver import solve
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-import show_sensitivity
+from show_sensitivity import KINDS, differences
 
 LINEAR = Loss()
 TIGHT = Solver(backend="schur", ftol=1e-12)
@@ -45,14 +46,15 @@ def solved(gauge: str = "three_points", loss: Loss = LINEAR, *, mixed: bool = Fa
     return refine(solve(held, loss=loss, options=TIGHT).problem, loss=loss)
 
 
-@pytest.mark.parametrize("kind", ["observations", "fixed"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("gauge", "mixed"), [("two_cameras", False), ("three_points", True)])
 @pytest.mark.parametrize("name", LOSSES)
 def test_exact_sensitivity_is_what_resolving_finds(name: str, gauge: str, mixed: bool, kind: str) -> None:
     loss = Loss(name=name, scale=3.0)
     optimum = make_optimum(solved(gauge, loss, mixed=mixed), loss=loss)
-    make, parameters = getattr(optimum, f"to_{kind}"), getattr(show_sensitivity, f"to_{kind}")(optimum)
-    for found in show_sensitivity.differences(optimum, (make(), make(exact=False)), parameters, 1):
+    make, change = KINDS[kind]
+    ways = make(optimum), make(optimum, exact=False)
+    for found in differences(optimum, ways, change(optimum), 1):
         assert found.exact < 1e-5
         assert found.gauss_newton > 100.0 * found.exact
 
@@ -64,19 +66,20 @@ def test_points_move_alike_whatever_the_rotation(rotation: str) -> None:
     moves = []
     for name in ("so3_left", rotation):
         optimum = make_optimum(problem, rotation=name)
-        moves.append(optimum.to_observations().jvp(dp)[optimum.variables.layout.num_reduced :])
+        moves.append(to_observations(optimum).jvp(dp)[optimum.variables.layout.num_reduced :])
     assert np.abs(moves[1] - moves[0]).max() < 1e-6 * np.abs(moves[0]).max()
 
 
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize("kind", ["observations", "fixed"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_vjp_is_the_transpose_of_jvp(kind: str, exact: bool) -> None:
     loss = Loss(name="soft_l1", scale=3.0)
     optimum = make_optimum(solved("two_cameras", loss, mixed=True), loss=loss)
-    sensitivity = getattr(optimum, f"to_{kind}")(exact=exact)
+    make, change = KINDS[kind]
+    sensitivity = make(optimum, exact=exact)
     rng = np.random.default_rng(2)
     w = rng.normal(size=optimum.variables.layout.size) * optimum.scale
-    dp = rng.normal(size=getattr(show_sensitivity, f"to_{kind}")(optimum)[1])
+    dp = rng.normal(size=change(optimum)[1])
     pulled = sensitivity.vjp(w)
     assert pulled.shape == dp.shape
     assert abs(pulled @ dp - w @ sensitivity.jvp(dp)) < 1e-9 * (np.abs(pulled) @ np.abs(dp))
@@ -93,7 +96,7 @@ def test_the_scene_goes_with_its_fixed_points_by_any_similarity(exact: bool) -> 
     optimum = make_optimum(problem)
     free, nothing = problem.free.points, {name: np.zeros_like(mask) for name, mask in vars(problem.free).items()}
     held = Free(**nothing | {"points": ~free})
-    dx = optimum.to_fixed(held, exact=exact).jvp(velocity[~free].ravel())
+    dx = to_fixed(optimum, held, exact=exact).jvp(velocity[~free].ravel())
     points = dx[optimum.variables.layout.num_reduced :].reshape(-1, 3)
     assert np.abs(points - velocity[free]).max() < 1e-6 * np.abs(velocity).max()
 
@@ -105,9 +108,9 @@ def test_hessian_is_a_share_of_gauss_newtons_matrix_away_from_it_as_the_distance
     G, C = (np.array([getattr(p, name) for p in products]) for name in ("gauss_newton", "curvature"))
     L = np.linalg.cholesky(G)
     shares = np.linalg.eigvalsh(np.linalg.solve(L, np.linalg.solve(L, (C + C.T) / 2.0).T))
-    distance = optimum.distance()
-    assert [distance.lowest, distance.highest] == pytest.approx([shares.min(), shares.max()], rel=1e-3)
-    assert distance.typical == pytest.approx(np.sqrt(np.mean(shares**2)), rel=0.5)
+    curvature = optimum.curvature()
+    assert [curvature.lowest, curvature.highest] == pytest.approx([shares.min(), shares.max()], rel=1e-3)
+    assert curvature.typical == pytest.approx(np.sqrt(np.mean(shares**2)), rel=0.5)
 
 
 @pytest.mark.parametrize("rotation", SURPLUS)
@@ -126,7 +129,7 @@ def test_a_free_frame_and_a_state_that_is_no_optimum_are_refused() -> None:
             replace(problem, pixels=problem.pixels + np.random.default_rng(0).normal(size=problem.pixels.shape))
         )
     with pytest.raises(UserError, match="held names numbers that are free"):
-        make_optimum(problem).to_fixed(problem.free)
+        to_fixed(make_optimum(problem), problem.free)
     with pytest.raises(UserError, match="rotation: 'spin' is unknown"):
         make_optimum(problem, rotation="spin")
 
@@ -135,7 +138,7 @@ def test_refining_keeps_the_order_and_what_is_fixed_and_leaves_no_gradient() -> 
     problem = solved()
     near = replace(problem, points=np.where(problem.free.points[:, None], problem.points + 1e-7, problem.points))
     refined = refine(near)
-    assert make_optimum(near).distance_left > 1e-4 > 1e-9 > make_optimum(refined).distance_left
+    assert make_optimum(near).remaining > 1e-4 > 1e-9 > make_optimum(refined).remaining
     assert np.array_equal(refined.points[~problem.free.points], problem.points[~problem.free.points])
     assert refined.pixels is problem.pixels
     assert np.abs(refined.points - problem.points).max() < 1e-10
