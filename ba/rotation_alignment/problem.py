@@ -4,9 +4,9 @@
     n_i = |r_i|,              d n_i = r_i^T / |r_i| d r_i                   `norm`, 1 number a point
 
 Both have the cost 0.5 sum |r_i|^2 and the same gradient, but not the same Gauss-Newton matrix: that of `norm` keeps of
-d r_i only the part along r_i, about a third. Its steps are about three times too long, damping shortens them, and
-convergence is linear where that of `vector` is quadratic. |r| has no derivative at r = 0; there d n_i is set to zero,
-which gives the cost its true gradient.
+d r_i only the part along r_i, about a third (0.29 to 0.39 by direction, at the optimum of the shipped example). Its
+steps are about three times too long, damping shortens them, and convergence is linear where that of `vector` is
+quadratic. |r| has no derivative at r = 0; there d n_i is set to zero, which gives the cost its true gradient.
 
 The closed form is that of Wahba's problem (Kabsch, "A solution for the best rotation to relate two sets of vectors",
 1976), as in scipy's `Rotation.align_vectors`.
