@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import math
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import ba
 from ba import io
 from ba.cli import main
-from ba.compare import Findings, config, execute, plan, results
+from ba.compare import Findings, config, execute, plan, results, table
 from ba.compare.conclusions import conclude
 from ba.compare.freedom import eigenvalues, freedom
 from ba.compare.outcome import Outcome
@@ -37,6 +38,10 @@ seeds: [0, 1]
 """
 
 
+KINDS = ("so3_left", "quaternion", "matrix9")
+"""Minimal, redundant, and off SO(3)."""
+
+
 def written(folder: Path, text: str = SMALL) -> Path:
     path = folder / "small.yaml"
     path.write_text(text)
@@ -47,6 +52,11 @@ def written(folder: Path, text: str = SMALL) -> Path:
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     folder = tmp_path_factory.mktemp("compare")
     return ba.compare(written(folder), out=folder / "out", workers=1)
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -84,6 +94,10 @@ def test_rotations_agree_after_alignment_and_one_of_them_is_the_best(findings: F
     assert all(math.isnan(o.difference) for o in findings.outcomes if o.flags)
 
 
+def test_ends_are_compared_with_the_truth_of_a_scene(findings: Findings) -> None:
+    assert all(0.0 < o.truth_error < 0.1 for o in findings.outcomes if not o.flags)
+
+
 def test_three_sentences_follow(findings: Findings) -> None:
     speed, failures, ends = findings.conclusions
     assert all(sentence.endswith(".") for sentence in findings.conclusions)
@@ -98,9 +112,9 @@ def test_tables_hold_a_row_an_outcome_and_a_row_a_label(findings: Findings) -> N
     for name, rows in (("results", findings.outcomes), ("summary", findings.summaries)):
         with (findings.folder / f"{name}.csv").open() as file:
             lines = list(csv.DictReader(file))
-        table = parquet.read_table(findings.folder / f"{name}.parquet").to_pylist()
-        assert [row["label"] for row in lines] == [row["label"] for row in table] == [row.label for row in rows]
-        assert all(f"steps_to_{share:.0e}" in table[0] for share in SHARES)
+        typed = parquet.read_table(findings.folder / f"{name}.parquet").to_pylist()
+        assert [row["label"] for row in lines] == [row["label"] for row in typed] == [row.label for row in rows]
+        assert all(f"steps_to_{share:.0e}" in typed[0] for share in SHARES)
     courses = parquet.read_table(findings.folder / "results.parquet").to_pylist()
     assert [tuple(row["cost"]) for row in courses] == [o.cost for o in findings.outcomes]
 
@@ -184,7 +198,7 @@ def test_free_directions_are_the_zero_eigenvalues(scene: dict[str, Any], refine:
         }
     )
     _, start = load_start(run)
-    for name in ("so3_left", "quaternion", "matrix9"):
+    for name in ROTATIONS if (scene, refine, gauge) == ({"camera": "bal"}, "all", "free") else KINDS:
         end = solve(start, rotation=name, options=run.solver).problem
         conditioned = condition(end).problem
         variables = make_variables(conditioned, ROTATIONS[name])
@@ -222,7 +236,8 @@ def outcome(label: str, cost: tuple[float, ...], **other: Any) -> Outcome:
 def test_conclusions_name_the_quickest_and_those_who_fail() -> None:
     found = [outcome("quick", (9.0, 1.0)), outcome("slow", (9.0, 5.0, 1.0)), outcome("stuck", (9.0, 2.0))]
     speed, failures, ends = conclude(found, results.summaries(found))
-    assert "quick is quickest with 1 steps in 1 s, slow takes 2 times as long" in speed
+    assert "quick is quickest with 1 step in 1 s, 0 of the 1 others that arrive take at most 1.2 times as long" in speed
+    assert "slow takes 2 times as long with 2 steps in 2 s" in speed
     assert "1 of 3 runs" in failures
     assert "stuck on d (1 of 1)" in failures
     assert "all 3 runs end within 1e-06 of SO(3)" in ends
@@ -308,6 +323,22 @@ def test_the_command_prints_table_and_conclusions(
     assert "not ranked" in printed
     assert str(findings.folder) in printed
     assert main(["compare", str(tmp_path / "none.yaml")]) == 2
+
+
+def test_a_terminal_shows_a_bar_and_a_file_a_line_for_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for stream in (Terminal(), StringIO()):
+        with table.Progress(stream) as tick:
+            for done in range(3):
+                tick("runs", done, 3)
+        lines = stream.getvalue().splitlines()
+        assert ("runs: 0 of 3 are there" in lines) != stream.isatty()
+        assert stream.isatty() or len(lines) == 1
+
+
+def test_what_decides_how_a_run_ends_is_there() -> None:
+    folder = Path(plan.__file__).parents[1]
+    assert all((folder / name).exists() for name in plan.SOURCES)
 
 
 def test_another_program_or_setting_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from ba.compare.results import Summary
 
 TARGET = 1e-6
 AT_TARGET = SHARES.index(TARGET)
+CLOSE = 1.2
+"""Ratio of times that tells little: the same steps, timed on another day, differ by as much."""
 
 
 def conclude(found: Sequence[Outcome], rows: Sequence[Summary]) -> tuple[str, str, str]:
@@ -35,21 +37,21 @@ def _race(rows: Sequence[Summary]) -> str:
     )
     if not arrived:
         return f"none of {len(rows)} arrives"
-    first, last = arrived[0], arrived[-1]
-    steps = sorted(row.steps[AT_TARGET] for row in arrived)
+    first, last, others = arrived[0], arrived[-1], len(arrived) - 1
     text = f"{first.label} is quickest with {_took(first)}"
-    if len(arrived) == 1:
+    if not others:
         return f"{text}, and alone to arrive" if len(rows) > 1 else text
-    ratio = last.seconds[AT_TARGET] / first.seconds[AT_TARGET]
-    span = f"{steps[0]:g}" if steps[0] == steps[-1] else f"{steps[0]:g} to {steps[-1]:g}"
+    least = first.seconds[AT_TARGET]
+    close = sum(row.seconds[AT_TARGET] <= CLOSE * least for row in arrived) - 1
     return (
-        f"{text}, {last.label} takes {ratio:.2g} times as long with {_took(last)}, and the {len(arrived)} that arrive "
-        f"take {span} steps"
+        f"{text}, {close} of the {others} others that arrive take at most {CLOSE:g} times as long, and {last.label} "
+        f"takes {last.seconds[AT_TARGET] / least:.2g} times as long with {_took(last)}"
     )
 
 
 def _took(row: Summary) -> str:
-    return f"{row.steps[AT_TARGET]:g} steps in {row.seconds[AT_TARGET]:.3g} s"
+    steps = row.steps[AT_TARGET]
+    return f"{steps:g} step{'s' * (steps != 1)} in {row.seconds[AT_TARGET]:.3g} s"
 
 
 def _failures(rows: Sequence[Summary]) -> str:
