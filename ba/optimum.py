@@ -240,8 +240,8 @@ def _check_determined(optimum: Optimum, rotation: str) -> None:
     if least is not None:
         raise UserError(
             f"optimum: the observations do not determine every free number: {least}. Hold the frame by gauge "
-            "two_cameras or three_points, refine fewer intrinsics, or choose a rotation without surplus numbers if "
-            f"{rotation!r} has some"
+            "two_cameras or three_points, hold by fix or camera.refine what else is open, and choose a rotation without "
+            f"surplus numbers if {rotation!r} has some"
         )
 
 
@@ -261,8 +261,12 @@ def _undetermined(optimum: Optimum) -> str | None:
 
 
 def _name(variables: Variables, column: int) -> str:
+    """Which number that column of x is, in words."""
     groups = groups_of(variables)
-    return f"least of all the {KINDS[groups.kind[column]]} of number {groups.owner[column]}"
+    kind, owner = KINDS[groups.kind[column]], groups.owner[column]
+    if kind == "point":
+        return f"least of all point {owner}"
+    return f"least of all the {kind} of {'image' if kind in ('rotation', 'position') else 'camera'} {owner}"
 
 
 def _check_stationary(optimum: Optimum) -> None:

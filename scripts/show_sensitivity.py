@@ -20,6 +20,7 @@ import numpy as np
 
 from ba import io
 from ba.config import Camera, Fix, Solver
+from ba.errors import UserError
 from ba.hessian import gradient
 from ba.optimum import Optimum, make_optimum, refine
 from ba.problem import Problem
@@ -122,7 +123,10 @@ def main() -> int:
     parser.add_argument("--rotation", choices=list(ROTATIONS), default="so3_left")
     parser.add_argument("--directions", type=int, default=20)
     given = parser.parse_args()
-    optimum = at_optimum(io.load(given.file), given.gauge, given.rotation)
+    try:
+        optimum = at_optimum(io.load(given.file), given.gauge, given.rotation)
+    except UserError as error:
+        parser.error(str(error))
     curvature = optimum.curvature()
     print(f"{given.file.name}, gauge {given.gauge}, {given.rotation}: {len(optimum.scale)} free numbers")
     print(

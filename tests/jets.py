@@ -161,7 +161,7 @@ def where(condition: Any, yes: Any, no: Any, numpy_where: Callable[..., Any] = n
 
 def interpreted(kernel: Any) -> Callable[..., Any]:
     """A compiled kernel, and the kernels it calls, as the Python they were written in."""
-    function = kernel.py_func
+    function = getattr(kernel, "py_func", kernel)  # plain already where compilation is off
     names = {
         name: interpreted(value) if hasattr(value, "py_func") and value is not kernel else value
         for name, value in function.__globals__.items()

@@ -12,7 +12,7 @@ from scenes import random_problem
 from ba.alignment import Similarity, transform
 from ba.camera import CAMERAS
 from ba.config import Camera, Fix, Loss, Solver
-from ba.errors import UserError
+from ba.errors import SolverError, UserError
 from ba.loss import LOSSES
 from ba.optimum import make_optimum, refine
 from ba.problem import Free, Problem
@@ -125,13 +125,28 @@ def test_a_free_frame_and_a_state_that_is_no_optimum_are_refused() -> None:
     with pytest.raises(UserError, match="gauge two_cameras or three_points"):
         make_optimum(problem.with_free(replace(problem.free, points=np.ones(problem.num_points, bool))))
     with pytest.raises(UserError, match="not at an optimum"):
-        make_optimum(
-            replace(problem, pixels=problem.pixels + np.random.default_rng(0).normal(size=problem.pixels.shape))
-        )
+        make_optimum(replace(problem, pixels=problem.pixels + np.sin(problem.pixels)))
+    with pytest.raises(UserError, match="nothing is free"):
+        make_optimum(problem.with_free(Free(**{name: mask & False for name, mask in vars(problem.free).items()})))
     with pytest.raises(UserError, match="held names numbers that are free"):
         to_fixed(make_optimum(problem), problem.free)
     with pytest.raises(UserError, match="rotation: 'spin' is unknown"):
         make_optimum(problem, rotation="spin")
+
+
+def test_a_hessian_that_is_not_that_of_a_minimum_is_refused() -> None:
+    problem = solved()
+    with pytest.raises(SolverError, match="not positive definite"):
+        refine(replace(problem, pixels=-problem.pixels))
+
+
+def test_a_point_that_one_image_sees_is_named() -> None:
+    problem = solved()
+    point = int(np.flatnonzero(problem.free.points)[4])
+    kept = (problem.point_of_obs != point) | (problem.image_of_obs == 0)
+    names = "image_of_obs", "point_of_obs", "pixels", "covariances"
+    with pytest.raises(UserError, match=rf"point {point}\b"):
+        make_optimum(replace(problem, **{name: getattr(problem, name)[kept] for name in names}))
 
 
 def test_refining_keeps_the_order_and_what_is_fixed_and_leaves_no_gradient() -> None:
