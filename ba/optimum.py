@@ -240,8 +240,8 @@ def _check_determined(optimum: Optimum, rotation: str) -> None:
     if least is not None:
         raise UserError(
             f"optimum: the observations do not determine every free number: {least}. Hold the frame by gauge "
-            "two_cameras or three_points, hold by fix or camera.refine what else is open, and choose a rotation without "
-            f"surplus numbers if {rotation!r} has some"
+            "two_cameras or three_points, hold by fix or camera.refine what else is open, and choose a rotation "
+            f"without surplus numbers if {rotation!r} has some"
         )
 
 
