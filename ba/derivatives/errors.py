@@ -22,8 +22,10 @@ Array = NDArray[Any]
 KINDS = ("rotation", "position", "focal", "principal point", "distortion", "skew", "point")
 CAMERA = KINDS[2:6]
 
-HARMLESS = 140.0
-"""Terms this many times as large as the depth cost 32 roundings of it, 1e-12."""
+HARMLESS = 17.6
+"""Terms this many times the depth make 256 of their roundings 1e-12 of it. Over 25 random states of Ladybug-49 with
+seven parameterizations two answers were up to 90 roundings apart, and the worst pair 4e-11 and 2e-11 from the
+derivative in 60 digits, on either side of it: neither was wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ def rounding_slack(variables: Variables, x: Array) -> Array:
 
     R x + t is rounded in the last digit of its terms. Where the point's depth is what is left of terms many times as
     large, near the camera's plane or in a world far from the origin, two ways to compute it differ by that many
-    roundings, and derivatives, which go with the depth to the power of minus five or so, by a few times more.
+    roundings, and derivatives, which go with the depth to the power of minus seven or so, by as many times more.
     """
     problem, p = variables.problem, variables.at(x)
     R, t = np.abs(p.rotations[problem.image_of_obs]), np.abs(p.translations[problem.image_of_obs])
