@@ -297,6 +297,13 @@ def test_a_wrong_run_is_told_by_line(tmp_path: Path, old: str, new: str, expecte
     assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_refused_run_is_named(tmp_path: Path, workers: int) -> None:
+    text = SMALL.replace("base: {", "base: {camera: {bounds: {f: [1, 9999]}}, ")
+    with pytest.raises(UserError, match=r"^ring, so3_left: camera\.bounds: solver\.backend schur has none"):
+        ba.compare(written(tmp_path, text), ["vary.rotation=[so3_left]", "seeds=[0,1]"], tmp_path / "out", workers)
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [

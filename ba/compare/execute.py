@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from ba import files, io
 from ba.compare.measure import measure, timed
 from ba.compare.plan import Run, Start
+from ba.errors import UserError
 from ba.pipeline import load_start
 
 Tick = Callable[[str, int, int], None]
@@ -77,7 +78,8 @@ def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick) -> None:
         tick("starts", done, len(starts))
         if start_path(start, folder).exists():
             continue
-        loaded, problem = load_start(start.config.model_copy(update={"rotation": REFERENCE}))
+        with _named(start.group):
+            loaded, problem = load_start(start.config.model_copy(update={"rotation": REFERENCE}))
         with files.uninterrupted():
             if start.config.data.scene is not None:
                 io.save(loaded, truth_path(start, folder))
@@ -100,12 +102,26 @@ def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple
     """Each run with what `measure` gives, in the order in which they end."""
     if workers <= 1:
         for run in runs:
-            yield run, measure(start_path(run.start, folder), run.config)
+            with _named(run.start.group, run.label):
+                measured = measure(start_path(run.start, folder), run.config)
+            yield run, measured
         return
     with _pool(workers) as pool:
         futures = {pool.submit(measure, start_path(run.start, folder), run.config): run for run in runs}
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            run = futures[future]
+            with _named(run.start.group, run.label):
+                measured = future.result()
+            yield run, measured
+
+
+@contextmanager
+def _named(*names: str) -> Iterator[None]:
+    """A refusal says which run it is about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{', '.join(names)}: {error}") from error
 
 
 @contextmanager
