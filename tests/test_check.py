@@ -177,9 +177,20 @@ def test_memory_is_forecast_for_what_is_there_and_for_every_solver() -> None:
 
 
 def test_growth_is_the_slope_of_the_logarithms() -> None:
-    seconds, memory = Cost((10, 20, 40), (1.0, 4.0, 16.0), (5, 10, 20)).powers
+    seconds, memory = Cost((1000, 2000, 4000), (1.0, 4.0, 16.0), (5, 10, 20)).powers
     assert (seconds, memory) == pytest.approx((2.0, 1.0))
-    assert np.isnan(Cost((10, 10, 10), (1.0, 1.0, 1.0), (5, 5, 5)).powers).all()
+    for too_few in ((1000, 1000, 1000), (5, 10, 20)):
+        assert np.isnan(Cost(too_few, (1.0, 1.0, 1.0), (5, 5, 5)).powers).all()
+
+
+def test_zeros_inside_the_pattern_are_those_of_the_camera() -> None:
+    found = check(
+        Config.model_validate({"data": {"scene": {"images": 3, "points": 12, "camera": "pinhole"}}}), states=0
+    )
+    assert found.derivatives is not None
+    assert found.derivatives.inner_zeros == pytest.approx(
+        {"position": 1.0 / 6.0, "focal": 0.5, "principal point": 0.5, "skew": 0.5}
+    )
 
 
 @pytest.fixture(scope="module")

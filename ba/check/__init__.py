@@ -23,13 +23,11 @@ from ba.check.report import data_lines, derivative_lines, memory_lines
 from ba.check.sample import Sample
 from ba.check.survey import Survey
 from ba.config import Config, Data
-from ba.derivatives import groups_of
 from ba.errors import UserError
 from ba.files import write_bytes
 from ba.pipeline import load_start
 from ba.rotation import ROTATIONS, Parameterization
 from ba.solver.conditioning import condition
-from ba.variables import make_variables
 
 CONFIGURATIONS = (".yaml", ".yml")
 
@@ -41,7 +39,6 @@ class Check:
     findings: dict[str, Finding]
     memory: dict[str, int]
     derivatives: Derivatives | None
-    rotation: Parameterization
     text: str
 
     @property
@@ -56,8 +53,7 @@ class Check:
             raise UserError(f"{folder}: cannot be the folder ({error.strerror}); --out DIR names another") from None
         write_bytes(folder / "check.txt", f"{self.text}\n".encode())
         if self.derivatives:
-            variables = make_variables(self.derivatives.cut, self.rotation)
-            draw_pattern(self.derivatives.pattern, groups_of(variables).kind, folder / "pattern.png")
+            draw_pattern(self.derivatives.pattern, self.derivatives.kinds, folder / "pattern.png")
 
 
 def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
@@ -74,7 +70,7 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     findings = {name: test(survey) for name, test in DATA_TESTS.items()}
     lines = [f"data: {source}" if not isinstance(source, Config) else "data", *data_lines(findings)]
     if not start.num_observations:
-        return Check(findings, {}, None, rotation, "\n".join(lines))
+        return Check(findings, {}, None, "\n".join(lines))
     conditioned = condition(start)
     memory = forecast(conditioned.problem, rotation.tangent_dim)
     lines += ["", "memory", *memory_lines(memory)]
@@ -82,7 +78,7 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     sample = Sample(conditioned.problem, images, cameras, conditioned.points)
     derivatives = check_derivatives(sample, rotation, seed, states)
     lines += ["", _title(rotation, seed, states), *derivative_lines(derivatives)]
-    return Check(findings, memory, derivatives, rotation, "\n".join(lines))
+    return Check(findings, memory, derivatives, "\n".join(lines))
 
 
 def _config(source: Config | Path | str) -> Config:

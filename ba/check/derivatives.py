@@ -32,8 +32,8 @@ Array = NDArray[Any]
 FEW, MOST = 2_000, 500_000
 """Observations of the cut for quadratic ways, and for all others."""
 
-LONG = 0.3
-"""Seconds."""
+LONG, ENOUGH = 0.3, 500
+"""Seconds of a run, and observations, that tell more than how long it takes to begin."""
 
 FRACTIONS = (0.25, 0.5, 1.0)
 TURN, SHARE = 0.1, 0.01
@@ -50,8 +50,8 @@ class Cost:
 
     @property
     def powers(self) -> tuple[float, float]:
-        """Of time and of memory; NaN where there are not three sizes."""
-        if len(set(self.observations)) < len(FRACTIONS):
+        """Of time and of memory; NaN where there are not three sizes, or none that is more than a start."""
+        if len(set(self.observations)) < len(FRACTIONS) or self.observations[-1] < ENOUGH:
             return np.nan, np.nan
         n = np.log(self.observations)
         time_power, memory_power = (np.polyfit(n, np.log(y), 1)[0] for y in (self.seconds, self.bytes))
@@ -83,6 +83,14 @@ class Derivatives:
     pattern: csr_array
     tested: int
     stray: int
+    kinds: Array
+
+    @property
+    def inner_zeros(self) -> dict[str, float]:
+        """The share of the pattern's entries that are zero all the same, by kind, where some are."""
+        kinds, zero = self.kinds[self.pattern.indices], self.pattern.data == 0.0
+        shares = {KINDS[code]: float(zero[kinds == code].mean()) for code in np.unique(kinds)}
+        return {kind: share for kind, share in shares.items() if share > 0.0}
 
     @property
     def failures(self) -> list[str]:
@@ -103,7 +111,7 @@ def check_derivatives(sample: Sample, rotation: Parameterization, seed: int, sta
     pattern = JACOBIANS["analytic"].compute(Residuals(piece.problem), variables, variables.start)
     stray = _stray(pattern, JACOBIANS["complex_columns"].compute(Residuals(piece.problem), variables, variables.start))
     tested = pattern.shape[0] * pattern.shape[1] - pattern.nnz
-    return Derivatives(rows, missing, piece.problem, pattern, tested, stray)
+    return Derivatives(rows, missing, piece.problem, pattern, tested, stray, groups_of(variables).kind)
 
 
 def random_state(variables: Variables, rng: np.random.Generator) -> Array:

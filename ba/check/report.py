@@ -45,10 +45,13 @@ def derivative_lines(found: Derivatives) -> Iterator[str]:
         if kind in row.errors and row.errors[kind].share > 0.0:
             yield f"    {kind}: {row.errors[kind].share:.1e} at {row.places[kind]}, {row.name}"
     height, width = found.pattern.shape
+    cut = found.cut
     yield (
-        f"    zeros: on the cut, {height:,} x {width:,}, {found.pattern.nnz / max(height * width, 1):.2%} are in the "
-        f"pattern; {found.stray:,} of the {found.tested:,} others are not zero"
+        f"    zeros: on the cut of {cut.num_images:,} images and {cut.num_points:,} points, {height:,} x {width:,}, "
+        f"{found.pattern.nnz / max(height * width, 1):.2%} are in the pattern;"
     )
+    inner = ", ".join(f"{share:.0%} of {kind}" for kind, share in found.inner_zeros.items())
+    yield f"    {found.stray:,} of the {found.tested:,} outside are not zero; inside, {inner or 'none'} are zero"
     if any(row.errors[kind].share > EXACT and not row.faults for row in exact for kind in row.errors):
         yield f"    errors above {EXACT:g} without a mark are the rounding of depths that are left of far larger terms"
     for name, why in found.missing.items():

@@ -53,7 +53,13 @@ def jvp_columns(residuals: Residuals, variables: Variables, x: Array) -> csr_arr
 
 def forward(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """(f(x + h) - f(x)) / h by colours; half of the digits."""
-    return _coloured(residuals, variables, x, _ahead)
+    here = _function(residuals, variables)(x)
+
+    def ahead(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:
+        moved = _moved(x, columns, FORWARD)
+        return function(moved) - here, moved - x
+
+    return _coloured(residuals, variables, x, ahead)
 
 
 def central(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
@@ -75,11 +81,6 @@ def complex_columns(residuals: Residuals, variables: Variables, x: Array) -> csr
 
 def _function(residuals: Residuals, variables: Variables) -> Function:
     return lambda x: residuals.residual(variables.at(x))[0]
-
-
-def _ahead(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:
-    ahead = _moved(x, columns, FORWARD)
-    return function(ahead) - function(x), ahead - x
 
 
 def _both_sides(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:
