@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ba.errors import SolverError, UserError
 
 if TYPE_CHECKING:
-    from ba.compare import compare
+    from ba.comparison import compare
     from ba.config import Config
     from ba.derivatives import jacobian
     from ba.io import load
@@ -43,7 +43,7 @@ _HOMES = {
     "Config": "ba.config",
     "Problem": "ba.problem",
     "Solution": "ba.result",
-    "compare": "ba.compare",
+    "compare": "ba.comparison",
     "jacobian": "ba.derivatives",
     "load": "ba.io",
     "run": "ba.pipeline",

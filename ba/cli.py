@@ -133,7 +133,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from ba import compare
-    from ba.compare import table
+    from ba.comparison import table
 
     stream = None if arguments.quiet else sys.stdout
     with table.Progress(stream) as tick:

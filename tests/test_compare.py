@@ -13,11 +13,11 @@ import pytest
 import ba
 from ba import io
 from ba.cli import main
-from ba.compare import Findings, config, execute, plan, results, table
-from ba.compare.conclusions import conclude
-from ba.compare.freedom import eigenvalues, freedom
-from ba.compare.outcome import Outcome
-from ba.compare.profiles import OFF_SO3, SHARES
+from ba.comparison import Findings, config, execute, plan, results, table
+from ba.comparison.conclusions import conclude
+from ba.comparison.freedom import eigenvalues, freedom
+from ba.comparison.outcome import Outcome
+from ba.comparison.profiles import OFF_SO3, SHARES
 from ba.config import Config, Loss
 from ba.errors import UserError
 from ba.pipeline import load_start

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_report import Page
 
-from ba.compare import charts, pictures, report
-from ba.compare.outcome import Outcome
-from ba.compare.profiles import MEASURES, SHARES, best_cost, course, profile, ranked, seconds_to, spreads, steps_to
+from ba.comparison import charts, pictures, report
+from ba.comparison.outcome import Outcome
+from ba.comparison.profiles import MEASURES, SHARES, best_cost, course, profile, ranked, seconds_to, spreads, steps_to
 
 RUN = Outcome(
     dataset="dubrovnik", seed=0, label="so3_left", settings={"rotation": "so3_left"}, status="converged",

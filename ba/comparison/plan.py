@@ -20,7 +20,7 @@ from typing import Any
 
 import ba
 from ba import files
-from ba.compare.config import Source, run_config
+from ba.comparison.config import Source, run_config
 from ba.config import Config
 from ba.summary import versions
 
@@ -28,7 +28,17 @@ RANKED = ("rotation", "solver")
 """Keys whose values are ways to the same minimum."""
 
 SOURCES = (
-    *("camera", "io", "rotation", "schur", "solver", "compare/freedom.py", "compare/measure.py", "jit.py", "loss.py"),
+    *(
+        "camera",
+        "io",
+        "rotation",
+        "schur",
+        "solver",
+        "comparison/freedom.py",
+        "comparison/measure.py",
+        "jit.py",
+        "loss.py",
+    ),
     *("noise.py", "parallel.py", "problem.py", "residual.py", "select.py", "simd.py", "variables.py"),
 )
 """What of the program decides how a run ends: a kept run is not taken for one of another program."""

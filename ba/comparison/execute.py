@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba import files, io
-from ba.compare.measure import measure, timed
-from ba.compare.plan import Run, Start
+from ba.comparison.measure import measure, timed
+from ba.comparison.plan import Run, Start
 from ba.errors import UserError
 from ba.pipeline import load_start
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from ba.compare import pictures
-from ba.compare.charts import (
+from ba.comparison import pictures
+from ba.comparison.charts import (
     LONGEST_RATIO,
     STYLE,
     Ink,
@@ -25,9 +25,9 @@ from ba.compare.charts import (
     profile_chart,
     short,
 )
-from ba.compare.details import NEVER, TEXTS, StressRow, details, failures, flags, grouped, stress_tables
-from ba.compare.outcome import Outcome
-from ba.compare.profiles import FAILED, MEASURES, Spread, profile, ranked, spreads, steps_to
+from ba.comparison.details import NEVER, TEXTS, StressRow, details, failures, flags, grouped, stress_tables
+from ba.comparison.outcome import Outcome
+from ba.comparison.profiles import FAILED, MEASURES, Spread, profile, ranked, spreads, steps_to
 from ba.files import write_bytes
 from ba.page import Html, document, section, table
 
@@ -56,7 +56,7 @@ details .wide th:first-child, details .wide td:first-child { background: var(--c
 def write(
     outcomes: Sequence[Outcome], conclusions: Sequence[str], stress: Sequence[StressRow], folder: Path, rule: str = ""
 ) -> None:
-    """Write folder/report.html and the pictures (see `ba.compare.pictures`); rule: a sentence on how runs stop.
+    """Write folder/report.html and the pictures (see `ba.comparison.pictures`); rule: a sentence on how runs stop.
 
     Raises UserError where `folder` cannot be written.
     """

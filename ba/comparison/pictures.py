@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ba.compare.charts import (
+from ba.comparison.charts import (
     COLOURS,
     GAP_CEILING,
     GAP_FLOOR,
@@ -26,8 +26,8 @@ from ba.compare.charts import (
     stairs,
     visible,
 )
-from ba.compare.outcome import Outcome
-from ba.compare.profiles import MEASURES, Course, best_cost, course, profile
+from ba.comparison.outcome import Outcome
+from ba.comparison.profiles import MEASURES, Course, best_cost, course, profile
 from ba.files import replacing
 
 if TYPE_CHECKING:

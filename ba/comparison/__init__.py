@@ -11,20 +11,18 @@ table        what is printed                          report, pictures  the page
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ba.errors import UserError
 
 if TYPE_CHECKING:
-    from ba.compare.config import Source
-    from ba.compare.outcome import Outcome
-    from ba.compare.plan import Run
-    from ba.compare.results import Summary
+    from ba.comparison.config import Source
+    from ba.comparison.outcome import Outcome
+    from ba.comparison.plan import Run
+    from ba.comparison.results import Summary
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def compare(
     script that uses them needs the `if __name__ == "__main__"` of multiprocessing); tick: told of progress. Raises
     UserError for what the user can mend. Ctrl-C leaves what is done, and a second call goes on from there.
     """
-    from ba.compare import conclusions, config, execute, plan, report, results
+    from ba.comparison import conclusions, config, execute, plan, report, results
 
     source = config.load(path, overrides)
     runs = plan.make_plan(source)
@@ -91,14 +89,5 @@ def _rule(source: Source) -> str:
         f"more, or after {stop.max_iterations} steps."
     )
 
-
-class _Callable(ModuleType):
-    """The package itself is `ba.compare(config)`: one name for both, in whichever order they are used."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Findings:
-        return compare(*arguments, **options)
-
-
-sys.modules[__name__].__class__ = _Callable
 
 __all__ = ["Findings", "compare"]

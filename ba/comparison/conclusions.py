@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ba.compare.outcome import Outcome
-from ba.compare.profiles import OFF_SO3, SHARES
-from ba.compare.results import Summary
+from ba.comparison.outcome import Outcome
+from ba.comparison.profiles import OFF_SO3, SHARES
+from ba.comparison.results import Summary
 
 TARGET = 1e-6
 AT_TARGET = SHARES.index(TARGET)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from ba import files, io
 from ba.alignment import align
-from ba.compare.execute import points_of, result_of, timing_of, truth_path
-from ba.compare.outcome import Outcome
-from ba.compare.plan import Run
-from ba.compare.profiles import FAILED, OFF_SO3, SHARES, best_cost, problem, ranked, seconds_to, spreads, steps_to
+from ba.comparison.execute import points_of, result_of, timing_of, truth_path
+from ba.comparison.outcome import Outcome
+from ba.comparison.plan import Run
+from ba.comparison.profiles import FAILED, OFF_SO3, SHARES, best_cost, problem, ranked, seconds_to, spreads, steps_to
 from ba.errors import UserError
 
 Array = NDArray[np.float64]

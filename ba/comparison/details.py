@@ -10,9 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ba.compare.charts import Ink, named, short
-from ba.compare.outcome import Outcome
-from ba.compare.profiles import (
+from ba.comparison.charts import Ink, named, short
+from ba.comparison.outcome import Outcome
+from ba.comparison.profiles import (
     FAILED,
     MEASURES,
     SHARES,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba import io
-from ba.compare.freedom import freedom
+from ba.comparison.freedom import freedom
 from ba.config import Config
 from ba.parallel import blas_threads
 from ba.problem import Problem
@@ -24,7 +24,7 @@ MOST_SOLVES, ENOUGH_S = 5, 0.5
 
 @dataclass(frozen=True)
 class Ending:
-    """What a run brings back before it is timed; see `ba.compare.outcome.Outcome`."""
+    """What a run brings back before it is timed; see `ba.comparison.outcome.Outcome`."""
 
     status: str
     message: str

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from ba.compare.profiles import SHARES
-from ba.compare.results import Summary
+from ba.comparison.profiles import SHARES
+from ba.comparison.results import Summary
 from ba.progress import is_live
 
 if TYPE_CHECKING:

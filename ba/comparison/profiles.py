@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.compare.outcome import Outcome
+from ba.comparison.outcome import Outcome
 
 SHARES = tuple(10.0**-k for k in range(1, 7))
 """The shares above the best cost that tables give: 1e-1 to 1e-6."""

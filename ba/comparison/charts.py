@@ -14,8 +14,8 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.compare.outcome import Outcome
-from ba.compare.profiles import Course, Curve, best_cost, course, problem, ranked
+from ba.comparison.outcome import Outcome
+from ba.comparison.profiles import Course, Curve, best_cost, course, problem, ranked
 from ba.page import Axis, Frame, Html, Ticks, power_ticks
 
 COLOURS = (
