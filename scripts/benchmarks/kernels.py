@@ -89,12 +89,12 @@ def change(after: float, before: float) -> str:
 
 def table(timings: Timings, baseline: Ratios) -> str:
     """One line a kernel and number of threads; the speed-up is over its own time on one thread."""
-    lines = [f"{'kernel':<22}{'threads':>8}{'ms':>9}{'speed-up':>10}{'ratio':>9}{'baseline':>10}{'change':>9}"]
+    lines = [f"{'kernel':<28}{'threads':>8}{'ms':>9}{'speed-up':>10}{'ratio':>9}{'baseline':>10}{'change':>9}"]
     for (name, threads), timing in timings.items():
         alone, before = timings.get((name, 1)), baseline.get((name, threads))
         speed_up = f"{alone.seconds / timing.seconds:.2f}x" if alone and threads > 1 else ""
         compared = f"{before:>10.4f}{change(timing.ratio, before):>9}" if before else f"{'none':>10}"
-        lines.append(f"{name:<22}{threads:>8}{1e3 * timing.seconds:>9.3f}{speed_up:>10}{timing.ratio:>9.4f}" + compared)
+        lines.append(f"{name:<28}{threads:>8}{1e3 * timing.seconds:>9.3f}{speed_up:>10}{timing.ratio:>9.4f}" + compared)
     return "\n".join(lines)
 
 
