@@ -7,6 +7,7 @@ import pytest
 from scenes import FAMILIES, random_problem
 from test_derivatives import CAMERA_SETS, MASKS
 
+from ba import schur
 from ba.camera import CAMERAS
 from ba.config import Loss, Noise, Scene, Solver
 from ba.errors import SolverError
@@ -16,7 +17,7 @@ from ba.noise import perturb
 from ba.problem import Problem
 from ba.residual import Residuals
 from ba.rotation import ROTATIONS
-from ba.schur import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, linear_solver, make_structure
+from ba.schur import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choose, linear_solver, make_structure
 from ba.schur.conjugate_gradients import explicit_product, implicit_product
 from ba.schur.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 from ba.solver import solve
@@ -157,3 +158,12 @@ def test_a_singular_point_is_named() -> None:
     B[reduced.structure.starts[3]] = np.nan
     with pytest.raises(SolverError, match="block of point 3 is singular"):
         Eliminator(reduced.structure, 1, explicit=True)((r, A, B), DAMPING)
+
+
+def test_a_factor_of_many_products_is_left_to_conjugate_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    street = condition(generate(Scene(kind="street", images=400, points=8000, camera="bal"))).problem
+    structure = make_structure(street, 3)
+    assert choose(structure, None)[0] == "sparse"
+    monkeypatch.setattr(schur, "LONG", 0)
+    assert choose(structure, None)[0] == "cg"
+    assert choose(structure, "sparse")[0] == "sparse", "what is asked for is done"
