@@ -61,16 +61,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.description = "Load, solve, and write a run folder: the result, a report, a picture. Ctrl-C keeps the best."
     parser.epilog = "configs/all-keys.yaml lists every KEY with its default; a file with only data.path is complete."
     parser.add_argument("config", metavar="CONFIG", type=Path, help="configuration, a YAML file")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override one key, as in solver.max_iterations=20; repeatable; paths are relative to the working folder",
-    )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="run folder, instead of output.dir")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    _add_settings(parser, example="solver.max_iterations=20", out="run folder, instead of output.dir")
     parser.set_defaults(command=_run)
+
+
+def _add_settings(parser: argparse.ArgumentParser, example: str, out: str) -> None:
+    overriding = f"override one key, as in {example}; repeatable; paths are relative to the working folder"
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help=overriding)
+    parser.add_argument("--out", metavar="DIR", type=Path, help=out)
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 def _add_view(parser: argparse.ArgumentParser) -> None:
@@ -87,15 +86,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "and pictures. What is done is kept: after Ctrl-C a second call goes on."
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="comparison, as configs/compare-rotations.yaml")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override one key, as in seeds=[0,1]; repeatable",
-    )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="folder, instead of runs/NAME")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    _add_settings(parser, example="seeds=[0,1]", out="folder, instead of runs/NAME")
     parser.set_defaults(command=_compare)
 
 

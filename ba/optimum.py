@@ -28,7 +28,7 @@ from ba.loss import LOSSES, Loss, scaled
 from ba.problem import Problem
 from ba.residual import Linearization, Residuals
 from ba.rotation import ROTATIONS
-from ba.schur import FACTORIZATIONS, Eliminator, Factor, Places, choose, factorize, make_places, make_structure
+from ba.schur import Eliminator, Factor, Places, choose_factorization, factorize, make_places, make_structure
 from ba.variables import Variables, make_variables
 
 Array = NDArray[Any]
@@ -127,12 +127,11 @@ class Optimum:
     @cached_property
     def _factor(self) -> Factor:
         structure = make_structure(self.variables.problem, self.variables.rotation.tangent_dim)
-        name, _ = choose(structure, None)
         scale = np.sqrt(np.maximum(self.weights, np.finfo(float).eps))
         at = self.linearization
         blocks = at.residual * scale, at.camera_blocks * scale[:, None], at.point_blocks * scale[:, None]
         eliminate = Eliminator(structure, self.residuals.threads, explicit=True)
-        return factorize(eliminate(blocks, LEAST_DAMPING), name if name in FACTORIZATIONS else "dense")
+        return factorize(eliminate(blocks, LEAST_DAMPING), choose_factorization(structure))
 
     def _forward(self, g: Array) -> Array:
         """L^-1 g."""

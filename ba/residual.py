@@ -68,37 +68,18 @@ class Linearization:
 
     def jvp(self, v: Array) -> Array:
         """J v, (2 n_obs,), for v (size,)."""
-        return (self.camera_times(v[: self.layout.num_reduced]) + self.points_times(v)).ravel()
+        by_cameras, by_points = np.empty_like(self.residual), np.empty_like(self.residual)
+        padded = np.append(v, 0.0)
+        _times(self.camera_blocks, self.columns.reduced, padded, by_cameras)
+        _times(self.point_blocks, self.columns.points, padded, by_points)
+        return (by_cameras + by_points).ravel()
 
     def vjp(self, u: Array) -> Array:
         """J^T u, (size,), for u (2 n_obs,)."""
-        u = np.ascontiguousarray(u).reshape(-1, 2)
-        reduced = self.camera_transposed(u)
-        return np.concatenate([reduced, self.points_transposed(u)[self.columns.free_points].ravel()])
-
-    def camera_times(self, v: Array) -> Array:
-        """A v, (n_obs, 2), for the reduced part v (num_reduced,)."""
-        out = np.empty_like(self.residual)
-        _times(self.camera_blocks, self.columns.reduced, np.append(v, 0.0), out)
-        return out
-
-    def camera_transposed(self, u: Array) -> Array:
-        """A^T u, (num_reduced,), for u (n_obs, 2)."""
-        out = np.zeros(self.layout.num_reduced + 1)
+        u, out = np.ascontiguousarray(u).reshape(-1, 2), np.zeros(self.layout.size + 1)
         _scatter(self.camera_blocks, self.columns.reduced, u, out)
+        _scatter(self.point_blocks, self.columns.points, u, out)
         return out[:-1]
-
-    def points_times(self, v: Array) -> Array:
-        """B v, (n_obs, 2), for v (size,) whose reduced part is not read."""
-        out = np.empty_like(self.residual)
-        _times(self.point_blocks, self.columns.points, np.append(v, 0.0), out)
-        return out
-
-    def points_transposed(self, u: Array) -> Array:
-        """B^T u for every point, (n_points, 3), for u (n_obs, 2)."""
-        out = np.zeros((len(self.layout.point_columns), 3))
-        _scatter_points(self.point_blocks, self.columns.point_of_obs, u, out)
-        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -374,10 +355,3 @@ def _scatter(blocks: Any, columns: Any, u: Any, out: Any) -> None:
     for i in range(len(blocks)):
         for j in range(blocks.shape[2]):
             out[columns[i, j]] += blocks[i, 0, j] * u[i, 0] + blocks[i, 1, j] * u[i, 1]
-
-
-@kernel
-def _scatter_points(blocks: Any, point: Any, u: Any, out: Any) -> None:
-    for i in range(len(blocks)):
-        for j in range(3):
-            out[point[i], j] += blocks[i, 0, j] * u[i, 0] + blocks[i, 1, j] * u[i, 1]

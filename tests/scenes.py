@@ -1,11 +1,11 @@
 """Small random problems on which laws of the waist and the solvers are tested."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from ba.camera import CAMERAS
-from ba.problem import Problem, make_problem
+from ba.problem import Free, Problem, make_problem
 from ba.residual import project
 from ba.rotation import ROTATIONS, so3
 
@@ -54,3 +54,19 @@ def random_problem(
     )
     exact = project(problem).pixels
     return replace(problem, pixels=exact + noise_px * rng.normal(size=exact.shape))
+
+
+def arrays_of(problem: Problem) -> dict[str, object]:
+    named = {part.name: getattr(problem, part.name) for part in fields(Problem) if part.name not in ("free", "source")}
+    return named | {f"free_{part.name}": getattr(problem.free, part.name) for part in fields(Free)}
+
+
+def assert_same_bits(first: Problem, second: Problem) -> None:
+    others = arrays_of(second)
+    for name, array in arrays_of(first).items():
+        if isinstance(array, np.ndarray):
+            assert array.dtype == others[name].dtype, name
+            assert array.shape == others[name].shape, name
+            assert array.tobytes() == others[name].tobytes(), name
+        else:
+            assert array == others[name], name

@@ -24,9 +24,11 @@ def state(rotation: str, models: tuple[str, ...] = tuple(CAMERAS), seed: int = 3
 @pytest.mark.parametrize("how", JACOBIANS)
 @pytest.mark.parametrize("rotation", ROTATIONS)
 def test_every_way_agrees_with_the_complex_step(rotation: str, how: str) -> None:
-    if how == "automatic" and rotation not in ROTATED:
-        pytest.skip("no second formula is written for this rotation")
     variables, x = state(rotation)
+    if how == "automatic" and rotation not in ROTATED:
+        with pytest.raises(UserError, match=rotation):
+            jacobian(variables, x, how)
+        return
     errors = largest_errors(jacobian(variables, x, how), jacobian(variables, x, "complex_step"), groups_of(variables))
     assert {error.kind for error in errors} == set(KINDS)
     for error in errors:

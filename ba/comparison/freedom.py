@@ -28,6 +28,7 @@ from ba.problem import Problem
 from ba.residual import Blocks, Residuals
 from ba.rotation import Parameterization
 from ba.schur import Eliminator, make_structure
+from ba.schur.dense import lower_triangle
 from ba.solver.conditioning import condition as conditioned
 from ba.solver.objective import Objective
 from ba.variables import make_variables
@@ -64,17 +65,13 @@ def eigenvalues(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
     """Of the reduced normal equations, scaled to unit diagonal, ascending; empty where points hold nothing."""
     structure = make_structure(problem, tangent_dim)
     eliminate = Eliminator(structure, 1, explicit=True)
-    n, width = structure.num_groups, structure.width
     for damping in DAMPINGS:
         try:
             reduced = eliminate(blocks, damping)
         except SolverError:
             continue
-        rows, columns = np.divmod(np.arange(n * n), n) if reduced.pattern is None else structure.rows_and_columns
-        S = np.zeros((n, width, n, width))
-        S[rows, :, columns, :] = reduced.blocks
         free = np.flatnonzero(structure.free)
-        lower = np.tril(S.reshape(n * width, n * width))[np.ix_(free, free)]
+        lower = np.tril(lower_triangle(reduced))[np.ix_(free, free)]
         scale = 1.0 / np.sqrt(np.maximum(lower.diagonal(), np.finfo(float).tiny))
         return np.asarray(np.linalg.eigvalsh(scale[:, None] * lower * scale, UPLO="L"))
     return np.empty(0)

@@ -5,6 +5,7 @@ points come first, in order, then the camera centres; a comment in the header sa
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,7 @@ VERTEX = np.dtype([("position", "<f8", 3), ("color", "u1", 3)])
 HEADER = """\
 ply
 format binary_little_endian 1.0
-comment {points} points, then {images} camera centres
-element vertex {vertices}
+{comment}element vertex {vertices}
 property double x
 property double y
 property double z
@@ -32,10 +32,16 @@ end_header
 def write(problem: Problem, path: Path) -> None:
     """Write points and camera centres; points without colours are grey. Raises UserError like `ba.files`."""
     points, images = problem.num_points, problem.num_images
-    vertices = np.empty(points + images, VERTEX)
-    vertices["position"][:points] = problem.points
-    vertices["position"][points:] = problem.centers
-    vertices["color"][:points] = POINT_COLOR if problem.colors is None else problem.colors
-    vertices["color"][points:] = CAMERA_COLOR
-    header = HEADER.format(points=points, images=images, vertices=len(vertices))
+    colors = np.empty((points + images, 3), np.uint8)
+    colors[:points] = POINT_COLOR if problem.colors is None else problem.colors
+    colors[points:] = CAMERA_COLOR
+    positions = np.concatenate([problem.points, problem.centers])
+    write_vertices(path, positions, colors, f"comment {points} points, then {images} camera centres\n")
+
+
+def write_vertices(path: Path, positions: Any, colors: Any, comment: str = "") -> None:
+    """Write positions (n, 3) in colours (n, 3) or (3,), 8 bit; comment: whole lines of the header."""
+    vertices = np.empty(len(positions), VERTEX)
+    vertices["position"], vertices["color"] = positions, colors
+    header = HEADER.format(comment=comment, vertices=len(vertices))
     write_bytes(path, header.encode("ascii") + vertices.tobytes())

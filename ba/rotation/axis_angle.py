@@ -21,5 +21,4 @@ PARAMETERIZATION = Parameterization(
     to_matrix=so3.exp,
     retract=operator.add,
     tangent_map=tangent_map,
-    constraint=lambda theta: so3.orthonormality(so3.exp(theta)),
 )

@@ -43,5 +43,4 @@ PARAMETERIZATION = Parameterization(
     to_matrix=to_matrix,
     retract=operator.add,
     tangent_map=tangent_map,
-    constraint=lambda theta: so3.orthonormality(to_matrix(theta)),
 )

@@ -111,7 +111,6 @@ def _make_parameterization(order: str) -> Parameterization:
         to_matrix=to_matrix,
         retract=operator.add,
         tangent_map=tangent_map,
-        constraint=lambda theta: so3.orthonormality(to_matrix(theta)),
     )
 
 

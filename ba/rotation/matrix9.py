@@ -23,6 +23,5 @@ PARAMETERIZATION = Parameterization(
     to_matrix=so3.unflatten,
     retract=operator.add,
     tangent_map=tangent_map,
-    constraint=lambda theta: so3.orthonormality(so3.unflatten(theta)),
     stays_rotation=False,
 )

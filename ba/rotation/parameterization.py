@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ba.rotation.so3 import orthonormality
+
 Array = NDArray[Any]
 
 
@@ -25,7 +27,6 @@ class Parameterization:
     tangent_map(theta, delta) -> G (n, 3, tangent_dim): d(phi)/d(delta) at retract(theta, delta), phi the left
         perturbation R(delta + e) = exp(phi) R(delta); radians.
         Where `stays_rotation` is False: G (n, 9, tangent_dim), the derivative of R's entries in row-major order.
-    constraint(theta) -> (n,): Frobenius norm of R^T R - I, or another named distance from the manifold, 0 on it
     Invariants: to_matrix(from_matrix(R)) = R for every rotation R; all functions take complex theta and delta
     (complex-step derivatives) and give finite results for finite input, at 0, near pi and beyond.
     """
@@ -37,8 +38,11 @@ class Parameterization:
     to_matrix: Callable[[Array], Array]
     retract: Callable[[Array, Array], Array]
     tangent_map: Callable[[Array, Array], Array]
-    constraint: Callable[[Array], Array]
     stays_rotation: bool = True
+
+    def constraint(self, theta: Array) -> Array:
+        """(n, ambient_dim) -> (n,): how far from a rotation, the Frobenius norm of R^T R - I."""
+        return orthonormality(self.to_matrix(theta))
 
 
 def isotropy(parameterization: Parameterization, theta: Array) -> Array:

@@ -27,5 +27,4 @@ PARAMETERIZATION = Parameterization(
     to_matrix=so3.quaternion_to_matrix,
     retract=operator.add,
     tangent_map=tangent_map,
-    constraint=lambda theta: so3.orthonormality(so3.quaternion_to_matrix(theta)),
 )

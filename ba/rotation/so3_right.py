@@ -24,5 +24,4 @@ PARAMETERIZATION = Parameterization(
     to_matrix=so3.unflatten,
     retract=retract,
     tangent_map=tangent_map,
-    constraint=lambda theta: so3.orthonormality(so3.unflatten(theta)),
 )

@@ -28,5 +28,4 @@ PARAMETERIZATION = Parameterization(
     to_matrix=so3.quaternion_to_matrix,
     retract=retract,
     tangent_map=tangent_map,
-    constraint=lambda theta: so3.orthonormality(so3.quaternion_to_matrix(theta)),
 )

@@ -9,26 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ba.errors import UserError
-from ba.files import existing_file, read_text, write_bytes
-from ba.io.ply import VERTEX
+from ba.files import existing_file, read_text
+from ba.io.ply import write_vertices
 from ba.rotation import so3
 from ba.rotation.parameterization import Array
 from ba.rotation_alignment.config import Generated, Sets
 from ba.rotation_alignment.problem import PointSets
 
 COLOR = (214, 120, 20)
-PLY_HEADER = """\
-ply
-format binary_little_endian 1.0
-element vertex {points}
-property double x
-property double y
-property double z
-property uchar red
-property uchar green
-property uchar blue
-end_header
-"""
 
 
 def load_sets(data: Sets) -> PointSets:
@@ -113,7 +101,5 @@ READERS: dict[str, Callable[[Path], Array]] = {".npy": _read_npy, ".csv": _read_
 
 
 def write_ply(path: Path, points: Array) -> None:
-    """The points (n, 3) in one colour, double coordinates. Raises UserError like `ba.files`."""
-    vertices = np.empty(len(points), VERTEX)
-    vertices["position"], vertices["color"] = points, COLOR
-    write_bytes(path, PLY_HEADER.format(points=len(points)).encode() + vertices.tobytes())
+    """The points (n, 3) in one colour. Raises UserError like `ba.files`."""
+    write_vertices(path, points, COLOR)

@@ -24,7 +24,7 @@ from ba.config import Solver
 from ba.errors import SolverError, UserError
 from ba.residual import Blocks, Linearization
 from ba.result import Status
-from ba.schur import FACTORIZATIONS, Eliminator, Factor, Places, choose, factorize, make_places, make_structure
+from ba.schur import Eliminator, Factor, Places, choose_factorization, factorize, make_places, make_structure
 from ba.solver.objective import (
     BY_COST,
     BY_GRADIENT,
@@ -153,14 +153,12 @@ def changes(variables: Variables, threads: int) -> Callable[[Blocks, float], Cha
     """Makes the change of variables for r, A and B at a damping, good until the next. Raises UserError where S is too
     large for a dense factor and not sparse enough for another."""
     structure = make_structure(variables.problem, variables.rotation.tangent_dim)
-    name, _ = choose(structure, None)
-    if name not in FACTORIZATIONS:
-        if structure.free.size > MAX_DENSE:
-            raise UserError(
-                f"solver.preconditioner: schur factors a dense matrix of {structure.free.size} pose and camera numbers "
-                f"a side, {MAX_DENSE} at most; none is right for this problem, or solver.backend schur"
-            )
-        name = "dense"
+    name = choose_factorization(structure)
+    if name == "dense" and structure.free.size > MAX_DENSE:
+        raise UserError(
+            f"solver.preconditioner: schur factors a dense matrix of {structure.free.size} pose and camera numbers "
+            f"a side, {MAX_DENSE} at most; none is right for this problem, or solver.backend schur"
+        )
     eliminate, places = Eliminator(structure, threads, explicit=True), make_places(structure, variables)
     return lambda blocks, damping: Change(factorize(eliminate(blocks, damping), name), places)
 
