@@ -15,11 +15,11 @@ from ba import io
 from ba.cli import main
 from ba.comparison import Findings, config, execute, plan, results, table
 from ba.comparison.conclusions import conclude
-from ba.comparison.freedom import eigenvalues, freedom
 from ba.comparison.outcome import Outcome
 from ba.comparison.profiles import OFF_SO3, SHARES
 from ba.config import Config, Loss
 from ba.errors import UserError
+from ba.freedom import eigenvalues, freedom
 from ba.pipeline import load_start
 from ba.residual import Residuals
 from ba.rotation import ROTATIONS

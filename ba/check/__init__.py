@@ -1,7 +1,7 @@
 """`ba check`: are the data sound, are the derivatives right, and what will a step take.
 
 data         the tests of the data, one a line
-survey       what they read, computed once; gauge: the directions that change nothing
+survey       what they read, computed once
 derivatives  the analytic Jacobian against every way of `ba.derivatives`, with what each costs
 sample       connected cuts for what takes too long on the whole
 memory, picture, report

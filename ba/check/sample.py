@@ -54,10 +54,11 @@ def cut(sample: Sample, observations: int) -> Sample:
     points = order[order >= problem.num_images] - problem.num_images
     tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points)
     taken = points[: int(np.searchsorted(np.cumsum(tracks[points]), observations)) + 1]
-    return _restricted(sample, np.sort(taken))
+    return restricted(sample, np.sort(taken))
 
 
-def _restricted(sample: Sample, points: Array) -> Sample:
+def restricted(sample: Sample, points: Array) -> Sample:
+    """These points (ascending) with all that is seen of them."""
     problem, free = sample.problem, sample.problem.free
     kept = np.isin(problem.point_of_obs, points)
     images = np.unique(problem.image_of_obs[kept])

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from ba.check.gauge import gauge_freedom
-from ba.check.sample import incidence
+from ba.check.sample import Sample, incidence, restricted
+from ba.freedom import free_directions
 from ba.problem import Problem
-from ba.residual import Projection, project
+from ba.residual import Projection, Residuals, project
 from ba.rotation import Parameterization
-from ba.variables import make_layout
+from ba.variables import make_layout, make_variables
 
 Array = NDArray[Any]
 
@@ -104,10 +104,20 @@ class Survey:
         found = []
         for component, observations in zip(labels, counts, strict=True):
             images, points = np.flatnonzero(of_image == component), np.flatnonzero(of_point == component)
-            gauge = gauge_freedom(problem, self.rotation, images, points)
+            gauge = self._gauge(points)
             numbers = int(free[component])
             found.append(Component(len(images), len(points), 2 * int(observations), numbers, gauge, int(images[0])))
         return sorted(found, key=lambda component: -component.residuals)
+
+    def _gauge(self, points: Array) -> int:
+        """Free directions of the component with these points."""
+        problem = self.problem
+        if len(points) < problem.num_points:
+            numbers = (np.arange(n) for n in (problem.num_images, problem.num_cameras, problem.num_points))
+            problem = restricted(Sample(problem, *numbers), points).problem
+        variables = make_variables(problem, self.rotation)
+        blocks = Residuals(problem, self.threads).blocks(variables.at(variables.start))
+        return free_directions(problem, blocks)
 
     def _free_numbers(self, of_image: Array, of_point: Array) -> Array:
         """Free numbers of each component; a camera counts where its first image is."""

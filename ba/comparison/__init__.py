@@ -3,7 +3,7 @@
     findings = ba.compare("configs/compare-rotations.yaml")
 
 config       the YAML schema                          plan         which runs, from which starts
-execute      runs in parallel, then timed alone       measure      one run;  freedom  what its end leaves open
+execute      runs in parallel, then timed alone       measure      one run
 outcome      what one run brings back                 profiles     arrivals, their spread, performance profiles
 results      outcomes and summaries, as tables        conclusions  three sentences that the numbers bear out
 table        what is printed                          report, pictures  the page

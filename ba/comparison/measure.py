@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba import io
-from ba.comparison.freedom import freedom
 from ba.config import Config
+from ba.freedom import freedom
 from ba.parallel import blas_threads
 from ba.problem import Problem
 from ba.result import Solution, Status

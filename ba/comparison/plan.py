@@ -34,7 +34,7 @@ SOURCES = (
         "rotation",
         "schur",
         "solver",
-        "comparison/freedom.py",
+        "freedom.py",
         "comparison/measure.py",
         "jit.py",
         "loss.py",

@@ -1,4 +1,4 @@
-"""What the observations leave open at the end of a run: free directions, and the condition of what remains.
+"""What the observations leave open at a state: free directions, and the condition of what remains.
 
 With derivatives A by poses and intrinsics and B by points, a direction (d, dX) moves no projection where
 A d + B dX = 0. Cameras may undo what a map of space does to all points, and no larger group maps lines to lines than
@@ -17,6 +17,8 @@ which the tests hold.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +40,12 @@ Array = NDArray[np.float64]
 MOST_NUMBERS = 1500
 """Up to so many numbers of poses and cameras the eigenvalues are computed: a second, on one thread."""
 
+GENERATORS = 15
+"""Of the projective group."""
+
 OWN_RANK, FRAME_RANK = 1e-10, 1e-6
-"""Singular values below this are zero, columns scaled to length one; the second carries the rounding of the first."""
+"""Singular values below this are zero: of columns of length one, and of orthonormal effects, whose values are sines of
+angles; the second carries the rounding of the first."""
 
 DAMPINGS = (1e-15, 1e-13, 1e-11, 1e-9)
 """Just enough for points that nothing holds along their rays."""
@@ -80,32 +86,43 @@ def eigenvalues(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
 def free_directions(problem: Problem, blocks: Blocks) -> int:
     """How many directions of the free numbers move no projection, with blocks at the problem's state.
 
-    Rows are scaled to length one, which moves no null space: points beside a camera have rows of 1e14.
+    The problem is of one piece: every image and point that is seen hangs together with the others. Rows are scaled to
+    length one, which moves no null space: points beside a camera have rows of 1e14.
     """
-    lengths = np.linalg.norm(blocks[1], axis=2, keepdims=True)
-    scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
-    effects, at_points = _generators(problem, scale * blocks[2])
+    dX = _generators(problem)
     pose = blocks[1].shape[2] - problem.intrinsics.shape[1]
-    own, remaining = 0, [at_points[~problem.free.points & _seen(problem)].reshape(-1, effects.shape[2])]
-    rows = np.concatenate([scale * blocks[1], effects], axis=2)
-    triangles = [_triangle(rows[problem.image_of_obs == image]) for image in range(problem.num_images)]
-    for camera in range(problem.num_cameras):
-        images = np.flatnonzero(problem.camera_of_image == camera)
+    triangles = list(_triangles(problem, blocks, dX))
+    held = dX[~problem.free.points & _seen(problem)].reshape(-1, GENERATORS)
+    basis = _orthonormal(np.concatenate([held, *(triangle[:, -GENERATORS:] for triangle in triangles)]))
+    for triangle in triangles:
+        triangle[:, -GENERATORS:] = triangle[:, -GENERATORS:] @ basis
+    own, remaining = 0, [held @ basis]
+    images_of = np.argsort(problem.camera_of_image, kind="stable")
+    counts = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
+    for images in np.split(images_of, np.cumsum(counts)[:-1]):
         A, moved = _stacked([triangles[image] for image in images], pose, problem.intrinsics.shape[1])
         missing, rest = _unreached(A, moved)
         own += missing
         remaining.append(rest)
-    held = np.linalg.svd(np.concatenate(remaining), compute_uv=False)
-    return int(own + effects.shape[2] - (held > FRAME_RANK).sum())
+    kept = np.linalg.svd(np.concatenate(remaining), compute_uv=False)
+    return int(own + GENERATORS - (kept > FRAME_RANK).sum())
 
 
-def _generators(problem: Problem, B: Array) -> tuple[Array, Array]:
-    """B dX (n_obs, 2, 15) of unit length each, and dX (n_points, 3, 15) on the same scale."""
-    seen = problem.points[_seen(problem)]
-    centered = problem.points - np.median(seen, axis=0)
-    X = centered / np.median(np.linalg.norm(centered[_seen(problem)], axis=1))
+def _orthonormal(effects: Array) -> Array:
+    """(15, 15) combinations of generators whose effects (rows, 15) are orthonormal, as far as they are apart."""
+    lengths = np.linalg.norm(effects, axis=0)
+    scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+    _, values, V = np.linalg.svd(effects * scale, full_matrices=False)
+    return np.asarray(scale[:, None] * V.T / np.maximum(values, OWN_RANK * values[0]))
+
+
+def _generators(problem: Problem) -> Array:
+    """dX (n_points, 3, 15), in units of the points' extent about their middle."""
+    seen = _seen(problem)
+    centered = problem.points - np.median(problem.points[seen], axis=0)
+    X = centered / (np.median(np.linalg.norm(centered[seen], axis=1)) or 1.0)
     axes = np.eye(3)
-    dX = np.concatenate(
+    return np.concatenate(
         [
             np.broadcast_to(axes, (len(X), 3, 3)),
             np.einsum("ij,nk->nijk", axes, X).reshape(len(X), 3, 9),
@@ -113,9 +130,17 @@ def _generators(problem: Problem, B: Array) -> tuple[Array, Array]:
         ],
         axis=2,
     )
-    effects = B @ dX[problem.point_of_obs]
-    lengths = np.linalg.norm(effects, axis=(0, 1))
-    return effects / lengths, dX / lengths
+
+
+def _triangles(problem: Problem, blocks: Blocks, dX: Array) -> Iterator[Array]:
+    """Of each image: its derivatives A, and beside them B dX, as a triangle."""
+    order = np.argsort(problem.image_of_obs, kind="stable")
+    counts = np.bincount(problem.image_of_obs, minlength=problem.num_images)
+    for seen in np.split(order, np.cumsum(counts)[:-1]):
+        A, B = blocks[1][seen], blocks[2][seen]
+        lengths = np.linalg.norm(A, axis=2, keepdims=True)
+        scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+        yield _triangle(np.concatenate([scale * A, scale * B @ dX[problem.point_of_obs[seen]]], axis=2))
 
 
 def _seen(problem: Problem) -> NDArray[np.bool_]:
@@ -133,12 +158,12 @@ def _triangle(blocks: Array) -> Array:
 
 def _stacked(triangles: list[Array], pose: int, width: int) -> tuple[Array, Array]:
     """Of the images of one camera: derivatives by their poses and its intrinsics, and what the generators do."""
-    n, c = len(triangles), pose + width + 15
+    n, c = len(triangles), pose + width + GENERATORS
     A = np.zeros((n, c, n * pose + width))
     for place, triangle in enumerate(triangles):
         A[place, :, place * pose : (place + 1) * pose] = triangle[:, :pose]
         A[place, :, n * pose :] = triangle[:, pose : pose + width]
-    moved = np.array([triangle[:, pose + width :] for triangle in triangles]).reshape(-1, 15)
+    moved = np.array([triangle[:, pose + width :] for triangle in triangles]).reshape(-1, GENERATORS)
     return A.reshape(n * c, -1), moved
 
 
