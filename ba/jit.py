@@ -52,7 +52,7 @@ def kernel(function: Kernel) -> Kernel:
 def inlined(function: Kernel) -> Kernel:
     """Compile `function` as a part of the kernels that call it, where a call's arguments would cost more than its work.
 
-    An array is seven numbers or more to a call: eliminating Dubrovnik's points took 30 ms with calls, 24 ms without.
+    An array is seven numbers or more to a call: a product of `ba.simd` takes 39 ns with one, 20 ns without.
     """
     compiled: Kernel = numba.njit(forceinline=True, **OPTIONS)(function)
     return compiled

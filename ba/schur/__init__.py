@@ -27,7 +27,7 @@ LINEAR_SOLVERS: dict[str, LinearSolver] = {
 }
 
 FEW, SOME = 1000, 3000
-"""Numbers up to which the dense solver is the quickest at any fill, and at much fill."""
+"""Numbers up to which the dense solver is the quickest at much fill or loses little at less, and at much fill alone."""
 
 MUCH = 0.1
 """Share of the blocks of S that are not zero, beyond which a sparse factor fills up."""
@@ -35,19 +35,19 @@ MUCH = 0.1
 LONG = 20
 """Products of blocks that a sparse factor may take, for each observation: they then take a few times what the rest of a
 step does. An internet collection of 2000 images with 6 % of S's blocks takes 160: 27 s to within 1e-4 of the minimum,
-where conjugate gradients take 3.4 s."""
+where conjugate gradients take 3 to 4 s."""
 
 MANY_BLOCKS = 0.5
 """S is formed for conjugate gradients while it has fewer numbers than this times those of the observations' blocks.
-On an internet collection of 2000 images, where it has four times as many, forming it took 1.9 s and a product 67 ms;
-without it the elimination took 0.18 s and a product 11 ms."""
+On an internet collection of 2000 images, where it has four times as many, forming it takes 0.6 s, its two triangles
+1.3 s and a product 44 ms; without it the elimination takes 0.02 s and a product 7 ms."""
 
 
 def choose(structure: Structure, name: str | None) -> tuple[str, bool]:
     """The linear solver to use, `name` if it is given, and whether S is to be formed for it.
 
-    Measured on streets, to the end of the solve on two threads: 450 numbers dense 0.17 s, sparse 0.24 s; 2700 numbers
-    1.8 s and 0.4 s; 18000 numbers sparse 3 s, conjugate gradients 14 s.
+    Measured on streets, to the end of the solve on two threads: 450 numbers dense 0.07 s, sparse 0.05 s; 2700 numbers
+    1.3 s and 0.2 s; 18000 numbers sparse 1.8 s, conjugate gradients 17 s.
     """
     if name is None:
         if structure.free.size <= FEW or (_is_full(structure) and structure.free.size <= SOME):
