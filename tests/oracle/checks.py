@@ -5,7 +5,6 @@ A line ends with the worst offender by name; the oracle looks for the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
@@ -59,19 +58,20 @@ class Survey:
             found.append((images, points))
         return sorted(found, key=lambda piece: -int(piece[0][scene.image].sum()))
 
-    def dense_jacobian(self) -> Any:
-        """(2 n_obs, free numbers), columns in any order, in the solver's frame."""
-        scene, n = in_frame(self.scene, solver_frame(self.scene)), len(self.scene.image)
-        free = scene.free
-        masks = free.rotations[:, None], free.translations, free.intrinsics, free.points[:, None]
-        index = scene.image, scene.image, scene.camera, scene.point
-        parts = []
-        for J, place, mask in zip(jacobian(scene, self.rotation), index, masks, strict=True):
-            part = np.zeros((2 * n, len(mask), J.shape[2]))
-            for i in range(n):
-                part[2 * i : 2 * i + 2, place[i]] = J[i]
-            parts.append(part[:, np.broadcast_to(mask, part.shape[1:])])
-        return np.hstack(parts)
+
+@cache
+def jacobian_blocks(scene: Scene, rotation: str) -> tuple[Any, Any]:
+    """(2 n_obs, ...) by the free numbers of poses and cameras, and by those of points, in the solver's frame."""
+    scene, free = in_frame(scene, solver_frame(scene)), scene.free
+    masks = free.rotations[:, None], free.translations, free.intrinsics, free.points[:, None]
+    index = scene.image, scene.image, scene.camera, scene.point
+    parts = []
+    for J, place, mask in zip(jacobian(scene, rotation), index, masks, strict=True):
+        part = np.zeros((2 * len(J), len(mask), J.shape[2]))
+        for i in range(len(J)):
+            part[2 * i : 2 * i + 2, place[i]] = J[i]
+        parts.append(part[:, np.broadcast_to(mask, part.shape[1:])])
+    return np.hstack(parts[:3]), parts[3]
 
 
 @cache
@@ -207,31 +207,14 @@ def gauge(survey: Survey) -> Expected:
 
 
 def nullity(survey: Survey) -> int:
+    return nullity_of(survey.scene, survey.rotation)
+
+
+def nullity_of(scene: Scene, rotation: str) -> int:
     """How many directions of the free numbers change no residual: their number less the rank of the Jacobian."""
-    J = survey.dense_jacobian()
+    J = np.hstack(jacobian_blocks(scene, rotation))
     for axis in (1, 0):  # rows and columns of length one have the same null space
         lengths = np.linalg.norm(J, axis=axis, keepdims=True)
         J = J / np.where(lengths > 0, lengths, 1)
     values = np.linalg.svd(J, compute_uv=False)
     return int(J.shape[1] - (values > RANK * values[0]).sum())
-
-
-DATA: dict[str, Callable[[Survey], Expected]] = {
-    "sizes": sizes,
-    "connectivity": connectivity,
-    "tracks": tracks,
-    "images": images,
-    "depths": depths,
-    "ray angles": ray_angles,
-    "duplicates": duplicates,
-    "pixels": pixels,
-    "errors": errors,
-    "freedom": freedom,
-    "gauge": gauge,
-}
-
-
-def data_lines(text: str) -> dict[str, str]:
-    """The tests of the data by name, up to the first empty line."""
-    _, *lines = text.split("\n\n")[0].splitlines()
-    return {line[4:17].strip(): line[18:] for line in lines}
