@@ -1,38 +1,29 @@
-"""Files read whole and replaced whole: nothing half-written is ever seen under a final name.
+"""Files replaced whole: nothing half-written is ever seen under a final name. Reading them is `ba.reading`.
 
 Compression goes by suffix (.bz2, .gz, .xz). What can be wrong with a path is found here and nowhere else, one message
 each, so that formats only speak of their content.
 """
 
 import bz2
-import difflib
 import gzip
-import hashlib
 import lzma
 import os
 import secrets
 import signal
-import stat
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from ba.errors import UserError
+from ba.reading import DECOMPRESSORS, existing_file, read_bytes, read_text, sha256
 
-DECOMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
-    ".bz2": bz2.decompress,
-    ".gz": gzip.decompress,
-    ".xz": lzma.decompress,
-}
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.compress,
     ".gz": partial(gzip.compress, compresslevel=6, mtime=0),
     ".xz": partial(lzma.compress, preset=1),
 }
-CORRUPT = (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError)
 
 
 @contextmanager
@@ -52,65 +43,11 @@ def replacing(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def existing_file(path: Path | str) -> Path:
-    """`path` as a Path. Raises UserError where nothing is there (with the closest name that is) or it is a folder."""
-    path = Path(path)
-    with _reported(path, "read"):
-        try:
-            mode = path.stat().st_mode
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            raise UserError(f"{path}: no such file{_suggestion(path)}") from None
-    if stat.S_ISDIR(mode):
-        raise UserError(f"{path}: is a folder, a file is expected")
-    return path
-
-
-def read_bytes(path: Path | str) -> bytes:
-    """The content, decompressed by suffix. Raises UserError where it cannot be read, is empty or corrupt."""
-    path = existing_file(path)
-    with _reported(path, "read"):
-        content = path.read_bytes()
-    if content and path.suffix in DECOMPRESSORS:
-        try:
-            content = DECOMPRESSORS[path.suffix](content)
-        except CORRUPT as error:
-            raise UserError(
-                f"{path}: not a whole {path.suffix} archive ({error}); fetch or compress it again"
-            ) from error
-    if not content:
-        raise UserError(f"{path}: the file is empty")
-    return content
-
-
-def read_text(path: Path | str) -> str:
-    """The content as UTF-8 text, decompressed by suffix. Raises UserError like `read_bytes`, and for binary content."""
-    content = read_bytes(path)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8 text; a text file is expected"
-        ) from error
-
-
 def write_bytes(path: Path | str, content: bytes) -> None:
     """Replace the file by `content`, compressed by suffix. Raises UserError like `replacing`."""
     suffix = Path(path).suffix
     with replacing(path) as temporary:
         temporary.write_bytes(COMPRESSORS[suffix](content) if suffix in COMPRESSORS else content)
-
-
-def sha256(path: Path | str) -> str:
-    """Hexadecimal digest of a file's bytes as they lie on the disk, or of a folder's relative names and digests."""
-    path = Path(path)
-    with _reported(path, "read"):
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
-            lines = "".join(f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
-            return hashlib.sha256(lines.encode()).hexdigest()
-        with existing_file(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -152,11 +89,14 @@ def _replaceable(path: Path) -> Path:
     return target
 
 
-def _suggestion(path: Path) -> str:
-    if path.is_symlink():
-        return f"; it is a link to {path.readlink()}, which does not exist"
-    if not path.parent.is_dir():
-        return f", nor is there a folder {path.parent}"
-    names = [entry.name for entry in path.parent.iterdir()]
-    closest = difflib.get_close_matches(path.name, names, n=1)
-    return f"; did you mean {path.with_name(closest[0])}?" if closest else ""
+__all__ = [
+    "COMPRESSORS",
+    "DECOMPRESSORS",
+    "existing_file",
+    "read_bytes",
+    "read_text",
+    "replacing",
+    "sha256",
+    "uninterrupted",
+    "write_bytes",
+]

@@ -1,5 +1,6 @@
 """Nothing half-written is seen, nothing is left behind, and the system's refusals are one message each."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,10 @@ def test_a_file_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "scene.txt"
     path.write_text("1")
 
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(UserError, match=r"scene.txt: cannot be read, permission denied; check"):
         files.read_bytes(path)
 
