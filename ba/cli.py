@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import ba
+from ba import safepath
 from ba.errors import CheckError, SolverError, UserError
 
 
@@ -28,6 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code. Arguments are those of the process if not given."""
+    safepath.forget_working_folder()
     # The interpreter's last collection would walk all that numba made: 0.3 s of every run's end.
     atexit.register(gc.freeze)
     try:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ba import safepath
 from ba.errors import UserError
 from ba.files import replacing
 from ba.problem import Problem
@@ -42,7 +43,7 @@ STRIP = 84
 """Height of the legend below the scene, px."""
 
 TIMEOUT_SECONDS = 120.0
-RENDER = (sys.executable, "-m", "ba.render")
+RENDER = (sys.executable, "-P", str(Path(__file__).with_name("render.py")))
 MEND_DRIVER = "apt-get install -y libusb-1.0-0 libgl1 libegl1 libvulkan1 mesa-vulkan-drivers"
 MEND_OPEN3D = "pip install open3d"
 
@@ -192,11 +193,10 @@ def draw_job(job: dict[str, Any], png: Path) -> str | None:
     """Draw what `ba.render` takes in a process of its own, whose job lies beside `png`; None, or why it failed."""
     path = png.with_suffix(".npz")
     np.savez(path, **job)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
-            [*RENDER, str(path), str(png)], env=environment, capture_output=True, text=True, errors="replace",
-            timeout=TIMEOUT_SECONDS, check=False,
+            [*RENDER, str(path), str(png)], env=safepath.environment(), capture_output=True, text=True,
+            errors="replace", timeout=TIMEOUT_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return _no_picture(f"the drawing process took longer than {TIMEOUT_SECONDS:g} s")

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba import files, io
+from ba import files, io, safepath
 from ba.comparison.measure import measure, timed
 from ba.comparison.plan import Run, Start
 from ba.errors import UserError
@@ -106,7 +106,7 @@ def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple
                 measured = measure(start_path(run.start, folder), run.config)
             yield run, measured
         return
-    with _pool(workers) as pool:
+    with safepath.SafeChildren(), _pool(workers) as pool:
         futures = {pool.submit(measure, start_path(run.start, folder), run.config): run for run in runs}
         for future in as_completed(futures):
             run = futures[future]
