@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ba.report import CHANGES, FACTS, cost_chart, residual_chart, write_report
+from ba.report import COUNTS, FACTS, cost_chart, residual_chart, write_report
 from ba.result import Iteration
 
 VOID = {"meta", "img", "line", "circle", "polyline"}
@@ -120,7 +120,14 @@ def test_an_empty_run_has_a_page(tmp_path):
     assert "No residuals to draw." in page.text
 
 
-@pytest.mark.parametrize("key", [key for _, key in FACTS] + [key for _, *keys in CHANGES for key in keys])
+SHOWN_AS_TEXT = [
+    *(key for _, key in FACTS),
+    *(key for _, *keys in COUNTS for key in keys),
+    *(f"{when}_{what}" for when in ("initial", "final") for what in ("cost", "rms_px", "median_px")),
+]
+
+
+@pytest.mark.parametrize("key", SHOWN_AS_TEXT)
 def test_input_is_text_and_never_markup(tmp_path, key):
     hostile = "</td><script>alert(1)</script>&amp;"
     page, html = page_of(tmp_path, SUMMARY | {key: hostile, "message": hostile}, config_text=hostile)
