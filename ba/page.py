@@ -30,7 +30,8 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
 .facts td { text-align: left; overflow-wrap: anywhere; } .facts th { text-align: left; width: 13rem; }
-.wide { overflow-x: auto; } figure { margin: 0; }
+.pairs :is(th, td):not(:first-child) { width: 7rem; }
+.wide { overflow-x: auto; } .wide > svg { min-width: 34rem; } figure { margin: 0; }
 img, svg { display: block; width: 100%; height: auto; } img { border: 1px solid var(--line); border-radius: 6px; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); }
 h3 { margin: 1.5rem 0 .4rem; font-size: 1rem; }

@@ -149,10 +149,8 @@ def _table(summary: Mapping[str, Any]) -> "Table":
 
 def _sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if (share := inlier_share(summary)) is not None:
-        yield (
-            f"{summary['num_inliers']:,} observations ({share}) are inliers: at the end they are off by at most "
-            f"{inlier_limit(summary)}"
-        )
+        count = counted(summary["num_inliers"], "observations")
+        yield f"inliers: {count} ({share}), off by at most {inlier_limit(summary)} at the end"
     yield ", ".join(counted(summary[f"num_{what}"], what) for what in ("images", "cameras", "points", "observations"))
     pace = f"{summary['solve_seconds']:.2f} s solving, {summary['total_seconds']:.2f} s in all"
     yield f"{counted(summary['iterations'], 'iterations')}, {pace}"

@@ -17,14 +17,12 @@ from PIL import Image
 from ba.files import write_bytes
 from ba.page import Axis, Frame, document, power_ticks, round_ticks, section, table, text_of, whole_ticks
 from ba.result import Iteration
-from ba.robust import LIMIT_IN_MEDIANS, OUTSIDE
+from ba.robust import LIMIT_IN_MEDIANS, OUTSIDE, range_end
 from ba.rows import TRUTH_TITLE, Row, counted, fit_rows, inlier_limit, inlier_share, truth_rows
 
 CHART = Frame()
 PICTURE_WIDTH = 1200
 BINS = 60
-RANGE = 2.0 * LIMIT_IN_MEDIANS
-"""The axis of a histogram ends at this many medians: at twice the limit of the inliers."""
 BEYOND_WIDTH, BEYOND_GAP = 48, 14
 """Room at the right of a histogram for the bar of what is beyond its axis, and the gap before it."""
 LARGEST = 1e150
@@ -93,9 +91,17 @@ def _head(summary: Mapping[str, Any]) -> str:
     sizes = ", ".join(counted(summary[f"num_{what}"], what) for what in SIZES if f"num_{what}" in summary)
     status = ": ".join(str(summary[key]) for key in ("status", "message") if summary.get(key))
     return (
-        f"<header><h1>{escape(_title(summary))}</h1><p><strong>{escape(status)}</strong></p>"
+        f"<header><h1>{escape(_title(summary))}</h1><p><strong>{escape(status)}</strong></p>{_inliers(summary)}"
         f'<p>{escape(", ".join(_effort(summary)))}</p><p class="soft">{escape(sizes)}</p></header>'
     )
+
+
+def _inliers(summary: Mapping[str, Any]) -> str:
+    if (share := inlier_share(summary)) is None:
+        return ""
+    inside, everything = (text_of(summary[key]) for key in ("final_inlier_rms_px", "final_rms_px"))
+    text = f"{share} of the observations fit with an RMS of {inside} px; with the others it is {everything} px."
+    return f"<p>{escape(text)}</p>"
 
 
 def _effort(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -109,15 +115,15 @@ def _effort(summary: Mapping[str, Any]) -> Iterator[str]:
 def _result(summary: Mapping[str, Any]) -> str:
     counts = (Row(label, summary.get(start), summary.get(end)) for label, start, end in COUNTS)
     rows = [*fit_rows(summary), *(row for row in counts if row.start or row.end)]
-    found = _start_and_end(rows) + _soft(" ".join(_meanings(summary)))
+    found = _start_and_end(rows) + "".join(_soft(text) for text in _meanings(summary))
     if truth := truth_rows(summary):
-        found += f"<h3>{escape(TRUTH_TITLE.capitalize())}</h3>{_start_and_end(truth)}{_soft(TRUTH)}"
+        found += f"<h3>{escape(TRUTH_TITLE[0].upper() + TRUTH_TITLE[1:])}</h3>{_start_and_end(truth)}{_soft(TRUTH)}"
     return found
 
 
 def _start_and_end(rows: Sequence[Row]) -> str:
     cells = [[row.label, *("" if value is None else text_of(value) for value in (row.start, row.end))] for row in rows]
-    return table(["", "start", "end"], cells)
+    return f'<div class="pairs">{table(["", "start", "end"], cells)}</div>'
 
 
 def _soft(text: str) -> str:
@@ -129,18 +135,15 @@ def _meanings(summary: Mapping[str, Any]) -> Iterator[str]:
     if (share := inlier_share(summary)) is not None:
         yield (
             f"Inliers are the {summary['num_inliers']:,} observations ({share}) that are off by at most "
-            f"{inlier_limit(summary)} at the end: {LIMIT_IN_MEDIANS:.3g} medians, which hold {1.0 - OUTSIDE:.0%} of "
-            "Gaussian errors. Their errors at the start are of the same observations."
+            f"{inlier_limit(summary)} at the end: within {LIMIT_IN_MEDIANS:.3g} medians, which hold "
+            f"{100.0 * (1.0 - OUTSIDE):g} % of Gaussian errors. Their errors at the start are of the same observations."
         )
     robust = summary.get("loss", "linear") != "linear"
-    yield ROBUST_COST if robust else COST
-    if robust:
-        yield WEIGHTED
-    if summary.get("residual_unit") == "sigmas":
-        yield WHITENED
-    if (gauge := GAUGES.get(str(summary.get("gauge")))) is not None:
-        yield gauge
-    yield FRAME
+    whitened = summary.get("residual_unit") == "sigmas"
+    yield " ".join(
+        [ROBUST_COST if robust else COST, *([WHITENED] if whitened else []), *([WEIGHTED] if robust else [])]
+    )
+    yield " ".join([*([GAUGES[gauge]] if (gauge := str(summary.get("gauge"))) in GAUGES else []), FRAME])
 
 
 def _facts(summary: Mapping[str, Any]) -> str:
@@ -189,22 +192,26 @@ def cost_chart(iterations: Sequence[Iteration]) -> str:
     dots = [(x_axis(x), y_axis(y)) for x, y in known]
     marks = "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in dots)
     curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
-    return CHART.chart(
+    return _scrolled(CHART.chart(
         "cost against iteration", "iteration", "cost (log)",
         whole_ticks(x_axis), power_ticks(y_axis), f'<polyline class="curve" points="{curve}"/>{marks}',
-    )  # fmt: skip
+    ))  # fmt: skip
+
+
+def _scrolled(chart: str) -> str:
+    """In a box of its own that scrolls where the page is too narrow to read the chart's text."""
+    return f'<div class="wide">{chart}</div>'
 
 
 def residual_chart(norms: NDArray[np.float64]) -> str:
     """SVG: histogram of residual norms (n_obs,) px, counts on a log axis.
 
-    The axis ends where it holds all but one in a thousand, or at RANGE medians if that is less, so that a few
-    mismatches do not press all others into the first bar; a bar of its own counts what is beyond.
+    The axis ends where `range_end` says; a bar of its own counts what is beyond.
     """
     known = norms[norms < LARGEST]
     if not len(known):
         return '<p class="soft">No residuals to draw.</p>'
-    end = axis_end(known)
+    end = max(range_end(known, 0.999), 1e-12)
     counts, edges = np.histogram(known[known <= end], BINS, (0.0, end))
     beyond = int((known > end).sum())
     x_axis = Axis(0.0, end, CHART.left, CHART.width - CHART.right - BEYOND_WIDTH)
@@ -223,13 +230,7 @@ def residual_chart(norms: NDArray[np.float64]) -> str:
     chart = CHART.chart(
         "histogram of residual norms", "reprojection error, px", "observations (log)", ticks, power_ticks(y_axis), bars
     )
-    return f"<figure>{chart}<figcaption>{escape(note)}</figcaption></figure>"
-
-
-def axis_end(norms: NDArray[np.float64]) -> float:
-    """Where the axis of a histogram of norms (n,) ends."""
-    quantile, median = float(np.quantile(norms, 0.999)), float(np.median(norms))
-    return max(min(quantile, RANGE * median) if median > 0.0 else quantile, 1e-12)
+    return f"<figure>{_scrolled(chart)}<figcaption>{escape(note)}</figcaption></figure>"
 
 
 def _beyond(count: int, of: int, end: float) -> str:

@@ -32,6 +32,9 @@ OUTSIDE = 0.01
 LIMIT_IN_MEDIANS = float(np.sqrt(np.log2(1.0 / OUTSIDE)))
 """2.58"""
 
+RANGE_IN_MEDIANS = 2.0 * LIMIT_IN_MEDIANS
+"""Where the axis of a histogram and the scale of colours end at the latest: at twice the limit of the inliers."""
+
 
 def squared_norms(vectors: Float) -> Float:
     """(n,) of (n, k); infinite where they overflow."""
@@ -61,3 +64,12 @@ def inlier_limit(norms: Float) -> float:
     known = np.where(np.isfinite(norms), norms, np.inf)
     limit = LIMIT_IN_MEDIANS * float(np.median(known)) if len(known) else 0.0
     return float(np.max(known, where=np.isfinite(known) & (known <= limit), initial=0.0))
+
+
+def range_end(norms: Float, share: float) -> float:
+    """Where a drawing of norms (n,), finite and not none, ends: it holds `share` of them, or RANGE_IN_MEDIANS medians.
+
+    The lesser of the two, so that mismatches do not press all others into one bar or one colour however many they are.
+    """
+    quantile, median = float(np.quantile(norms, share)), float(np.median(norms))
+    return min(quantile, RANGE_IN_MEDIANS * median) if median > 0.0 else quantile
