@@ -193,7 +193,7 @@ def test_bars_do_not_overlap_and_the_last_stands_over_its_label():
         (float(x), float(x) + float(width))
         for x, width in re.findall(r'<rect[^>]* x="([^"]+)"[^>]* width="([^"]+)"', html)
     ]
-    assert len(sides) > 50
+    assert len(sides) > 30
     for (_, right), (left, _) in pairwise(sides):
         assert right <= left
     labels = [(float(x), text) for x, text in re.findall(r'<text x="([\d.]+)" y="272"[^>]*>([^<]*)<', html)]
