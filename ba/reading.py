@@ -9,6 +9,7 @@ place in between, and a pipe or a device that never ends is refused at once. Com
 import bz2
 import codecs
 import difflib
+import errno
 import hashlib
 import lzma
 import os
@@ -21,7 +22,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from ba.errors import UserError
+from ba.errors import SystemRefusal, UserError
 
 MAX_CONFIGURATION = 1_000_000
 """Bytes of the largest configuration; the longest list of anything in one is far shorter."""
@@ -40,6 +41,10 @@ DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     ".xz": partial(lzma.LZMADecompressor, memlimit=DICTIONARY),
 }
 TOOLS = {".bz2": "bzip2", ".gz": "gzip", ".xz": "xz"}
+MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system answers where a path is not what it should be: that is for the user to mend."""
+SHORT = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What it answers where it cannot even read."""
 CORRUPT = (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError)
 
 OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -55,7 +60,7 @@ KINDS: dict[Callable[[int], bool], str] = {
 def existing_file(path: Path | str) -> Path:
     """`path` as a Path. Raises UserError where nothing is there (with the closest name that is), or no plain file."""
     path = Path(path)
-    with _reported(path):
+    with reported(path, "read"):
         _check_kind(path, _status(path), piped=False)
     return path
 
@@ -64,7 +69,7 @@ def existing_file(path: Path | str) -> Path:
 def opened(path: Path | str, piped: bool = False) -> Iterator[BufferedReader]:
     """The bytes of a plain file, or also of a pipe or device if `piped`. Raises UserError like `existing_file`."""
     path = Path(path)
-    with _reported(path):
+    with reported(path, "read"):
         _check_kind(path, _status(path), piped)
         with open(os.open(path, OPEN), "rb") as file:
             _check_kind(path, os.fstat(file.fileno()), piped)
@@ -223,13 +228,19 @@ def _suggestion(path: Path) -> str:
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """The system's refusals as one message that names the path."""
+def reported(path: Path | str, action: str) -> Iterator[None]:
+    """The system's refusals as one message that names the path. action: `read`, `written` or the like.
+
+    Raises UserError where something is wrong with the path, or it may not be read; SystemRefusal for all else.
+    """
     try:
         yield
     except PermissionError as error:
-        raise UserError(
-            f"{path}: cannot be read, permission denied; check the owner and mode of it and of its folder"
+        refusal = UserError if action == "read" else SystemRefusal
+        raise refusal(
+            f"{path}: cannot be {action}, permission denied; check the owner and mode of it and of its folder"
         ) from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+        mendable = error.errno in MISPLACED or (action == "read" and error.errno not in SHORT)
+        refusal = UserError if mendable else SystemRefusal
+        raise refusal(f"{path}: cannot be {action}: {error.strerror or error}") from error

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ba import files
+from ba import reading
 from ba.config import Config, Solver
 from ba.config import Loss as LossOptions
 from ba.loss import LOSSES, scaled
@@ -165,7 +165,7 @@ def summarize(
 def data_digest(config: Config, problem: Problem) -> str:
     """SHA-256 of the input file, or of a generated scene's pixels."""
     if config.data.path is not None:
-        return files.sha256(config.data.path)
+        return reading.sha256(config.data.path)
     return hashlib.sha256(problem.pixels.tobytes()).hexdigest()
 
 

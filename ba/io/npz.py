@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ba.camera import CAMERAS
 from ba.errors import UserError
-from ba.files import COMPRESSORS, read_bytes, replacing, write_bytes
+from ba.files import COMPRESSORS, replacing, write_bytes
 from ba.io import npy
 from ba.problem import Free, Problem, make_problem
-from ba.reading import ALWAYS_UNPACKED, MAX_RATIO
+from ba.reading import ALWAYS_UNPACKED, MAX_RATIO, read_bytes
 
 ARRAYS: dict[str, str] = {
     "rotations": "f8",
