@@ -76,7 +76,7 @@ def _carry_out(argv: Sequence[str] | None, output: Guarded) -> None:
         help_was_asked = end
     output.flush()
     if output.refusal:
-        raise SystemRefusal(f"what was to be printed could not be written: {output.refusal}")
+        raise SystemRefusal(f"all is done, but what was to be printed could not be written: {output.refusal}")
     if help_was_asked is not None:
         raise help_was_asked
 
