@@ -63,7 +63,7 @@ def test_a_rotation_alignment_fits(tmp_path: Path) -> None:
     alignment_table.write(run.run(config, tmp_path), stream)
     lines = stream.getvalue().splitlines()
     assert max(len(line) for line in lines if "written to" not in line) <= 80
-    table_of_starts = lines[next(i for i, line in enumerate(lines) if line.startswith("starts")) + 1 :]
+    table_of_starts = lines[next(i for i, line in enumerate(lines) if " starts at each angle " in line) + 1 :]
     head, *rows = [line for line in table_of_starts if "deg" in line or "vector" in line or "norm" in line]
     assert head.split()[2:] == ["30", "deg", "90", "deg", "150", "deg", "170", "deg", "179", "deg"]
     assert len(rows) == 4

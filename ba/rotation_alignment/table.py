@@ -38,7 +38,7 @@ def _write_starts(result: Result, text: StringIO) -> None:
     angles = list(dict.fromkeys(row.degrees for row in result.starts))
     of = result.starts[0].of
     head = ("rotation", "residual", *(f"{angle:g} deg" for angle in angles))
-    print(f"\nstarts, of {of} at each angle from the optimum, that reach it, %, and their median steps", file=text)
+    print(f"\n% of {of} starts at each angle from the optimum that reach it, and median steps", file=text)
     cells: dict[tuple[str, str], list[str]] = {}
     for row in result.starts:
         steps = "-" if math.isnan(row.median_steps) else f"{row.median_steps:g}"
