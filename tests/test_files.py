@@ -87,7 +87,7 @@ def test_what_is_written_is_read(content: bytes, suffix: str, tmp_path_factory: 
 
 
 def test_every_compression_goes_both_ways() -> None:
-    assert files.COMPRESSORS.keys() == files.DECOMPRESSORS.keys()
+    assert files.COMPRESSORS.keys() == reading.DECOMPRESSORS.keys()
 
 
 def test_the_digest_is_of_the_bytes_on_the_disk(tmp_path: Path) -> None:
