@@ -37,10 +37,6 @@ class Survey:
     scene: Scene
     rotation: str
 
-    @property
-    def counts(self) -> Any:
-        return np.bincount(self.scene.point, minlength=len(self.scene.points))
-
     def where(self, observation: int) -> Expected:
         """An observation by its image and point."""
         return [(int(self.scene.image[observation]), None), (int(self.scene.point[observation]), None)]
@@ -99,7 +95,9 @@ def connectivity(survey: Survey) -> Expected:
 
 
 def tracks(survey: Survey) -> Expected:
-    lengths, few = survey.counts, images_of_points(survey.scene) < 2
+    """Of a point the number of images that see it, though one may see it twice."""
+    lengths = images_of_points(survey.scene)
+    few = lengths < 2
     numbers: list[Any] = []
     for low, high, name in CLASSES:
         inside = int(((lengths >= low) & (lengths <= high)).sum())
@@ -131,7 +129,7 @@ def ray_angles(survey: Survey) -> Expected:
     """Of a point's rays that which is farthest from the first, and the one farthest from that, in degrees."""
     scene, centers = survey.scene, survey.scene.centers
     widest = np.full(len(scene.points), np.nan)
-    for point in np.flatnonzero(survey.counts >= 2):
+    for point in np.flatnonzero(images_of_points(scene) >= 2):
         rays = scene.points[point] - centers[scene.image[scene.point == point]]
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
         far = rays[np.linalg.norm(rays - rays[0], axis=1).argmax()]
