@@ -137,7 +137,8 @@ def _explained(error: ValidationError, data: Any, places: Places, model: type[Ba
     """The first of pydantic's errors in our words, with the number of the others."""
     faults = {_key_of(one, data): one for one in reversed(error.errors())}
     # Each branch of a union reports; the branch that got deepest into the value is the one that was meant.
-    deepest = [key for key in faults if not any(len(other) > len(key) == _common(key, other) for other in faults)]
+    around = {key[:length] for key in faults for length in range(len(key))}
+    deepest = [key for key in faults if key not in around]
     key = deepest[-1]
     worst = faults[key]
     others = f" (and {len(deepest) - 1} more)" if len(deepest) > 1 else ""
@@ -153,15 +154,12 @@ def _explained(error: ValidationError, data: Any, places: Places, model: type[Ba
     return fault(places, key, f"{found}, {schema.expected(right)} expected{help_text}{others}")
 
 
-def _common(key: Key, other: Key) -> int:
-    return sum(1 for a, b in zip(key, other, strict=False) if a == b)
-
-
 def _key_of(fault: Any, data: Any) -> Key:
     """pydantic's location without the names it gives to the branches of a union."""
     key: Key = ()
     for part in fault["loc"]:
-        if part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data)):
+        here = range(len(data)) if isinstance(data, list) and isinstance(part, int) else data
+        if isinstance(here, dict | range) and part in here:
             key, data = (*key, part), data[part]
         elif fault["type"] == "missing" and isinstance(data, dict):
             key = (*key, part)

@@ -58,7 +58,8 @@ def fuzz(reader: str, seed: int, start: int, stop: int) -> Outcome:
         faults.touch()
         while start < stop and len(outcome.faults) < MOST_FAULTS:
             state.write_bytes(STATE.pack(start, 0, 0, 0.0, 0.0))
-            command = [sys.executable, "-P", str(CHILD), reader, str(seed), str(start), str(stop), str(state), str(faults)]
+            task = map(str, (reader, seed, start, stop, state, faults))
+            command = [sys.executable, "-P", str(CHILD), *task]
             done = subprocess.run(command, env=safepath.environment(), capture_output=True, text=True, check=False)
             start, *counts = STATE.unpack(state.read_bytes())
             add(outcome, *counts)

@@ -1,1 +1,1 @@
-"""The parts of `scripts/fuzz`: mutations of sound files, the readers that get them, and the process they are read in."""
+"""The parts of `scripts/fuzz`: how sound files are changed, who reads them, and the process that does."""
