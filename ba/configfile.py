@@ -18,14 +18,13 @@ from pydantic import BaseModel, ValidationError
 from ba import schema
 from ba.config import Config
 from ba.errors import UserError
-from ba.files import existing_file, read_text
+from ba.reading import existing_file, read_configuration
 from ba.schema import value_at
 from ba.yamltext import Key, dotted, parse, write
 
 Places = dict[Key, str]
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_BYTES = 1_000_000
 SHORTEST = "data: {path: FILE}"
 KINDS = {"rotation_alignment": "ba.rotation_alignment.run"}
 """Problems other than bundle adjustment, by the top-level `kind` of their file, and the module that runs them."""
@@ -71,9 +70,13 @@ def module_of(path: Path) -> str | None:
     data, places = read(path)
     if "kind" not in data:
         return None
-    for _, message in _unless_known(("kind",), data["kind"], list(KINDS), "leave it out for a bundle adjustment"):
+    kind = data["kind"]
+    if not isinstance(kind, str):
+        right = f"{' or '.join(KINDS)} is right, or no `kind` for a bundle adjustment"
+        raise fault(places, ("kind",), f"{_shown(kind)} is not known; {right}")
+    for _, message in _unless_known(("kind",), kind, list(KINDS), "leave it out for a bundle adjustment"):
         raise fault(places, ("kind",), message)
-    return KINDS[data["kind"]]
+    return KINDS[kind]
 
 
 def check_names(config: Config) -> None:
@@ -89,11 +92,8 @@ def dump(config: Config) -> str:
 
 def read(path: Path) -> tuple[dict[str, Any], Places]:
     """The data of a file, and the place of every key in it. Raises UserError where it is no YAML of keys."""
-    existing_file(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB, too large for a configuration")
-        data, lines = parse(read_text(path), str(path))
+        data, lines = parse(read_configuration(path), str(path))
         if data is None:
             raise UserError(f"{path}: no key is given; the shortest configuration is `{SHORTEST}`")
         if not isinstance(data, dict):
@@ -137,7 +137,8 @@ def _explained(error: ValidationError, data: Any, places: Places, model: type[Ba
     """The first of pydantic's errors in our words, with the number of the others."""
     faults = {_key_of(one, data): one for one in reversed(error.errors())}
     # Each branch of a union reports; the branch that got deepest into the value is the one that was meant.
-    deepest = [key for key in faults if not any(len(other) > len(key) == _common(key, other) for other in faults)]
+    around = {key[:length] for key in faults for length in range(len(key))}
+    deepest = [key for key in faults if key not in around]
     key = deepest[-1]
     worst = faults[key]
     others = f" (and {len(deepest) - 1} more)" if len(deepest) > 1 else ""
@@ -153,15 +154,12 @@ def _explained(error: ValidationError, data: Any, places: Places, model: type[Ba
     return fault(places, key, f"{found}, {schema.expected(right)} expected{help_text}{others}")
 
 
-def _common(key: Key, other: Key) -> int:
-    return sum(1 for a, b in zip(key, other, strict=False) if a == b)
-
-
 def _key_of(fault: Any, data: Any) -> Key:
     """pydantic's location without the names it gives to the branches of a union."""
     key: Key = ()
     for part in fault["loc"]:
-        if part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data)):
+        here = range(len(data)) if isinstance(data, list) and isinstance(part, int) else data
+        if isinstance(here, dict | range) and part in here:
             key, data = (*key, part), data[part]
         elif fault["type"] == "missing" and isinstance(data, dict):
             key = (*key, part)
