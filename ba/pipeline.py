@@ -36,6 +36,7 @@ from ba.select import select, with_rotations
 from ba.solver import solve
 from ba.solver.conditioning import is_bound_to_frame, is_far
 from ba.summary import before, summarize
+from ba.words import counted
 
 SOLUTION = "solution"
 PRODUCTS = (
@@ -57,7 +58,7 @@ BRIEF = "stopped by Ctrl-C: no residuals.npz and no report.html, which take long
 UNDRAWN = "no picture: stopped by Ctrl-C; `ba view FOLDER --screenshot PNG` draws it"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """A finished run. `summary` is what summary.json holds; `notes` are things to tell the user."""
 
@@ -65,6 +66,9 @@ class Result:
     folder: Path
     notes: tuple[str, ...]
     solution: Solution
+
+    def __repr__(self) -> str:
+        return f"Result({str(self.folder)!r}, {counted(len(self.notes), 'note')}, {self.solution!r})"
 
 
 def run(config: Config | Path | str, out: Path | None = None, observer: Observer = ignore) -> Result:
@@ -170,13 +174,13 @@ def _logged(folder: Path, observer: Observer) -> Iterator[Observer]:
     with ExitStack() as stack:
         streams: list[TextIO] = []
 
-        def log(iteration: Iteration) -> None:
+        def log(iteration: Iteration) -> bool | None:
             if not streams:
                 _clear(folder)
                 streams.append(stack.enter_context((folder / "iterations.jsonl").open("w")))
             streams[0].write(json.dumps(asdict(iteration)) + "\n")
             streams[0].flush()
-            observer(iteration)
+            return observer(iteration)
 
         yield log
 
