@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from ba.camera import CAMERAS
 from ba.errors import UserError
+from ba.words import counted
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int32]
 Bool = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Free:
     """What a solver may move; everything else keeps its bits.
 
@@ -33,8 +34,13 @@ class Free:
     intrinsics: Bool
     points: Bool
 
+    def __repr__(self) -> str:
+        masks = {"rotations": self.rotations, "translations": self.translations}
+        masks |= {"intrinsics": self.intrinsics, "points": self.points}
+        return f"Free({', '.join(f'{name} {mask.sum():,} of {mask.size:,}' for name, mask in masks.items())})"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Problem:
     """Everything a bundle adjustment reads.
 
@@ -89,6 +95,15 @@ class Problem:
     def centers(self) -> Float:
         """(n_images, 3) camera centres in the world, -R^T t."""
         return np.asarray(-np.einsum("nij,ni->nj", self.rotations, self.translations))
+
+    @property
+    def sizes(self) -> str:
+        """How large the problem is, in words."""
+        numbers = (self.num_images, "image"), (self.num_cameras, "camera"), (self.num_points, "point")
+        return ", ".join(counted(*pair) for pair in (*numbers, (self.num_observations, "observation")))
+
+    def __repr__(self) -> str:
+        return f"Problem({self.sizes})"
 
     def with_free(self, free: Free) -> Problem:
         return replace(self, free=free)

@@ -54,11 +54,11 @@ class RunFolder:
     def logging(self, observer: Observer) -> Observer:
         """An observer that writes each iteration as a line before it passes it on. A full disk does not end a solve."""
 
-        def log(iteration: Iteration) -> None:
+        def log(iteration: Iteration) -> bool | None:
             interrupt.check()
             if not self._log_refused:
                 self._write_line(iteration)
-            observer(iteration)
+            return observer(iteration)
 
         return log
 

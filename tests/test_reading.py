@@ -112,7 +112,9 @@ def test_archives_one_after_the_other_and_padding_are_read(suffix: str, tmp_path
 
 
 def test_an_archive_that_asks_for_a_large_dictionary_is_refused(tmp_path: Path) -> None:
-    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30, "mode": lzma.MODE_FAST, "mf": lzma.MF_HC3, "nice_len": 64}]
+    filters = [
+        {"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30, "mode": lzma.MODE_FAST, "mf": lzma.MF_HC3, "nice_len": 64}
+    ]
     header = bytearray(lzma.compress(b"1", filters=[{**filters[0], "dict_size": 1 << 12}]))
     assert header[16] == 0  # the byte of the dictionary's size, 2^12; its checksum follows after the padding
     path = tmp_path / "scene.txt.xz"
