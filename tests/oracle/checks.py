@@ -5,6 +5,7 @@ A line ends with the worst offender by name; the oracle looks for the same one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
@@ -218,3 +219,24 @@ def nullity_of(scene: Scene, rotation: str) -> int:
         J = J / np.where(lengths > 0, lengths, 1)
     values = np.linalg.svd(J, compute_uv=False)
     return int(J.shape[1] - (values > RANK * values[0]).sum())
+
+
+DATA: dict[str, Callable[[Survey], Expected]] = {
+    "sizes": sizes,
+    "connectivity": connectivity,
+    "tracks": tracks,
+    "images": images,
+    "depths": depths,
+    "ray angles": ray_angles,
+    "duplicates": duplicates,
+    "pixels": pixels,
+    "errors": errors,
+    "freedom": freedom,
+    "gauge": gauge,
+}
+
+
+def data_lines(text: str) -> dict[str, str]:
+    """The tests of the data by name, up to the first empty line."""
+    _, *lines = text.split("\n\n")[0].splitlines()
+    return {line[4:17].strip(): line[18:] for line in lines}
