@@ -127,14 +127,15 @@ def depths(survey: Survey) -> Expected:
 
 
 def ray_angles(survey: Survey) -> Expected:
-    """Of a point's rays that which is farthest from the first, and the one farthest from that, in degrees."""
+    """Degrees between two rays of a point: from the first to the farthest, thrice, and the last way counts."""
     scene, centers = survey.scene, survey.scene.centers
     widest = np.full(len(scene.points), np.nan)
     for point in np.flatnonzero(images_of_points(scene) >= 2):
         rays = scene.points[point] - centers[scene.image[scene.point == point]]
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-        far = rays[np.linalg.norm(rays - rays[0], axis=1).argmax()]
-        widest[point] = 2 * np.rad2deg(np.arcsin(min(np.linalg.norm(rays - far, axis=1).max() / 2, 1)))
+        apart = np.linalg.norm(rays[:, None] - rays, axis=2)
+        at = int(apart[int(apart[0].argmax())].argmax())
+        widest[point] = 2 * np.rad2deg(np.arcsin(min(apart[at].max() / 2, 1)))
     known = widest[~np.isnan(widest)]
     shares = [Known(float(value), 1e-9) for value in np.quantile(known, [0.05, 0.5, 0.95])]
     counts = [int((known < limit).sum()) for limit in (NARROW, VERY_NARROW)]

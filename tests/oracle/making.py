@@ -120,6 +120,13 @@ def with_covariances(scene: Scene, seed: int) -> Scene:
     return replace(scene, covariances=0.5 * (S + np.swapaxes(S, 1, 2)))
 
 
+def one_sees_nothing() -> Scene:
+    """A ring whose last image sees nothing, so that neither its pose nor its camera is determined."""
+    scene = ring(17, ("bal",) * 6)
+    rows = scene.image != 5
+    return replace(scene, image=scene.image[rows], point=scene.point[rows], pixels=scene.pixels[rows])
+
+
 def two_pieces() -> Scene:
     """Two rings without a point in common, the second of four images."""
     first, second = ring(21, ("pinhole",), points=20), ring(22, ("bal",), images=4, points=15)
