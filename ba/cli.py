@@ -13,10 +13,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import ba
 from ba.errors import CheckError, SolverError, UserError
+from ba.words import printable
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.command(arguments)
         sys.stdout.flush()
     except (UserError, SolverError, CheckError) as error:
-        print(f"ba: error: {error}", file=sys.stderr)
+        print(f"ba: error: {printable(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("ba: interrupted before there was a result", file=sys.stderr)
@@ -108,10 +109,20 @@ def _natural(text: str) -> int:
     return int(text)
 
 
+def _stream(arguments: argparse.Namespace) -> TextIO | None:
+    """Where to print; nowhere where it shall be quiet, and then nor do kernels announce that they are compiled."""
+    if not arguments.quiet:
+        return sys.stdout
+    from ba import kernelcache
+
+    kernelcache.silence()
+    return None
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from ba import progress, request
 
-    stream = None if arguments.quiet else sys.stdout
+    stream = _stream(arguments)
     if module := request.module_of(arguments.config):
         import_module(module).command(arguments.config, arguments.set, arguments.out, stream)
         return
@@ -128,7 +139,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from ba import compare
     from ba.comparison import table
 
-    stream = None if arguments.quiet else sys.stdout
+    stream = _stream(arguments)
     with table.Progress(stream) as tick:
         findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
     if stream:
@@ -151,14 +162,14 @@ def _view(arguments: argparse.Namespace) -> None:
     failure = view.screenshot(before, after, arguments.screenshot, show_before=arguments.before)
     if failure:
         raise UserError(failure)
-    print(arguments.screenshot)
+    print(printable(arguments.screenshot))
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from ba.check import check
 
     found = check(arguments.path, arguments.seed, arguments.states)
-    print(found.text, flush=True)
+    print(printable(found.text, keep="\n"), flush=True)
     if arguments.out is not None:
         found.write(arguments.out)
     if found.failures:

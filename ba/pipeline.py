@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ba import configfile, files, io
+from ba import configfile, files, io, kernelcache
 from ba.config import Config
 from ba.errors import SolverError, UserError
 from ba.io import synthetic
@@ -77,7 +77,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
     out: the run folder, instead of `output.dir`. Raises UserError for what the user can mend, before anything is
     written, and SolverError, after writing what there is, where the solver failed.
     """
-    began = time.perf_counter()
+    began, compiled = time.perf_counter(), kernelcache.compile_seconds()
     config = config if isinstance(config, Config) else configfile.load(config)
     configfile.check_names(config)
     loaded, start = load_start(config)
@@ -98,6 +98,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
         notes = list(_write_solution(loaded, solution, folder))
         projection = project(solution.problem, config.solver.threads)
         summary = summarize(config, start, known, solution, projection)
+        summary["compile_seconds"] = kernelcache.compile_seconds() - compiled
         if config.data.scene is not None:
             summary |= _against_truth(loaded, start, solution)
             io.save(loaded, folder / "truth.npz", "synthetic")
@@ -198,14 +199,23 @@ def _clear(folder: Path) -> None:
 
 
 def _notes(summary: dict[str, Any], start: Problem, end: Problem) -> Iterator[str]:
-    for key, text in (
-        ("points_seen_fewer_than_twice", "points are seen fewer than twice and were held fixed"),
-        ("images_that_see_nothing", "images see nothing and were held fixed"),
-        ("behind_camera_end", "observations end with the point behind its camera"),
-        ("outside_field_end", "observations end where the camera's distortion is not one-to-one"),
+    for key, noun, one, more in (
+        (
+            "points_seen_fewer_than_twice",
+            "point",
+            "is seen fewer than twice and was",
+            "are seen fewer than twice and were",
+        ),
+        ("images_that_see_nothing", "image", "sees nothing and was", "see nothing and were"),
     ):
         if summary[key]:
-            yield f"{summary[key]} {text}"
+            yield f"{counted(summary[key], noun)} {one if summary[key] == 1 else more} held fixed"
+    for key, where in (
+        ("behind_camera_end", "with the point behind its camera"),
+        ("outside_field_end", "where the camera's distortion is not one-to-one"),
+    ):
+        if summary[key]:
+            yield f"{counted(summary[key], 'observation')} {'ends' if summary[key] == 1 else 'end'} {where}"
     if is_far(start) and is_bound_to_frame(start):
         yield (
             "coordinates are far from the origin, and a translation held under a free rotation (fix, or gauge: "

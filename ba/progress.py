@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from ba.words import counted, printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
@@ -122,13 +124,13 @@ def print_summary(summary: Mapping[str, Any], folder: Path, notes: tuple[str, ..
     text = StringIO()
     console = Console(file=text, force_terminal=stream.isatty(), highlight=False, markup=False, soft_wrap=True)
     console.print()
-    console.print(Text.assemble((str(summary["status"]), style), f": {summary['message']}"))
+    console.print(Text.assemble((str(summary["status"]), style), f": {printable(summary['message'])}"))
     console.print(Padding(table, (1, 2), expand=False), soft_wrap=False)
     for line in _sentences(summary):
         console.print(f"  {line}")
-    console.print(Text.assemble("  written to ", (str(folder), "bold")))
+    console.print(Text.assemble("  written to ", (printable(folder), "bold")))
     for note in notes:
-        console.print(Text.assemble(("  note: ", "yellow"), note))
+        console.print(Text.assemble(("  note: ", "yellow"), printable(note)))
     print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=stream, flush=True)
 
 
@@ -141,9 +143,10 @@ def _numbers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _sentences(summary: Mapping[str, Any]) -> list[str]:
-    sizes = [(summary[f"num_{what}"], what) for what in ("images", "cameras", "points", "observations")]
-    pace = f"{summary['solve_seconds']:.2f} s solving, {summary['total_seconds']:.2f} s in all"
+    sizes = [(summary[f"num_{what}s"], what) for what in ("image", "camera", "point", "observation")]
+    compiling = f"{seconds:.2f} s compiling kernels, " if (seconds := summary.get("compile_seconds", 0.0)) else ""
+    pace = f"{summary['solve_seconds']:.2f} s solving, {compiling}{summary['total_seconds']:.2f} s in all"
     return [
-        ", ".join(f"{number:,} {what if number != 1 else what[:-1]}" for number, what in sizes),
-        f"{summary['iterations']} iterations, {pace}",
+        ", ".join(counted(*size) for size in sizes),
+        f"{counted(summary['iterations'], 'iteration')}, {pace}",
     ]

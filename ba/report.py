@@ -17,6 +17,7 @@ from PIL import Image
 from ba.files import write_bytes
 from ba.page import Axis, Frame, document, power_ticks, section, table, text_of, whole_ticks
 from ba.result import Iteration
+from ba.words import counted
 
 CHART = Frame()
 PICTURE_WIDTH = 1200
@@ -25,12 +26,12 @@ LARGEST = 1e150
 """Residuals of this size and more have no finite square, so no finite cost; they are not drawn."""
 
 SIZES = (
-    ("num_images", "images"),
-    ("num_cameras", "cameras"),
-    ("num_points", "points"),
-    ("num_observations", "observations"),
+    ("num_images", "image"),
+    ("num_cameras", "camera"),
+    ("num_points", "point"),
+    ("num_observations", "observation"),
 )
-EFFORT = (("iterations", "iterations"), ("solve_seconds", "s in the solver"), ("total_seconds", "s in all"))
+EFFORT = (("solve_seconds", "s in the solver"), ("total_seconds", "s in all"))
 CHANGES = (
     ("cost", "initial_cost", "final_cost"),
     ("RMS reprojection error, px", "initial_rms_px", "final_rms_px"),
@@ -84,9 +85,10 @@ def _title(summary: Mapping[str, Any]) -> str:
 
 
 def _head(summary: Mapping[str, Any]) -> str:
-    sizes = ", ".join(f"{text_of(summary[key])} {name}" for key, name in SIZES if key in summary)
+    sizes = ", ".join(counted(summary[key], noun) for key, noun in SIZES if key in summary)
     status = ": ".join(str(summary[key]) for key in ("status", "message") if summary.get(key))
-    effort = ", ".join(f"{text_of(summary[key])} {name}" for key, name in EFFORT if key in summary)
+    steps = [counted(summary["iterations"], "iteration")] if "iterations" in summary else []
+    effort = ", ".join(steps + [f"{text_of(summary[key])} {name}" for key, name in EFFORT if key in summary])
     return (
         f"<header><h1>{escape(_title(summary))}</h1><p><strong>{escape(status)}</strong></p>"
         f'<p>{escape(effort)}</p><p class="soft">{escape(sizes)}</p></header>'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -107,7 +106,6 @@ def data_digest(config: Config, problem: Problem) -> str:
     return hashlib.sha256(problem.pixels.tobytes()).hexdigest()
 
 
-@cache
 def _solver(options: Solver, solution: Solution) -> str:
     if options.backend == "scipy":
         return f"scipy {options.method}, preconditioner {options.preconditioner}"

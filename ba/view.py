@@ -36,6 +36,7 @@ from ba.scene import (
     frustum_size,
     view_of,
 )
+from ba.words import counted
 
 SIZE = (1600, 1000)
 STRIP = 84
@@ -221,7 +222,7 @@ def _last_line(text: str) -> str:
 
 
 def _sizes(problem: Problem) -> str:
-    return f"{problem.num_images:,} images, {problem.num_points:,} points"
+    return f"{counted(problem.num_images, 'image')}, {counted(problem.num_points, 'point')}"
 
 
 def _short(value: float) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from ba.comparison.profiles import SHARES
 from ba.comparison.results import Summary
 from ba.progress import is_live
+from ba.words import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -76,12 +77,12 @@ def print_summary(rows: Sequence[Summary], conclusions: Iterable[str], folder: P
         console.print(_table(dataset, group))
         for row in group:
             if row.flags:
-                console.print(f"  {row.label} is not ranked: {'; '.join(row.flags)}", style="yellow")
+                console.print(f"  {printable(row.label)} is not ranked: {'; '.join(row.flags)}", style="yellow")
         console.print()
     console.print(CAPTION, style="dim")
     for sentence in conclusions:
-        console.print(f"- {sentence}")
-    console.print(Text.assemble("written to ", (str(folder), "bold")), soft_wrap=True)
+        console.print(f"- {printable(sentence)}")
+    console.print(Text.assemble("written to ", (printable(folder), "bold")), soft_wrap=True)
     print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=stream, flush=True)
 
 
@@ -93,7 +94,9 @@ def _table(dataset: str, rows: Sequence[Summary]) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=dataset, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title=printable(dataset), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     table.add_column("")
     for share in SHOWN:
         table.add_column(f"steps\n{share:.0e}", justify="right")
@@ -114,7 +117,7 @@ def _cells(row: Summary) -> list[str]:
         for cell in (_number(row.steps[SHARES.index(share)], "g"), _number(row.seconds[SHARES.index(share)], ".3f"))
     ]
     return [
-        row.label,
+        printable(row.label),
         *arrivals,
         f"{row.failures} of {row.of}" if not row.unranked else "-",
         f"{row.distance_from_so3:.1e}",
