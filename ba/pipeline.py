@@ -26,7 +26,7 @@ from ba import configfile, files, io, kernelcache
 from ba.config import Config
 from ba.errors import SolverError, UserError
 from ba.io import synthetic
-from ba.noise import perturb
+from ba.noise import note_of_second_noise, perturb
 from ba.problem import Problem
 from ba.report import write_report
 from ba.residual import Projection, project
@@ -102,6 +102,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
         if config.data.scene is not None:
             summary |= _against_truth(loaded, start, solution)
             io.save(loaded, folder / "truth.npz", "synthetic")
+        notes += filter(None, [note_of_second_noise(config)])
         notes = [*_notes(summary, start, solution.problem), *notes, *([BRIEF] if brief else [])]
         if not brief:
             _write_residuals(start, (project(start, config.solver.threads), projection), folder)
