@@ -85,14 +85,19 @@ def _title(summary: Mapping[str, Any]) -> str:
 
 
 def _head(summary: Mapping[str, Any]) -> str:
-    sizes = ", ".join(counted(summary[key], noun) for key, noun in SIZES if key in summary)
+    sizes = ", ".join(_count(summary[key], noun) for key, noun in SIZES if key in summary)
     status = ": ".join(str(summary[key]) for key in ("status", "message") if summary.get(key))
-    steps = [counted(summary["iterations"], "iteration")] if "iterations" in summary else []
+    steps = [_count(summary["iterations"], "iteration")] if "iterations" in summary else []
     effort = ", ".join(steps + [f"{text_of(summary[key])} {name}" for key, name in EFFORT if key in summary])
     return (
         f"<header><h1>{escape(_title(summary))}</h1><p><strong>{escape(status)}</strong></p>"
         f'<p>{escape(effort)}</p><p class="soft">{escape(sizes)}</p></header>'
     )
+
+
+def _count(value: Any, noun: str) -> str:
+    """A count of the summary; whatever else stands in its place is shown as it is."""
+    return counted(value, noun) if isinstance(value, int) else f"{text_of(value)} {noun}s"
 
 
 def _result(summary: Mapping[str, Any]) -> str:
