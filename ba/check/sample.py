@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
 from ba.problem import Free, Problem
+from ba.words import printable
 
 Array = NDArray[Any]
 
@@ -30,7 +31,7 @@ class Sample:
 
 def image_name(problem: Problem, image: int, known_as: int | None = None) -> str:
     """`image 3`, with the name of its file where one is known."""
-    name = f" ({problem.image_names[image]})" if problem.image_names else ""
+    name = f" ({printable(problem.image_names[image])})" if problem.image_names else ""
     return f"image {image if known_as is None else known_as}{name}"
 
 
