@@ -81,7 +81,7 @@ def test_a_broken_reader_is_found_out(tmp_path: Path, monkeypatch: pytest.Monkey
         "KeyError",
         "MemoryError",
         "says 'somewhere",
-        "one\\\\ntwo",
+        "one\\ntwo",
         "UserWarning",
         "nothing",
     ):
