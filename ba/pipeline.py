@@ -36,6 +36,7 @@ from ba.select import select, with_rotations
 from ba.solver import solve
 from ba.solver.conditioning import is_bound_to_frame, is_far
 from ba.summary import before, summarize
+from ba.undetermined import report
 
 SOLUTION = "solution"
 PRODUCTS = (
@@ -94,6 +95,7 @@ def run(config: Config | Path | str, out: Path | None = None, observer: Observer
         notes = list(_write_solution(loaded, solution, folder))
         projection = project(solution.problem, config.solver.threads)
         summary = summarize(config, start, known, solution, projection)
+        summary |= report(solution.problem, config.rotation, config.solver.threads, known=not stopped)
         if config.data.scene is not None:
             summary |= _against_truth(loaded, start, solution)
             io.save(loaded, folder / "truth.npz", "synthetic")
@@ -202,6 +204,7 @@ def _notes(summary: dict[str, Any], start: Problem, end: Problem) -> Iterator[st
     ):
         if summary[key]:
             yield f"{summary[key]} {text}"
+    yield from (found["text"] for found in summary["undetermined"] or ())
     if is_far(start) and is_bound_to_frame(start):
         yield (
             "coordinates are far from the origin, and a translation held under a free rotation (fix, or gauge: "

@@ -35,6 +35,7 @@ SOURCES = (
         "schur",
         "solver",
         "freedom.py",
+    "graph.py",
         "comparison/measure.py",
         "jit.py",
         "loss.py",
