@@ -205,7 +205,7 @@ def _joint(problem: Problem, rotation: Parameterization, threads: int, found: Op
     surplus = layout.size - 2 * problem.num_observations
     plain = ROTATIONS["so3_left"] if rotation.stays_rotation else rotation
     columns = make_layout(problem, plain.tangent_dim).num_reduced
-    if 2.0 * problem.num_observations * columns**2 > MOST_WORK:
+    if not 0 < 2.0 * problem.num_observations * columns**2 <= MOST_WORK:
         return max(surplus - found.total, 0), nobody
     problem, blocks = _derived(problem, plain, threads)
     null = _null_space(problem, blocks, plain.tangent_dim)

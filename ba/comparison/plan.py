@@ -35,7 +35,7 @@ SOURCES = (
         "schur",
         "solver",
         "freedom.py",
-    "graph.py",
+        "graph.py",
         "comparison/measure.py",
         "jit.py",
         "loss.py",
