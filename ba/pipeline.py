@@ -36,6 +36,7 @@ from ba.solver import solve
 from ba.solver.conditioning import is_bound_to_frame, is_far
 from ba.staging import SOLUTION
 from ba.summary import Before, before, summarize
+from ba.undetermined import report
 from ba.words import counted
 
 MANY = 1_000_000
@@ -109,15 +110,12 @@ def _save(
     brief = stopped and start.num_observations > MANY
     projection = project(solution.problem, config.solver.threads)
     summary = summarize(config, start, known, solution, projection)
+    summary |= report(solution.problem, config.rotation, config.solver.threads, known=not stopped)
     summary["compile_seconds"] = kernelcache.compile_seconds() - began.compiling
     if config.data.scene is not None:
         summary |= _against_truth(loaded, start, solution)
-    second_noise = note_of_second_noise(config)
-    notes = [
-        *_notes(summary, start, solution.problem),
-        *([second_noise] if second_noise else []),
-        *([BRIEF] if brief else []),
-    ]
+    about_noise = note_of_second_noise(config)
+    notes = [*_notes(summary, start, solution.problem), *filter(None, [about_noise, BRIEF if brief else None])]
     _write_summary(summary, notes, began, folder)
     text = configfile.dump(config)
     with folder.keeping("config.yaml"):
@@ -193,6 +191,7 @@ def _notes(summary: dict[str, Any], start: Problem, end: Problem) -> Iterator[st
     ):
         if summary[key]:
             yield f"{counted(summary[key], 'observation')} {'ends' if summary[key] == 1 else 'end'} {where}"
+    yield from (found["text"] for found in summary["undetermined"] or ())
     if is_far(start) and is_bound_to_frame(start):
         yield (
             "coordinates are far from the origin, and a translation held under a free rotation (fix, or gauge: "

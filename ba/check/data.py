@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ba.camera import BEHIND, CAMERAS, OUTSIDE
-from ba.check.sample import image_name
 from ba.check.survey import Survey
+from ba.undetermined import findings, image_name
 from ba.words import counted
 
 NARROW, VERY_NARROW = 2.0, 1.0
@@ -180,6 +180,11 @@ def gauge(survey: Survey) -> Finding:
     return Finding(f"{total:,} directions change no residual, with `{survey.rotation.name}`")
 
 
+def determined(survey: Survey) -> Finding:
+    texts = [found.text for found in findings(survey.determination)]
+    return Finding("; ".join(texts) or "nothing is open but what is expected of gauge and rotation", not texts)
+
+
 DATA_TESTS: dict[str, Callable[[Survey], Finding]] = {
     "sizes": sizes,
     "connectivity": connectivity,
@@ -192,6 +197,7 @@ DATA_TESTS: dict[str, Callable[[Survey], Finding]] = {
     "errors": errors,
     "freedom": freedom,
     "gauge": gauge,
+    "determined": determined,
 }
 
 
