@@ -14,12 +14,13 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import ba
 from ba import interrupt, safepath
 from ba.errors import CheckError, SolverError, SystemRefusal, UserError
 from ba.output import Guarded, guarded
+from ba.words import printable
 
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What the system answers where nothing is wrong with the program, wherever that was."""
@@ -62,7 +63,7 @@ def _ended(argv: Sequence[str] | None, output: Guarded) -> int:
 
 
 def _told(line: str, code: int) -> int:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
     return code
 
 
@@ -144,10 +145,20 @@ def _natural(text: str) -> int:
     return int(text)
 
 
+def _stream(arguments: argparse.Namespace) -> TextIO | None:
+    """Where to print; nowhere where it shall be quiet, and then nor do kernels announce that they are compiled."""
+    if not arguments.quiet:
+        return sys.stdout
+    from ba import kernelcache
+
+    kernelcache.silence()
+    return None
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from ba import progress, request
 
-    stream = None if arguments.quiet else sys.stdout
+    stream = _stream(arguments)
     if module := request.module_of(arguments.config):
         import_module(module).command(arguments.config, arguments.set, arguments.out, stream, arguments.overwrite)
         return
@@ -165,7 +176,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from ba import compare
     from ba.comparison import table
 
-    stream = None if arguments.quiet else sys.stdout
+    stream = _stream(arguments)
     with table.Progress(stream) as tick:
         findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
     if stream:
@@ -188,14 +199,14 @@ def _view(arguments: argparse.Namespace) -> None:
     failure = view.screenshot(before, after, arguments.screenshot, show_before=arguments.before)
     if failure:
         raise UserError(failure)
-    print(arguments.screenshot)
+    print(printable(arguments.screenshot))
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from ba.check import check
 
     found = check(arguments.path, arguments.seed, arguments.states)
-    print(found.text, flush=True)
+    print(printable(found.text, keep="\n"), flush=True)
     if arguments.out is not None:
         found.write(arguments.out)
     if found.failures:

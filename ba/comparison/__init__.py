@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ba.errors import UserError
+from ba.words import counted
 
 if TYPE_CHECKING:
     from ba.comparison.config import Source
@@ -86,7 +87,7 @@ def _rule(source: Source) -> str:
     stop = source.comparison.stop
     return (
         f"Every run stops when a step lowers the cost by less than {stop.ftol:g} of it, when no step lowers it any "
-        f"more, or after {stop.max_iterations} steps."
+        f"more, or after {counted(stop.max_iterations, 'step')}."
     )
 
 

@@ -31,6 +31,7 @@ from ba.rotation_alignment.config import RotationAlignment
 from ba.rotation_alignment.problem import PointSets, angle_between, closed_form, cost
 from ba.rotation_alignment.solve import Course
 from ba.runfolder import RunFolder, staged
+from ba.words import printable
 
 PRODUCTS = ("config.yaml", "summary.json", "iterations.jsonl", "results.csv", "starts.csv", "aligned.ply", "view.png")
 OFF_SO3 = 1e-6
@@ -163,7 +164,7 @@ def show(folder: Path, png: Path | None) -> None:
     elif failure := picture.write(sets, start, end, png):
         raise UserError(failure)
     else:
-        print(png)
+        print(printable(png))
 
 
 def _starts(sets: PointSets, best: Array, pair: tuple[str, str], config: RotationAlignment) -> Iterator[lab.StartRow]:
