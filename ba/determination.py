@@ -141,13 +141,15 @@ def _with_observations(problem: Problem, kept: Array) -> Problem:
 def _expected(problem: Problem, rotation: Parameterization) -> Expected:
     """What general observations leave open, by the kinds of images there are.
 
-    A kind is a camera model and what is free of it, of the rotation and of the translation.
+    A kind is a camera model and what is free of it, of the rotation and of the translation. Images that see nothing are
+    of no kind: their poses are held, but that holds no frame.
     """
-    free, camera = problem.free, problem.camera_of_image
+    seeing = np.flatnonzero(np.bincount(problem.image_of_obs, minlength=problem.num_images))
+    free, camera = problem.free, problem.camera_of_image[seeing]
     models = np.unique(np.array(problem.camera_models), return_inverse=True)[1]
     users = np.bincount(camera, minlength=problem.num_cameras)
     kinds = np.column_stack(
-        [models[camera], free.intrinsics[camera], users[camera] > 1, free.rotations, free.translations]
+        [models[camera], free.intrinsics[camera], users[camera] > 1, free.rotations[seeing], free.translations[seeing]]
     )
     _, kind = np.unique(kinds, axis=0, return_inverse=True)
     order = np.lexsort((camera, -users[camera], kind))
@@ -156,13 +158,13 @@ def _expected(problem: Problem, rotation: Parameterization) -> Expected:
     lead = camera[order[starts]][kind[order]]
     wanted = (camera[order] == lead) | (users[lead] < EXAMPLES) & (users[lead] != EXAMPLES - 1)
     examples = np.sort(order[wanted & (np.arange(len(order)) - starts[kind[order]] < EXAMPLES)])
-    twin = _twin(problem, examples)
+    twin = _twin(problem, seeing[examples])
     found = _open(twin, rotation, 1)
     images, cameras = np.zeros(problem.num_images, np.int64), np.zeros(problem.num_cameras, np.int64)
     of_kind = np.zeros(len(counts), np.int64), np.zeros(len(counts), np.int64)
     for own, value in zip(of_kind, (found.images, found.cameras[twin.camera_of_image]), strict=True):
         own[kind[examples]] = value
-    images[:] = of_kind[0][kind]
+    images[seeing] = of_kind[0][kind]
     cameras[camera] = of_kind[1][kind]
     return Expected(images, cameras, int(found.frames.sum()))
 

@@ -48,9 +48,13 @@ RECIPES: dict[str, Recipe] = {
     "BAL, points behind": Recipe("ladybug-49-7776-pre.txt.xz", {"solver": SCHUR}, steps=2),
     "BAL, an image that sees nothing": Recipe(making.one_sees_nothing, format=".txt", steps=2, check=True),
     "robust": Recipe(
-        {"scene": {"images": 6, "points": 250, "outliers": 0.1, "seed": 4}},
+        {"scene": {"images": 6, "points": 60, "outliers": 0.1, "seed": 4}},
         {"loss": {"name": "huber", "scale": 1.5}, "noise": NOISE, "seed": 11},
         steps=8,
+    ),
+    "many mismatches": Recipe(
+        {"scene": {"images": 6, "points": 250, "outliers": 0.1, "seed": 4}},
+        {"loss": {"name": "huber", "scale": 1.5}, "noise": NOISE, "seed": 11, "solver": SCHUR},
     ),
     "covariances": Recipe(_covariances, {"noise": NOISE, "solver": SCHUR}, check=True),
     "scene with covariance": Recipe(

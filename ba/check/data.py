@@ -174,10 +174,12 @@ def freedom(survey: Survey) -> Finding:
 
 
 def gauge(survey: Survey) -> Finding:
-    total = sum(part.gauge for part in survey.components)
+    total = survey.determination.free_directions
     if total == 0:
         return Finding("held: no direction changes nothing")
-    return Finding(f"{total:,} directions change no residual, with `{survey.rotation.name}`")
+    return Finding(
+        f"{counted(total, 'direction')} change{'s' if total == 1 else ''} no residual, with `{survey.rotation.name}`"
+    )
 
 
 def determined(survey: Survey) -> Finding:

@@ -5,6 +5,7 @@ A line ends with the worst offender by name; the oracle looks for the same one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -14,18 +15,18 @@ import numpy as np
 
 from oracle.case import Case
 from oracle.costs import median, rms
+from oracle.freedom import expected_directions, free_directions
 from oracle.known import Known
-from oracle.projecting import behind, in_camera, jacobian, norms, outside, rounding
+from oracle.printed import Printed, matched
+from oracle.projecting import behind, in_camera, norms, outside, rounding
 from oracle.reading import Free, Scene, images_of_points
-from oracle.starting import NUMBERS, free_numbers, in_frame, solver_frame
+from oracle.starting import NUMBERS, free_numbers
 
 CLASSES = ((1, 1, []), (2, 2, []), (3, 3, []), (4, 9, [4, 9]), (10, 99, [10, 99]), (100, 10**9, [100]))
 """Track lengths that are counted together, and the numbers that name each class; a single length names itself."""
 NARROW, VERY_NARROW = 2, 1
 FEW, OF_PICTURES, BEYOND = 10, 0.95, 3
 FRAME = 7
-RANK = 1e-9
-"""Singular values of the Jacobian with columns of length one, as a share of the largest, that count as zero."""
 
 Expected = list[tuple[Any, int | None]]
 
@@ -58,21 +59,6 @@ class Survey:
             left -= set(np.flatnonzero(images).tolist())
             found.append((images, points))
         return sorted(found, key=lambda piece: -int(piece[0][scene.image].sum()))
-
-
-@cache
-def jacobian_blocks(scene: Scene, rotation: str) -> tuple[Any, Any]:
-    """(2 n_obs, ...) by the free numbers of poses and cameras, and by those of points, in the solver's frame."""
-    scene, free = in_frame(scene, solver_frame(scene)), scene.free
-    masks = free.rotations[:, None], free.translations, free.intrinsics, free.points[:, None]
-    index = scene.image, scene.image, scene.camera, scene.point
-    parts = []
-    for J, place, mask in zip(jacobian(scene, rotation), index, masks, strict=True):
-        part = np.zeros((2 * len(J), len(mask), J.shape[2]))
-        for i in range(len(J)):
-            part[2 * i : 2 * i + 2, place[i]] = J[i]
-        parts.append(part[:, np.broadcast_to(mask, part.shape[1:])])
-    return np.hstack(parts[:3]), parts[3]
 
 
 @cache
@@ -184,7 +170,7 @@ def freedom(survey: Survey) -> Expected:
     for images, points in survey.pieces:
         part = replace(scene, free=_only(scene, images, points))
         numbers, residuals = free_numbers(part, survey.rotation), 2 * int(images[scene.image].sum())
-        frame = min(nullity(Survey(part, survey.rotation)), FRAME + surplus * int(images.sum()))
+        frame = min(free_directions(part, survey.rotation), FRAME + surplus * int(images.sum()))
         loose += [(numbers, residuals, int(images.argmax()))] if numbers - frame > residuals else []
     if loose:
         found += [len(loose), len(survey.pieces), *loose[0]]
@@ -204,22 +190,14 @@ def _only(scene: Scene, images: Any, points: Any) -> Free:
 
 
 def gauge(survey: Survey) -> Expected:
-    open_ = nullity(survey)
+    open_ = free_directions(survey.scene, survey.rotation)
     return [(open_, None)] if open_ else []
 
 
-def nullity(survey: Survey) -> int:
-    return nullity_of(survey.scene, survey.rotation)
-
-
-def nullity_of(scene: Scene, rotation: str) -> int:
-    """How many directions of the free numbers change no residual: their number less the rank of the Jacobian."""
-    J = np.hstack(jacobian_blocks(scene, rotation))
-    for axis in (1, 0):  # rows and columns of length one have the same null space
-        lengths = np.linalg.norm(J, axis=axis, keepdims=True)
-        J = J / np.where(lengths > 0, lengths, 1)
-    values = np.linalg.svd(J, compute_uv=False)
-    return int(J.shape[1] - (values > RANK * values[0]).sum())
+def determined(survey: Survey) -> Expected:
+    """All directions that are open beyond those that are expected; see `printed`."""
+    scene, rotation = survey.scene, survey.rotation
+    return [(free_directions(scene, rotation) - expected_directions(scene, rotation), None)]
 
 
 DATA: dict[str, Callable[[Survey], Expected]] = {
@@ -234,6 +212,7 @@ DATA: dict[str, Callable[[Survey], Expected]] = {
     "errors": errors,
     "freedom": freedom,
     "gauge": gauge,
+    "determined": determined,
 }
 
 
@@ -241,3 +220,11 @@ def data_lines(text: str) -> dict[str, str]:
     """The tests of the data by name, up to the first empty line."""
     _, *lines = text.split("\n\n")[0].splitlines()
     return {line[4:17].strip(): line[18:] for line in lines}
+
+
+def printed(name: str, line: str, survey: Survey) -> list[Printed]:
+    """The numbers of a line; of what is not determined only how many directions there are, whoever has them."""
+    expected = DATA[name](survey)
+    if name == "determined":
+        line = str(sum(int(number.replace(",", "")) for number in re.findall(r"([\d,]+) free direction", line)))
+    return matched(name, line, expected)

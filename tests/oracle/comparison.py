@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from oracle.case import Case
-from oracle.checks import jacobian_blocks, nullity_of
 from oracle.costs import LOSSES, squares
+from oracle.freedom import free_directions, jacobian_blocks
 from oracle.known import EPS, Known, known
 from oracle.starting import free_numbers
 from oracle.summary import distance
@@ -87,7 +87,7 @@ def read_csv(path: Path) -> list[Row]:
 def directions(comparison: Comparison, row: int) -> int:
     """Directions of the free numbers that change no residual at the end."""
     case = comparison.cases[row]
-    return nullity_of(case.end, case.rotation)
+    return free_directions(case.end, case.rotation)
 
 
 def condition(comparison: Comparison, row: int) -> Known:

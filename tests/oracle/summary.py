@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle import robust, truth
+from oracle import freedom, robust, truth
 from oracle.case import Case
 from oracle.costs import cost, gradient_norm, median, rms
 from oracle.known import Known
@@ -91,6 +91,7 @@ SUMMARY: dict[str, Callable[[Case], Any]] = {
     "versions.python": lambda case: platform.python_version(),
     **{f"versions.{name}": lambda case, name=name: version(name) for name in ("ba", "numpy", "scipy", "numba")},
     **robust.SUMMARY,
+    **freedom.SUMMARY,
     **{f"truth.start.{name}": _truth(lambda case: case.start, name) for name in TRUTH},
     **{f"truth.end.{name}": _truth(lambda case: case.end, name) for name in TRUTH},
 }
@@ -100,6 +101,9 @@ NOT_COMPUTED = {
     "frame": "words, not a number",
     "notes": "words; the numbers in them are those of other keys",
     "solve_seconds": "a time; it is held between the last iteration's and total_seconds",
+    "compile_seconds": "a time",
+    "undetermined.text": "words; `ba check` prints the same",
+    "undetermined.whom": "images and points by index: tests of their own hold whom each kind of it names",
     "total_seconds": "a time; it is held to be no less than solve_seconds",
     "solver_details.lsmr_products": "how often scipy's LSMR multiplied by J: a count of inner work",
     "solver_details.damping": "the solver's own damping at the end",
@@ -113,8 +117,17 @@ def flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
     for key, value in content.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
+        elif key == "undetermined":
+            yield from _undetermined(value)
         else:
             yield prefix + key, value
+
+
+def _undetermined(found: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """How many directions all findings have together, their words, and whom they concern."""
+    yield "undetermined.directions", sum(one["directions"] for one in found)
+    yield "undetermined.text", [one["text"] for one in found]
+    yield "undetermined.whom", [{key: one[key] for key in one if key not in ("text", "directions")} for one in found]
 
 
 def clock_is_sound(case: Case) -> bool:

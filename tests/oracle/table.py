@@ -9,7 +9,7 @@ from functools import partial
 from oracle import checks, files, iterations, page, summary
 from oracle.case import Case
 from oracle.known import Known, known
-from oracle.printed import Printed, matched
+from oracle.printed import Printed
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ Compared = Callable[[Case], Iterator[Difference]]
 def _summary(key: str, case: Case) -> Iterator[Difference]:
     found = dict(summary.flat(case.last.summary))
     if key in found:
-        yield of_known(key, found[key], known(summary.SUMMARY[key](case)))
+        right = summary.SUMMARY[key](case)
+        if right is not NotImplemented:
+            yield of_known(key, found[key], known(right))
 
 
 def _iterations(name: str, case: Case) -> Iterator[Difference]:
@@ -53,7 +55,7 @@ def _page(part: str, case: Case) -> Iterator[Difference]:
 def _check(name: str, case: Case) -> Iterator[Difference]:
     if case.checked is not None:
         line = checks.data_lines(case.checked)[name]
-        yield from of_printed(matched(name, line, checks.DATA[name](checks.survey_of(case))))
+        yield from of_printed(checks.printed(name, line, checks.survey_of(case)))
 
 
 def of_printed(cells: Iterable[Printed]) -> Iterator[Difference]:
