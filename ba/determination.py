@@ -142,9 +142,10 @@ def _expected(problem: Problem, rotation: Parameterization) -> Expected:
     """What general observations leave open, by the kinds of images there are.
 
     A kind is a camera model and what is free of it, of the rotation and of the translation. Images that see nothing are
-    of no kind: their poses are held, but that holds no frame.
+    of no kind, unless none sees anything: their poses are held, but that holds no frame.
     """
-    seeing = np.flatnonzero(np.bincount(problem.image_of_obs, minlength=problem.num_images))
+    counted = np.bincount(problem.image_of_obs, minlength=problem.num_images)
+    seeing = np.flatnonzero(counted if counted.any() else np.ones(problem.num_images))
     free, camera = problem.free, problem.camera_of_image[seeing]
     models = np.unique(np.array(problem.camera_models), return_inverse=True)[1]
     users = np.bincount(camera, minlength=problem.num_cameras)
