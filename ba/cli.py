@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _ended(argv: Sequence[str] | None, output: Guarded) -> int:
     """The exit code of a command, and what went wrong in one line on standard error."""
     try:
-        _carry_out(argv, output)
+        with interrupt.allowed():
+            _carry_out(argv, output)
         return interrupt.exit_code()
     except (UserError, SolverError, CheckError, SystemRefusal) as error:
         return _told(f"ba: error: {error}", error.exit_code)
@@ -163,10 +164,16 @@ def _compare(arguments: argparse.Namespace) -> None:
     from ba.comparison import table
 
     stream = None if arguments.quiet else sys.stdout
-    with table.Progress(stream) as tick:
-        findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
+    try:
+        with table.Progress(stream) as tick:
+            findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
+    except KeyboardInterrupt as stop:
+        stop.args = ("what is done is kept, and the same command goes on",)
+        raise
     if stream:
         table.print_summary(findings.summaries, findings.conclusions, findings.folder, stream)
+        for note in findings.notes:
+            print(f"note: {note}")
 
 
 def _view(arguments: argparse.Namespace) -> None:

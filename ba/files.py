@@ -35,7 +35,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 }
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}-(?P<name>.+)")
 """Names of files that are being written, and of what is left of them where a process was killed."""
-MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+MISPLACED = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 """What the system answers where a path is not what it should be: that is for the user to mend."""
 SHORT = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What it answers where it cannot even read."""
