@@ -45,10 +45,12 @@ def _ended(argv: Sequence[str] | None, output: Guarded) -> int:
     try:
         with interrupt.allowed():
             _carry_out(argv, output)
+        interrupt.settled()
         return interrupt.exit_code()
     except (UserError, SolverError, CheckError, SystemRefusal) as error:
         return _told(f"ba: error: {error}", error.exit_code)
     except KeyboardInterrupt as stop:
+        interrupt.settled()
         said = f": {stop}" if str(stop) else ""
         return _told(f"ba: ended by {interrupt.name()}{said}", interrupt.exit_code() or 130)
     except MemoryError as error:

@@ -9,8 +9,8 @@ In a program that calls `ba` as a library only `uninterrupted` acts, and only on
 has for it is called when the block ends. Nothing is ever dropped, and nothing is done outside the main thread, which
 alone hears signals.
 
-Python discards what is raised in a destructor or a callback of the collector, and prints it. A KeyboardInterrupt that is
-lost there is not printed, and `check`, which long work calls now and then, raises it again.
+Python discards what is raised in a destructor or a callback of the collector, and prints it. A KeyboardInterrupt that
+is lost there is not printed, and `check`, which long work calls now and then, raises it again.
 """
 
 from __future__ import annotations
@@ -133,6 +133,15 @@ def check() -> None:
     """Raise KeyboardInterrupt again where one was raised within `heard` and got lost, as it does in a destructor."""
     if _state.heard and _state.received is not None and not _state.deferring and _in_main_thread():
         raise KeyboardInterrupt
+
+
+def settled() -> None:
+    """Say that a KeyboardInterrupt was caught, so that the process may end with an exit code.
+
+    CPython notes one that leaves code given to `exec` as text, as dataclasses do on import, and ends the process by
+    SIGINT for it even where it was caught further up; the next such code that ends well takes that back.
+    """
+    exec("")
 
 
 def exit_code() -> int:
