@@ -138,8 +138,8 @@ def check() -> None:
 def settled() -> None:
     """Say that a KeyboardInterrupt was caught, so that the process may end with an exit code.
 
-    CPython notes one that leaves code given to `exec` as text, as dataclasses do on import, and ends the process by
-    SIGINT for it even where it was caught further up; the next such code that ends well takes that back.
+    CPython notes one that leaves code given to `exec` as text, as dataclasses do on import, and then ends `python -m`
+    by SIGINT even where it was caught further up; the next such code that ends well takes that back.
     """
     exec("")
 

@@ -20,7 +20,7 @@ if __name__ == "__main__":
         with _pool(1) as pool:
             print(pool.submit(os.getpid).result(), flush=True)
             time.sleep(60)
-    code = "import os, time; from ba.children import end_with_parent as e; e(); print(os.getpid(), flush=True); time.sleep(60)"
+    code = "import os, time, ba.children as c; c.end_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"
     subprocess.run([sys.executable, "-c", code], env=os.environ | children.environment())
 """
 

@@ -1,5 +1,6 @@
 """Signals end a run alike, are deferred and never dropped, and leave a library's user his own handlers."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -158,7 +159,9 @@ def test_other_threads_are_left_alone() -> None:
     assert seen == [before]
 
 
-def test_an_interrupt_that_was_caught_leaves_the_exit_code_alone() -> None:
+def test_an_interrupt_that_was_caught_leaves_the_exit_code_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = """
 import sys
 from ba import interrupt
@@ -169,5 +172,8 @@ except KeyboardInterrupt:
         interrupt.settled()
 sys.exit(143)
 """
-    codes = [subprocess.run([sys.executable, "-c", code, how], check=False).returncode for how in ("settled", "not")]
+    (tmp_path / "caught.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(interrupt.__file__).parents[1])]))
+    command = [sys.executable, "-m", "caught"]
+    codes = [subprocess.run([*command, how], check=False).returncode for how in ("settled", "not")]
     assert codes == [143, -signal.SIGINT]
