@@ -70,7 +70,8 @@ class Survey:
     def angles(self) -> Array:
         """(n_points,) degrees, the largest between two rays of a point; NaN where fewer than two images see it.
 
-        The ray farthest from a point's first, and the one farthest from that: for up to three rays the very largest.
+        From a point's first ray to the farthest from it, from there to the farthest, and once more to the farthest: the
+        angle of the last way. For up to three rays that is the very largest.
         """
         problem = self.problem
         order = np.argsort(problem.point_of_obs, kind="stable")
