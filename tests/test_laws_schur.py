@@ -243,12 +243,16 @@ def test_s_is_formed_where_it_has_half_the_numbers_of_the_derivatives(share: flo
     assert choose(structure, "cg") == ("cg", formed)
 
 
-def test_a_collection_whose_factor_fills_up_is_iterated_and_a_street_is_factored() -> None:
-    street = condition(generate(Scene(kind="street", images=400, points=4000, camera="bal"))).problem
-    assert choose(make_structure(street, 3), None) == ("sparse", True)
-    spread = condition(
-        generate(Scene(kind="cloud", images=120, points=700, observations_per_point=3, camera="bal"))
-    ).problem
-    structure = make_structure(spread, 3)
-    full = len(structure.pattern[1]) / (120 * 121 / 2)
-    assert full < 0.5
+@pytest.mark.parametrize(
+    ("scene", "chosen"),
+    [
+        (Scene(kind="street", images=300, points=3000, camera="bal"), "sparse"),
+        (Scene(kind="internet", images=150, points=1500, observations_per_point=4, camera="bal"), "sparse"),  # 11
+        (Scene(kind="internet", images=300, points=3000, observations_per_point=4, camera="bal"), "cg"),  # 23
+        (Scene(kind="cloud", images=150, points=400, observations_per_point=3, camera="bal"), "cg"),  # 98
+    ],
+)
+def test_a_factor_of_more_than_twenty_products_an_observation_is_not_made(scene: Scene, chosen: str) -> None:
+    structure = make_structure(condition(generate(scene)).problem, 3)
+    assert len(structure.pattern[1]) < 0.1 * scene.images * (scene.images + 1) / 2
+    assert choose(structure, None)[0] == chosen
