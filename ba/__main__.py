@@ -2,7 +2,11 @@
 
 import sys
 
-from ba.cli import main
+from ba import safepath
+
+safepath.forget_working_folder()
+
+from ba.cli import main  # noqa: E402 (only now do imports not look into the working folder)
 
 if __name__ == "__main__":
     sys.exit(main())

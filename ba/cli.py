@@ -1,14 +1,15 @@
 """The command line: arguments in, exit code out. What it does lives in `ba.pipeline` and `ba.view`.
 
 Exit codes: 0 done, 2 the configuration, the data or the arguments are wrong, 3 the solver failed or a derivative is
-wrong, 130 interrupted before there was a result; 1, with a traceback, is a bug. Heavy modules are imported by the
+wrong, 4 the system refused (disk full, memory short, output closed or full), 130, 143 or 129 ended by Ctrl-C, SIGTERM
+or SIGHUP, also where the best state was saved; 1, with a traceback, is a bug. Heavy modules are imported by the
 commands that need them.
 """
 
 import argparse
 import atexit
+import errno
 import gc
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,7 +17,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import ba
-from ba.errors import CheckError, SolverError, UserError
+from ba import interrupt, safepath
+from ba.errors import CheckError, SolverError, SystemRefusal, UserError
+from ba.output import Guarded, guarded
+
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What the system answers where nothing is wrong with the program, wherever that was."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,22 +34,51 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code. Arguments are those of the process if not given."""
+    safepath.forget_working_folder()
     # The interpreter's last collection would walk all that numba made: 0.3 s of every run's end.
     atexit.register(gc.freeze)
+    with interrupt.heard(to_the_end=argv is None), guarded() as output:
+        return _ended(argv, output)
+
+
+def _ended(argv: Sequence[str] | None, output: Guarded) -> int:
+    """The exit code of a command, and what went wrong in one line on standard error."""
+    try:
+        _carry_out(argv, output)
+        return interrupt.exit_code()
+    except (UserError, SolverError, CheckError, SystemRefusal) as error:
+        return _told(f"ba: error: {error}", error.exit_code)
+    except KeyboardInterrupt as stop:
+        said = f": {stop}" if str(stop) else ""
+        return _told(f"ba: ended by {interrupt.name()}{said}", interrupt.exit_code() or 130)
+    except MemoryError as error:
+        said = f" ({error})" if str(error) else ""
+        return _told(f"ba: error: memory is short{said}; a smaller problem, or fewer threads, need less", 4)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        return _told(f"ba: error: {place}{error.strerror}", SystemRefusal.exit_code)
+
+
+def _told(line: str, code: int) -> int:
+    print(line, file=sys.stderr)
+    return code
+
+
+def _carry_out(argv: Sequence[str] | None, output: Guarded) -> None:
+    """Do what the arguments say. Raises SystemRefusal where that is done and could not be told."""
+    help_was_asked: SystemExit | None = None
     try:
         arguments = _parser().parse_args(argv)
         arguments.command(arguments)
-        sys.stdout.flush()
-    except (UserError, SolverError, CheckError) as error:
-        print(f"ba: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("ba: interrupted before there was a result", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has left; without this the interpreter finds the pipe again as it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    except SystemExit as end:
+        help_was_asked = end
+    output.flush()
+    if output.refusal:
+        raise SystemRefusal(f"what was to be printed could not be written: {output.refusal}")
+    if help_was_asked is not None:
+        raise help_was_asked
 
 
 def _parser() -> Parser:
@@ -62,6 +97,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "configs/all-keys.yaml lists every KEY with its default; a file with only data.path is complete."
     parser.add_argument("config", metavar="CONFIG", type=Path, help="configuration, a YAML file")
     _add_settings(parser, example="solver.max_iterations=20", out="run folder, instead of output.dir")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in the run folder")
     parser.set_defaults(command=_run)
 
 
@@ -111,15 +147,16 @@ def _run(arguments: argparse.Namespace) -> None:
 
     stream = None if arguments.quiet else sys.stdout
     if module := configfile.module_of(arguments.config):
-        import_module(module).command(arguments.config, arguments.set, arguments.out, stream)
+        import_module(module).command(arguments.config, arguments.set, arguments.out, stream, arguments.overwrite)
         return
     config = configfile.load(arguments.config, arguments.set)
     with progress.Progress(config.solver.max_iterations, stream) as observer:
         from ba import pipeline
 
-        result = pipeline.run(config, arguments.out, observer=observer)
+        result = pipeline.run(config, arguments.out, observer=observer, overwrite=arguments.overwrite)
     if stream:
-        progress.print_summary(result.summary, result.folder, result.notes, stream)
+        with interrupt.uninterrupted(said=f"the result stands in {result.folder}"):
+            progress.print_summary(result.summary, result.folder, result.notes, stream)
 
 
 def _compare(arguments: argparse.Namespace) -> None:

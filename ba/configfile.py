@@ -18,14 +18,13 @@ from pydantic import BaseModel, ValidationError
 from ba import schema
 from ba.config import Config
 from ba.errors import UserError
-from ba.files import existing_file, read_text
+from ba.reading import existing_file, read_configuration
 from ba.schema import value_at
 from ba.yamltext import Key, dotted, parse, write
 
 Places = dict[Key, str]
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_BYTES = 1_000_000
 SHORTEST = "data: {path: FILE}"
 KINDS = {"rotation_alignment": "ba.rotation_alignment.run"}
 """Problems other than bundle adjustment, by the top-level `kind` of their file, and the module that runs them."""
@@ -71,9 +70,13 @@ def module_of(path: Path) -> str | None:
     data, places = read(path)
     if "kind" not in data:
         return None
-    for _, message in _unless_known(("kind",), data["kind"], list(KINDS), "leave it out for a bundle adjustment"):
+    kind = data["kind"]
+    if not isinstance(kind, str):
+        right = f"{' or '.join(KINDS)} is right, or no `kind` for a bundle adjustment"
+        raise fault(places, ("kind",), f"{_shown(kind)} is not known; {right}")
+    for _, message in _unless_known(("kind",), kind, list(KINDS), "leave it out for a bundle adjustment"):
         raise fault(places, ("kind",), message)
-    return KINDS[data["kind"]]
+    return KINDS[kind]
 
 
 def check_names(config: Config) -> None:
@@ -89,11 +92,8 @@ def dump(config: Config) -> str:
 
 def read(path: Path) -> tuple[dict[str, Any], Places]:
     """The data of a file, and the place of every key in it. Raises UserError where it is no YAML of keys."""
-    existing_file(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB, too large for a configuration")
-        data, lines = parse(read_text(path), str(path))
+        data, lines = parse(read_configuration(path), str(path))
         if data is None:
             raise UserError(f"{path}: no key is given; the shortest configuration is `{SHORTEST}`")
         if not isinstance(data, dict):

@@ -20,3 +20,12 @@ class CheckError(Exception):
     """A check found the program itself wrong: a derivative is not what every other way says; exit code 3."""
 
     exit_code = 3
+
+
+class SystemRefusal(Exception):
+    """The system refused: the disk is full, memory is short, a file may not be written, the output is closed.
+
+    The program ends with exit code 4. The text is the whole message: what was refused, why, and what was kept.
+    """
+
+    exit_code = 4

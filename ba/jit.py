@@ -35,6 +35,10 @@ def cache_folder() -> Path:
     return Path(base) / _source_digest()
 
 
+# numba takes settings from a `.numba_config.yaml` in the working folder, at its import and again whenever it compiles.
+# They can name a cache, and a cache is code: what was read there is forgotten, and nothing more is read.
+numba.config._config_fname = ""
+numba.config._env_reloader.reset()
 numba.config.CACHE_DIR = str(cache_folder())
 
 

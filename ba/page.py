@@ -30,10 +30,12 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
 .facts td { text-align: left; overflow-wrap: anywhere; } .facts th { text-align: left; width: 13rem; }
-.wide { overflow-x: auto; } figure { margin: 0; }
+.pairs :is(th, td):not(:first-child) { width: 7rem; }
+.wide { overflow-x: auto; } .wide > svg { min-width: 34rem; } figure { margin: 0; }
 img, svg { display: block; width: 100%; height: auto; } img { border: 1px solid var(--line); border-radius: 6px; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); }
-.curve { fill: none; stroke: var(--mark); stroke-width: 2; } .dot, .bar { fill: var(--mark); }
+h3 { margin: 1.5rem 0 .4rem; font-size: 1rem; }
+.beyond { opacity: .55; } .curve { fill: none; stroke: var(--mark); stroke-width: 2; } .dot, .bar { fill: var(--mark); }
 details { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .6rem 1rem; }
 summary { cursor: pointer; } pre { overflow-x: auto; font-size: .85rem; }
 """
@@ -105,6 +107,13 @@ Ticks = list[tuple[float, str]]
 def whole_ticks(axis: Axis) -> Ticks:
     step = max(math.ceil(axis.high / 10), 1)
     return [(axis(value), str(value)) for value in range(0, int(axis.high) + 1, step)]
+
+
+def round_ticks(end: float, most: int = 8) -> list[float]:
+    """Multiples from 0 to `end` of 1, 2 or 5 times a power of ten, at most `most` of them and one more."""
+    power = 10.0 ** math.floor(math.log10(end / most))
+    step = next(digit * power for digit in (1.0, 2.0, 5.0, 10.0, 20.0) if digit * power * most >= end)
+    return [step * i for i in range(int(end / step * (1.0 + 1e-12)) + 1)]
 
 
 def power_ticks(axis: Axis) -> Ticks:

@@ -1,7 +1,7 @@
-"""The pipeline: load, perturb, select what is free, solve, write the run folder.
+"""The pipeline: load, perturb, select what is free, solve, write the run folder (see `ba.runfolder`).
 
+summary.json        the numbers of the run; written first, so that a disk that fills up loses the picture and not these
 config.yaml         the effective configuration; it runs again to the same bits
-summary.json        the numbers of the run
 iterations.jsonl    a line for each accepted step, flushed as it happens
 solution.*          the solution in the input's format (`.npz` where that format cannot hold it), and as solution.ply
 truth.npz           the ground truth of a generated scene
@@ -14,15 +14,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
-from ba import configfile, files, io
+from ba import configfile, files, interrupt, io
 from ba.config import Config
 from ba.errors import SolverError, UserError
 from ba.io import synthetic
@@ -30,31 +28,21 @@ from ba.noise import perturb
 from ba.problem import Problem
 from ba.report import write_report
 from ba.residual import Projection, project
-from ba.result import Iteration, Observer, Solution, Status, ignore
+from ba.result import Observer, Solution, Status, ignore
 from ba.rotation import ROTATIONS, isotropy
+from ba.runfolder import RunFolder, staged
 from ba.select import select, with_rotations
 from ba.solver import solve
 from ba.solver.conditioning import is_bound_to_frame, is_far
-from ba.summary import before, summarize
-
-SOLUTION = "solution"
-PRODUCTS = (
-    "config.yaml",
-    "summary.json",
-    "iterations.jsonl",
-    *(f"{SOLUTION}{suffix}" for entry in io.FORMATS.values() for suffix in entry.suffixes),
-    "truth.npz",
-    "residuals.npz",
-    "report.html",
-    "view.png",
-)
+from ba.staging import SOLUTION
+from ba.summary import Before, before, summarize
 
 MANY = 1_000_000
 """Observations above which Ctrl-C leaves out what takes long and follows from the rest."""
 SINGULAR = 1e-2
 """Third singular value of the tangent map, as a share of its first, below which a rotation is near a singularity."""
-BRIEF = "stopped by Ctrl-C: no residuals.npz and no report.html, which take long for so many observations"
-UNDRAWN = "no picture: stopped by Ctrl-C; `ba view FOLDER --screenshot PNG` draws it"
+BRIEF = "stopped early: no residuals.npz and no report.html, which take long for so many observations"
+UNDRAWN = "no picture: stopped early; `ba view FOLDER --screenshot PNG` draws it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,53 +55,76 @@ class Result:
     solution: Solution
 
 
-def run(config: Config | Path | str, out: Path | None = None, observer: Observer = ignore) -> Result:
+def run(
+    config: Config | Path | str, out: Path | None = None, observer: Observer = ignore, overwrite: bool = False
+) -> Result:
     """Carry out a configuration, given as a Config or as the path of a YAML file, and write its run folder.
 
-    out: the run folder, instead of `output.dir`. Raises UserError for what the user can mend, before anything is
-    written, and SolverError, after writing what there is, where the solver failed.
+    out: the run folder, instead of `output.dir`; overwrite: an earlier run there may be replaced. Raises UserError for
+    what the user can mend, before anything is written; SolverError where the solver failed, and SystemRefusal where
+    the system would not write something, after writing what there is; KeyboardInterrupt for a signal that could end
+    nothing any more, after writing everything.
     """
     began = time.perf_counter()
     config = config if isinstance(config, Config) else configfile.load(config)
     configfile.check_names(config)
-    loaded, start = load_start(config)
-    folder = _make_folder(config, out)
-    known = before(config, start)
-    with _logged(folder, observer) as log:
+    path = config.data.path
+    name = "synthetic" if path is None else path.name.split(".")[0]
+    with staged(out or config.output.dir, name, [] if path is None else [path], overwrite) as folder:
+        loaded, start = load_start(config)
+        known = before(config, start)
         solution = solve(
             start,
             rotation=config.rotation,
             loss=config.loss,
             options=config.solver,
             bounds=config.camera.bounds,
-            observer=log,
+            observer=folder.logging(observer),
         )
+        with interrupt.uninterrupted(said=f"the result stands in {folder.target}"):
+            summary, notes = _save(folder, config, loaded, start, known, solution, began)
+            place = folder.publish()
+    if solution.status is Status.FAILED:
+        raise SolverError(f"{solution.message}; what there is stands in {place}")
+    return Result(summary, place, tuple(notes), solution)
+
+
+def _save(
+    folder: RunFolder, config: Config, loaded: Problem, start: Problem, known: Before, solution: Solution, began: float
+) -> tuple[dict[str, Any], list[str]]:
+    """Write all that a run leaves, what matters most first. Returns the summary and its notes."""
     stopped = solution.status is Status.INTERRUPTED
     brief = stopped and start.num_observations > MANY
-    with files.uninterrupted():
-        notes = list(_write_solution(loaded, solution, folder))
-        projection = project(solution.problem, config.solver.threads)
-        summary = summarize(config, start, known, solution, projection)
-        if config.data.scene is not None:
-            summary |= _against_truth(loaded, start, solution)
-            io.save(loaded, folder / "truth.npz", "synthetic")
-        notes = [*_notes(summary, start, solution.problem), *notes, *([BRIEF] if brief else [])]
-        if not brief:
-            _write_residuals(start, (project(start, config.solver.threads), projection), folder)
-        files.write_bytes(folder / "config.yaml", configfile.dump(config).encode())
-        _write_summary(summary, notes, began, folder)
+    projection = project(solution.problem, config.solver.threads)
+    summary = summarize(config, start, known, solution, projection)
+    if config.data.scene is not None:
+        summary |= _against_truth(loaded, start, solution)
+    notes = [*_notes(summary, start, solution.problem), *([BRIEF] if brief else [])]
+    _write_summary(summary, notes, began, folder)
+    text = configfile.dump(config)
+    with folder.keeping("config.yaml"):
+        files.write_bytes(folder.path / "config.yaml", text.encode())
+    with folder.keeping(SOLUTION):
+        notes += _write_solution(loaded, solution, folder)
+    folder.complete_log(solution.iterations)
+    if config.data.scene is not None:
+        with folder.keeping("truth.npz"):
+            io.save(loaded, folder.path / "truth.npz", "synthetic")
+    if not brief:
+        with folder.keeping("residuals.npz"):
+            _write_residuals(start, (project(start, config.solver.threads), projection), folder.path)
     if config.output.picture:
-        failure = UNDRAWN if stopped else _draw(start, solution, folder)
-        notes += [failure] if failure else []
-    with files.uninterrupted():
-        _write_summary(summary, notes, began, folder)
-        if config.output.report and not brief:
+        with folder.keeping("view.png", is_essential=False):
+            failure = UNDRAWN if stopped or interrupt.pending() else _draw(start, solution, folder.path)
+            notes += [failure] if failure else []
+    notes += [folder.shown(refusal) for refusal in folder.refusals]
+    _write_summary(summary, notes, began, folder)
+    if config.output.report and not brief:
+        with folder.keeping("report.html", is_essential=False):
             residuals = projection.pixels - start.pixels
-            text = configfile.dump(config)
-            write_report(folder / "report.html", summary, solution.iterations, residuals, folder / "view.png", text)
-    if solution.status is Status.FAILED:
-        raise SolverError(f"{solution.message}; what there is stands in {folder}")
-    return Result(summary, folder, tuple(notes), solution)
+            view = folder.path / "view.png"
+            write_report(folder.path / "report.html", summary, solution.iterations, residuals, view, text)
+    return summary, notes
 
 
 def load_start(config: Config) -> tuple[Problem, Problem]:
@@ -144,53 +155,6 @@ def _path(config: Config) -> Path:
     if config.data.path is None:
         raise UserError("data.path: missing; the path of an input file is right")
     return config.data.path
-
-
-def _make_folder(config: Config, out: Path | None) -> Path:
-    source = config.data.path.name.split(".")[0] if config.data.path is not None else "synthetic"
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = out or config.output.dir or Path("runs") / f"{source}-{stamp}"
-    if config.data.path is not None and config.data.path.resolve() in {(folder / name).resolve() for name in PRODUCTS}:
-        raise UserError(
-            f"{folder}: the run would replace its own input, {config.data.path.name}; --out DIR names another"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be the run folder ({error.strerror}); --out DIR names another") from None
-    return folder
-
-
-@contextmanager
-def _logged(folder: Path, observer: Observer) -> Iterator[Observer]:
-    """An observer that writes each iteration as a line before it passes it on.
-
-    What an earlier run left in the folder goes when the first iteration comes, for until then this one may be refused.
-    """
-    with ExitStack() as stack:
-        streams: list[TextIO] = []
-
-        def log(iteration: Iteration) -> None:
-            if not streams:
-                _clear(folder)
-                streams.append(stack.enter_context((folder / "iterations.jsonl").open("w")))
-            streams[0].write(json.dumps(asdict(iteration)) + "\n")
-            streams[0].flush()
-            observer(iteration)
-
-        yield log
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a run writes; whatever else is there stays. Raises UserError where it cannot be written."""
-    try:
-        for name in PRODUCTS:
-            (folder / name).unlink(missing_ok=True)
-        (folder / "iterations.jsonl").touch()
-    except OSError as error:
-        raise UserError(
-            f"{error.filename}: cannot be replaced ({error.strerror}); --out DIR names another folder"
-        ) from None
 
 
 def _notes(summary: dict[str, Any], start: Problem, end: Problem) -> Iterator[str]:
@@ -235,12 +199,13 @@ def _against_truth(truth: Problem, start: Problem, solution: Solution) -> dict[s
     return {"truth": {"start": compare_to_truth(start, truth), "end": compare_to_truth(solution.problem, truth)}}
 
 
-def _write_summary(summary: dict[str, Any], notes: list[str], began: float, folder: Path) -> None:
+def _write_summary(summary: dict[str, Any], notes: list[str], began: float, folder: RunFolder) -> None:
     summary |= {"total_seconds": time.perf_counter() - began, "notes": list(notes)}
-    files.write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    with folder.keeping("summary.json"):
+        files.write_bytes(folder.path / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
 
 
-def _write_solution(loaded: Problem, solution: Solution, folder: Path) -> Iterator[str]:
+def _write_solution(loaded: Problem, solution: Solution, folder: RunFolder) -> Iterator[str]:
     """solution.* and solution.ply; yields a note where the input's format cannot hold the solution.
 
     What may move is as the input has it: what this run held fixed, another need not.
@@ -249,11 +214,11 @@ def _write_solution(loaded: Problem, solution: Solution, folder: Path) -> Iterat
     source = problem.source.get("format", "synthetic")
     suffix = io.FORMATS[source].suffixes[0]
     try:
-        io.save(problem, folder / f"{SOLUTION}{suffix}", source)
+        io.save(problem, folder.path / f"{SOLUTION}{suffix}", source)
     except UserError as error:
-        io.save(problem, folder / f"{SOLUTION}.npz", "synthetic")
-        yield f"the solution stands in {SOLUTION}.npz: {error}"
-    io.save(problem, folder / f"{SOLUTION}.ply")
+        io.save(problem, folder.path / f"{SOLUTION}.npz", "synthetic")
+        yield f"the solution stands in {SOLUTION}.npz: {folder.shown(str(error))}"
+    io.save(problem, folder.path / f"{SOLUTION}.ply")
 
 
 def _write_residuals(start: Problem, projections: tuple[Projection, Projection], folder: Path) -> None:
@@ -272,6 +237,7 @@ def _draw(start: Problem, solution: Solution, folder: Path) -> str | None:
     from ba import view
 
     try:
-        return view.screenshot(start, solution.problem, folder / "view.png")
+        with interrupt.allowed():
+            return view.screenshot(start, solution.problem, folder / "view.png")
     except KeyboardInterrupt:
-        return "no picture: stopped by Ctrl-C"
+        return UNDRAWN

@@ -4,14 +4,17 @@ On a terminal a bar below the lines shows the time that is left at most, if all 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from ba.rows import TRUTH_TITLE, counted, fit_rows, inlier_limit, inlier_share, truth_rows
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+    from rich.table import Table
 
     from ba.result import Iteration
 
@@ -107,23 +110,15 @@ def print_summary(summary: Mapping[str, Any], folder: Path, notes: tuple[str, ..
     """Print how a run ended, from its `summary.json`, where its folder is, and what else there is to know."""
     from rich.console import Console
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     style = "bold green" if summary["status"] == "converged" else "bold yellow"
-    table = Table.grid(padding=(0, 3, 0, 0))
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(justify="right")
-    table.add_row("", Text("start", "dim"), Text("end", "dim"))
-    for name, start, end in _numbers(summary):
-        table.add_row(name, start, Text(end, "bold"))
     # Composed first, because rich ends the process where the reader of a pipe has left.
     text = StringIO()
     console = Console(file=text, force_terminal=stream.isatty(), highlight=False, markup=False, soft_wrap=True)
     console.print()
     console.print(Text.assemble((str(summary["status"]), style), f": {summary['message']}"))
-    console.print(Padding(table, (1, 2), expand=False), soft_wrap=False)
+    console.print(Padding(_table(summary), (1, 2), expand=False), soft_wrap=False)
     for line in _sentences(summary):
         console.print(f"  {line}")
     console.print(Text.assemble("  written to ", (str(folder), "bold")))
@@ -132,18 +127,30 @@ def print_summary(summary: Mapping[str, Any], folder: Path, notes: tuple[str, ..
     print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=stream, flush=True)
 
 
-def _numbers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [
-        ("cost", f"{summary['initial_cost']:.9g}", f"{summary['final_cost']:.9g}"),
-        ("error, rms px", f"{summary['initial_rms_px']:.4g}", f"{summary['final_rms_px']:.4g}"),
-        ("error, median px", f"{summary['initial_median_px']:.4g}", f"{summary['final_median_px']:.4g}"),
-    ]
+def _table(summary: Mapping[str, Any]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 3, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_row("", Text("start", "dim"), Text("end", "dim"))
+    for row in fit_rows(summary):
+        digits = ".9g" if row.label.startswith("cost") else ".4g"
+        table.add_row(row.label, format(row.start, digits), Text(format(row.end, digits), "bold"))
+    for index, row in enumerate(truth_rows(summary)):
+        if index == 0:
+            table.add_row()
+            table.add_row(Text(TRUTH_TITLE, "dim"))
+        table.add_row(row.label, f"{row.start:.4g}", Text(f"{row.end:.4g}", "bold"))
+    return table
 
 
-def _sentences(summary: Mapping[str, Any]) -> list[str]:
-    sizes = [(summary[f"num_{what}"], what) for what in ("images", "cameras", "points", "observations")]
+def _sentences(summary: Mapping[str, Any]) -> Iterator[str]:
+    if (share := inlier_share(summary)) is not None:
+        count = counted(summary["num_inliers"], "observations")
+        yield f"inliers: {count} ({share}), off by at most {inlier_limit(summary)} at the end"
+    yield ", ".join(counted(summary[f"num_{what}"], what) for what in ("images", "cameras", "points", "observations"))
     pace = f"{summary['solve_seconds']:.2f} s solving, {summary['total_seconds']:.2f} s in all"
-    return [
-        ", ".join(f"{number:,} {what if number != 1 else what[:-1]}" for number, what in sizes),
-        f"{summary['iterations']} iterations, {pace}",
-    ]
+    yield f"{counted(summary['iterations'], 'iterations')}, {pace}"

@@ -1,6 +1,7 @@
-"""Draw one job to one PNG: `python -m ba.render JOB.npz OUT.png`.
+"""Draw one job to one PNG: `python -P render.py JOB.npz OUT.png`.
 
 A process of its own, because open3d renders with Vulkan and aborts the process where no driver is installed.
+Started by its path and with -P, it cannot take code from the working folder.
 The job holds points (n, 3) and point_colors (n, 3) uint8, segments (m, 2, 3) and segment_colors (m, 3) uint8, eye,
 target and up (3,), size (2,) px, field_of_view in degrees, clip (2,), point_size and line_width in px.
 """

@@ -24,6 +24,7 @@ from scipy.spatial import cKDTree
 from ba.camera import BEHIND, CAMERAS, INSIDE
 from ba.problem import Problem
 from ba.residual import project
+from ba.robust import range_end
 
 Float = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -78,8 +79,8 @@ class View:
 class Cloud:
     """One state of a problem, ready to draw, in a `Frame`.
 
-    points (m, 3), errors (m,) px mean reprojection error with NaN where nothing sees the point, colors (m, 3) uint8 RGB
-    or None, frusta (n_images, 8, 2, 3) line segments, hidden: how many points are too far away to draw.
+    points (m, 3), errors (m,) px median reprojection error with NaN where nothing sees the point, colors (m, 3) uint8
+    RGB or None, frusta (n_images, 8, 2, 3) line segments, hidden: how many points are too far away to draw.
     """
 
     points: Float
@@ -251,21 +252,27 @@ def _newton(name: str, intrinsics: Float, cameras: NDArray[np.int32], start: Flo
 
 
 def point_errors(problem: Problem) -> Float:
-    """(n_points,) px, mean reprojection error over a point's observations; NaN where no camera has it in front."""
+    """(n_points,) px, median reprojection error over a point's observations; NaN where no camera has it in front.
+
+    The median, because a single mismatch among five observations would make the mean that of a point that is far off.
+    """
     projection = project(problem)
     seen = projection.domain != BEHIND
     norms = np.linalg.norm(projection.pixels - problem.pixels, axis=1)[seen]
     points = problem.point_of_obs[seen]
+    ordered = norms[np.lexsort((norms, points))]
     count = np.bincount(points, minlength=problem.num_points)
-    total = np.bincount(points, weights=norms, minlength=problem.num_points)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    first, known = np.cumsum(count) - count, count > 0
+    errors = np.full(problem.num_points, np.nan)
+    lower, upper = (first + (count - 1) // 2)[known], (first + count // 2)[known]
+    errors[known] = (ordered[lower] + ordered[upper]) / 2.0
+    return errors
 
 
 def error_limit(errors: Float) -> float:
-    """Upper end of the colour scale, px: the 95th percentile of the errors, 1 where there are none."""
+    """Upper end of the colour scale, px: `range_end` for 95 % of the errors, 1 where there are none."""
     known = errors[np.isfinite(errors)]
-    limit = float(np.quantile(known, 0.95)) if len(known) else 0.0
-    return limit if limit > 0.0 else 1.0
+    return (range_end(known, 0.95) if len(known) else 0.0) or 1.0
 
 
 def error_colors(errors: Float, limit: float) -> Bytes:

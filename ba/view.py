@@ -1,6 +1,6 @@
 """The result in 3D: an open3d window, or a picture without a screen.
 
-Points are coloured by their mean reprojection error, or as the input coloured them; cameras are frusta. The window is
+Points are coloured by their median reprojection error, or as the input coloured them; cameras are frusta. The window is
 open3d's own, where each state and each colouring is a toggle. The picture is drawn by `ba.render` in a process of its
 own: a missing graphics driver ends that process and not this one.
 """
@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from ba import safepath
 from ba.errors import UserError
 from ba.files import replacing
+from ba.legend import SIZE, STRIP, short, with_legend
 from ba.problem import Problem
 from ba.scene import (
     FAR,
@@ -37,16 +39,13 @@ from ba.scene import (
     view_of,
 )
 
-SIZE = (1600, 1000)
-STRIP = 84
-"""Height of the legend below the scene, px."""
-
 TIMEOUT_SECONDS = 120.0
-RENDER = (sys.executable, "-m", "ba.render")
+RENDER = (sys.executable, "-P", str(Path(__file__).with_name("render.py")))
 MEND_DRIVER = "apt-get install -y libusb-1.0-0 libgl1 libegl1 libvulkan1 mesa-vulkan-drivers"
 MEND_OPEN3D = "pip install open3d"
 
-INK = (38, 38, 44)
+FEW_POINTS = 5_000
+"""Up to this many are drawn larger."""
 FRUSTUM = np.array([24, 24, 32], np.uint8)
 FRUSTUM_BEFORE = np.array([214, 120, 20], np.uint8)
 BEFORE = np.array([176, 176, 184], np.uint8)
@@ -61,7 +60,7 @@ def show(before: Problem | None, after: Problem) -> None:
         raise UserError("no window: there are no images or no points to show")
     view, limit, states = _prepare(before, after)
     entries = (entry for name, cloud in states.items() for entry in _entries(name, cloud, limit))
-    title = f"ba: {_sizes(after)}; colours from 0 to {_short(limit)} px reprojection error"
+    title = f"ba: {_sizes(after)}; colours from 0 to {short(limit)} px median reprojection error"
     open_window(title, _job(view, limit, states), entries)
 
 
@@ -73,7 +72,7 @@ def open_window(title: str, job: dict[str, Any], entries: Iterable[dict[str, Any
     _check_open3d()
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UserError(
-            "no window: neither DISPLAY nor WAYLAND_DISPLAY is set; without a screen, write a picture instead"
+            "no window: neither DISPLAY nor WAYLAND_DISPLAY is set; without a screen, --screenshot PNG writes a picture"
         )
     # Without a driver the window would end this process: another one tries first.
     with tempfile.TemporaryDirectory() as folder:
@@ -119,8 +118,8 @@ def screenshot(before: Problem | None, after: Problem, png: Path, show_before: b
         drawn = Path(folder, "drawn.png")
         failure = _draw(view, limit, states, drawn)
         if failure is None:
-            with replacing(png) as temporary:
-                _with_legend(drawn, limit, _caption(after, states)).save(temporary)
+            with replacing(png) as temporary, Image.open(drawn) as scene:
+                with_legend(scene, limit, _caption(after, states)).save(temporary)
     return failure
 
 
@@ -179,7 +178,7 @@ def _job(view: View, limit: float, states: dict[str, Cloud]) -> dict[str, Any]:
         "clip": _clip(view),
         "size": (SIZE[0], SIZE[1] - STRIP),
         "field_of_view": FIELD_OF_VIEW,
-        "point_size": 3.0,
+        "point_size": 3.0 if sum(len(cloud.points) for cloud in states.values()) > FEW_POINTS else 6.0,
         "line_width": 2.5 if len(states["after"].frusta) <= 30 else 1.5,
     }
 
@@ -192,11 +191,10 @@ def draw_job(job: dict[str, Any], png: Path) -> str | None:
     """Draw what `ba.render` takes in a process of its own, whose job lies beside `png`; None, or why it failed."""
     path = png.with_suffix(".npz")
     np.savez(path, **job)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
-            [*RENDER, str(path), str(png)], env=environment, capture_output=True, text=True, errors="replace",
-            timeout=TIMEOUT_SECONDS, check=False,
+            [*RENDER, str(path), str(png)], env=safepath.environment(), capture_output=True, text=True,
+            errors="replace", timeout=TIMEOUT_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return _no_picture(f"the drawing process took longer than {TIMEOUT_SECONDS:g} s")
@@ -224,31 +222,7 @@ def _sizes(problem: Problem) -> str:
     return f"{problem.num_images:,} images, {problem.num_points:,} points"
 
 
-def _short(value: float) -> str:
-    """Two digits, without an exponent for what pixels can be."""
-    return f"{value:.0f}" if 10.0 <= value < 1e5 else f"{value:.2g}"
-
-
-def _caption(after: Problem, states: dict[str, Cloud]) -> str:
+def _caption(after: Problem, states: dict[str, Cloud]) -> list[str]:
     hidden = states["after"].hidden
     far = f" ({hidden:,} too far away to draw)" if hidden else ""
-    return _sizes(after) + far + ("; before: grey points, orange frusta" if "before" in states else "")
-
-
-def _with_legend(drawn: Path, limit: float, caption: str) -> Image.Image:
-    """The scene above a strip with one line of text and the colour scale in px."""
-    picture = Image.new("RGB", SIZE, "white")
-    with Image.open(drawn) as scene:
-        picture.paste(scene.convert("RGB"), (0, 0))
-    draw, font, small = ImageDraw.Draw(picture), ImageFont.load_default(24), ImageFont.load_default(20)
-    width, height, top, middle = 420, 20, SIZE[1] - STRIP + 16, SIZE[1] - STRIP + 26
-    left = SIZE[0] - width - 48
-    draw.line((0, SIZE[1] - STRIP, SIZE[0], SIZE[1] - STRIP), (222, 222, 226), 1)
-    draw.text((32, middle), caption, INK, font, anchor="lm")
-    draw.text((left - 20, middle), "reprojection error, px", INK, font, anchor="rm")
-    scale = error_colors(np.linspace(0.0, limit, width), limit)
-    picture.paste(Image.fromarray(np.repeat(scale[None], height, axis=0)), (left, top))
-    for share, suffix in ((0.0, ""), (0.5, ""), (1.0, "+")):
-        label = _short(share * limit) + suffix
-        draw.text((left + share * width, top + height + 6), label, INK, small, anchor="mt")
-    return picture
+    return [_sizes(after) + far, *(["before: grey points, orange frusta"] if "before" in states else [])]

@@ -13,9 +13,10 @@ from scipy.spatial.transform import Rotation
 from ba import io
 from ba.camera import CAMERAS
 from ba.errors import UserError
-from ba.files import COMPRESSORS, read_text, write_bytes
+from ba.files import COMPRESSORS, write_bytes
 from ba.io import bal
 from ba.problem import Problem, make_problem
+from ba.reading import read_text
 from ba.rotation import so3
 
 DATASETS = Path(__file__).parent.parent / "datasets"

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ba.report import CHANGES, FACTS, cost_chart, residual_chart, write_report
+from ba.page import round_ticks
+from ba.report import COUNTS, FACTS, cost_chart, residual_chart, write_report
 from ba.result import Iteration
 
 VOID = {"meta", "img", "line", "circle", "polyline"}
@@ -120,7 +122,14 @@ def test_an_empty_run_has_a_page(tmp_path):
     assert "No residuals to draw." in page.text
 
 
-@pytest.mark.parametrize("key", [key for _, key in FACTS] + [key for _, *keys in CHANGES for key in keys])
+SHOWN_AS_TEXT = [
+    *(key for _, key in FACTS),
+    *(key for _, *keys in COUNTS for key in keys),
+    *(f"{when}_{what}" for when in ("initial", "final") for what in ("cost", "rms_px", "median_px")),
+]
+
+
+@pytest.mark.parametrize("key", SHOWN_AS_TEXT)
 def test_input_is_text_and_never_markup(tmp_path, key):
     hostile = "</td><script>alert(1)</script>&amp;"
     page, html = page_of(tmp_path, SUMMARY | {key: hostile, "message": hostile}, config_text=hostile)
@@ -158,3 +167,45 @@ def test_bars_count_every_residual():
     norms = np.abs(np.random.default_rng(1).normal(size=2000))
     titles = re.findall(r"px: ([\d,]+)</title>", residual_chart(norms))
     assert sum(int(title.replace(",", "")) for title in titles) == len(norms)
+
+
+def test_mismatches_stand_in_a_bar_of_their_own_and_are_counted():
+    rng = np.random.default_rng(1)
+    norms = np.concatenate([np.hypot(*rng.normal(size=(2, 1900))), rng.uniform(50.0, 1300.0, 100)])
+    html = residual_chart(norms)
+    page = Page(html)
+    end = min(np.quantile(norms, 0.999), 2.0 * np.median(norms) * np.sqrt(np.log(100.0) / np.log(2.0)))
+    assert end < 10.0
+    titles = re.findall(r"<title>(.*?)</title>", html)
+    assert titles[-1] == f"more than {end:.3g} px: {int((norms > end).sum())}"
+    edges, counts = zip(*(title.split(" px: ") for title in titles[:-1]), strict=True)
+    assert sum(int(count.replace(",", "")) for count in counts) == int((norms <= end).sum())
+    assert float(edges[-1].split(" to ")[1]) <= end * 1.01
+    assert f"{int((norms > end).sum())} of 2,000" in page.text
+    assert f"Median {np.median(norms):.6g} px, largest {norms.max():,.6g} px." in page.text
+
+
+def test_bars_do_not_overlap_and_the_last_stands_over_its_label():
+    html = residual_chart(
+        np.concatenate([np.hypot(*np.random.default_rng(0).normal(size=(2, 5000))), np.full(9, 99.0)])
+    )
+    sides = [
+        (float(x), float(x) + float(width))
+        for x, width in re.findall(r'<rect[^>]* x="([^"]+)"[^>]* width="([^"]+)"', html)
+    ]
+    assert len(sides) > 30
+    for (_, right), (left, _) in pairwise(sides):
+        assert right <= left
+    labels = [(float(x), text) for x, text in re.findall(r'<text x="([\d.]+)" y="272"[^>]*>([^<]*)<', html)]
+    assert labels[-1][1] == "more"
+    assert sides[-1][0] < labels[-1][0] < sides[-1][1]
+
+
+@pytest.mark.parametrize("end", [1e-12, 3e-5, 0.7, 1.0, 2.96, 5.0, 99.9, 1e6, 9e149])
+def test_ticks_are_round_and_few(end):
+    ticks = round_ticks(end)
+    assert ticks[0] == 0.0
+    assert 3 <= len(ticks) <= 9
+    assert end * (1.0 - 0.5) < ticks[-1] <= end * (1.0 + 1e-9)
+    assert f"{ticks[1]:.0e}"[0] in "125"
+    assert np.allclose(np.diff(ticks), float(f"{ticks[1]:.0e}"))

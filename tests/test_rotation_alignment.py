@@ -166,7 +166,7 @@ def test_every_format_gives_back_what_it_holds(suffix: str, folder: Path) -> Non
         ("a.csv", b"x,y,z\n1,2,nan\n1,2,3\n", "point 1 is"),
         ("a.csv", b"x,y,z\n", "shape (0, 3)"),
         ("a.npy", b"none", "not an array"),
-        ("a.ply", b"none", "finds no points"),
+        ("a.ply", b"none", "a.ply, line 1: 'none' found, `ply` is the first line"),
         ("a.txt", b"1 2 3", "ends in .npy, .csv, .ply"),
     ],
 )
@@ -215,6 +215,8 @@ def test_the_shipped_configuration_dumps_to_itself(folder: Path) -> None:
         ("kind: rotation_alignment", "rotation=none", '--set rotation=none: rotation: "none" is not known'),
         ("kind: rotation_alignmant", None, 'c.yaml, line 1: kind: "rotation_alignmant" is not known'),
         ("kind: [1]", None, "c.yaml, line 1: kind: [1] is not known"),
+        ("kind: 5", None, "c.yaml, line 1: kind: 5 is not known; rotation_alignment is right"),
+        ("kind: null", None, "c.yaml, line 1: kind: null is not known; rotation_alignment is right"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(

@@ -1,5 +1,6 @@
 """A step on the reduced camera system is the step of the whole damped normal equations, whatever solves it."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -167,3 +168,18 @@ def test_a_factor_of_many_products_is_left_to_conjugate_gradients(monkeypatch: p
     monkeypatch.setattr(schur, "LONG", 0)
     assert choose(structure, None)[0] == "cg"
     assert choose(structure, "sparse")[0] == "sparse", "what is asked for is done"
+
+
+def test_an_elimination_copies_no_derivatives_of_shared_cameras() -> None:
+    problem = condition(generate(Scene(images=20, points=3000, camera="bal", shared_camera=True))).problem
+    variables = make_variables(problem, ROTATIONS["so3_left"])
+    blocks = Residuals(problem).blocks(variables.at(variables.start))
+    eliminate = Eliminator(make_structure(problem, 3), 1, explicit=True)
+    eliminate(blocks, DAMPING)
+    tracemalloc.start()
+    try:
+        eliminate(blocks, DAMPING)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.5 * blocks[1].nbytes

@@ -1,5 +1,6 @@
 """Laws of pictures: what is in view, where frusta stand, what colours mean, and that no driver is no crash."""
 
+import statistics
 import sys
 from dataclasses import replace
 
@@ -168,10 +169,33 @@ def test_pixels_that_distortion_cannot_reach_have_finite_rays():
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_point_errors_are_mean_distances(model):
+def test_point_errors_are_distances(model):
     problem = problem_of(model, noise=0.0)
     shifted = replace(problem, pixels=problem.pixels + np.array([3.0, 4.0]))
     assert_allclose(scene.point_errors(shifted), 5.0)
+
+
+@pytest.mark.parametrize("kind", ["facade", "street"])
+def test_point_errors_are_medians_of_what_sees_the_point(kind):
+    problem = problem_of("pinhole", kind)
+    rng = np.random.default_rng(1)
+    kept = np.sort(rng.choice(problem.num_observations, problem.num_observations // 3, replace=False))
+    image, point, pixels = problem.image_of_obs[kept], problem.point_of_obs[kept], problem.pixels[kept]
+    some = replace(problem, image_of_obs=image, point_of_obs=point, pixels=pixels)
+    projection = scene.project(some)
+    tracks = [[] for _ in range(problem.num_points)]
+    for i in np.flatnonzero(projection.domain != 1):
+        tracks[point[i]].append(np.hypot(*(projection.pixels[i] - pixels[i])))
+    medians = [statistics.median(track) if track else np.nan for track in tracks]
+    assert np.unique([len(track) for track in tracks]).size > 3, "even and odd numbers"
+    assert_allclose(scene.point_errors(some), medians)
+
+
+def test_one_mismatch_does_not_colour_a_point():
+    problem = problem_of("pinhole")
+    errors = scene.point_errors(problem)
+    problem.pixels[problem.image_of_obs == 0] += 1e3
+    assert_allclose(scene.point_errors(problem), errors, atol=1.0)
 
 
 def test_points_that_nothing_sees_have_no_error_and_are_grey():
@@ -192,6 +216,11 @@ def test_the_colour_scale_runs_from_end_to_end_and_clips():
 def test_huge_errors_do_not_stretch_the_colour_scale():
     errors = np.concatenate([np.full(990, 1.0), np.full(10, 1e9)])
     assert scene.error_limit(errors) == 1.0
+
+
+def test_mismatched_points_do_not_stretch_the_colour_scale_however_many_they_are():
+    good = np.hypot(*np.random.default_rng(0).normal(size=(2, 600)))
+    assert good.max() < scene.error_limit(np.concatenate([good, np.full(400, 1e4)])) < 4.0 * good.max()
 
 
 @pytest.mark.parametrize("errors", [[], [np.nan], [0.0, 0.0]])
@@ -284,5 +313,5 @@ def test_without_a_screen_a_window_is_a_users_mistake(two_states, monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UserError, match="DISPLAY"):
+    with pytest.raises(UserError, match=r"DISPLAY.*--screenshot PNG writes a picture"):
         view.show(*two_states)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba import files, io
+from ba import files, interrupt, io, safepath
 from ba.comparison.measure import measure, timed
 from ba.comparison.plan import Run, Start
 from ba.errors import UserError
@@ -80,7 +80,7 @@ def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick) -> None:
             continue
         with _named(start.group):
             loaded, problem = load_start(start.config.model_copy(update={"rotation": REFERENCE}))
-        with files.uninterrupted():
+        with interrupt.uninterrupted():
             if start.config.data.scene is not None:
                 io.save(loaded, truth_path(start, folder))
             io.save(problem, start_path(start, folder))
@@ -90,7 +90,7 @@ def _find_results(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -
     missing = [run for run in runs if not (folder / "runs" / f"{run.key}.json").exists()]
     done = len(runs) - len(missing)
     for run, (ending, points) in _measured(missing, folder, min(workers, len(missing))):
-        with files.uninterrupted():
+        with interrupt.uninterrupted():
             with files.replacing(folder / "runs" / f"{run.key}.npy") as temporary:
                 np.save(temporary, points, allow_pickle=False)
             _write(folder / "runs" / f"{run.key}.json", ending)
@@ -106,7 +106,7 @@ def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple
                 measured = measure(start_path(run.start, folder), run.config)
             yield run, measured
         return
-    with _pool(workers) as pool:
+    with safepath.SafeChildren(), _pool(workers) as pool:
         futures = {pool.submit(measure, start_path(run.start, folder), run.config): run for run in runs}
         for future in as_completed(futures):
             run = futures[future]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ba
-from ba import files
+from ba import reading
 from ba.comparison.config import Source, run_config
 from ba.config import Config
 from ba.summary import versions
@@ -123,7 +123,7 @@ def _program() -> str:
     """Digest of what decides how a run ends: sources and versions."""
     folder = Path(ba.__file__).parent
     paths = sorted(path for name in SOURCES for path in _python_files(folder / name))
-    return digest([versions(), {path.relative_to(folder).as_posix(): files.sha256(path) for path in paths}])
+    return digest([versions(), {path.relative_to(folder).as_posix(): reading.sha256(path) for path in paths}])
 
 
 def _python_files(path: Path) -> Iterable[Path]:
@@ -132,4 +132,4 @@ def _python_files(path: Path) -> Iterable[Path]:
 
 @cache
 def _file(path: Path) -> str:
-    return files.sha256(path)
+    return reading.sha256(path)

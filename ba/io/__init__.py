@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ba.errors import UserError
-from ba.files import COMPRESSORS, existing_file
+from ba.files import COMPRESSORS
 from ba.io import bal, npz, ply
 from ba.problem import Problem
+from ba.reading import existing_file
 
 Reader = Callable[[Path], Problem]
 Writer = Callable[[Problem, Path], None]

@@ -10,6 +10,8 @@ same lines convert both ways. An axis-angle vector is not unique (w and w + 2 pi
 are kept beside the problem and written again for rotations that did not change by a bit.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -17,13 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from ba.errors import UserError
-from ba.files import read_text, write_bytes
+from ba.files import write_bytes
 from ba.problem import Float, Problem, make_problem
+from ba.reading import lines, number, read_text
 from ba.rotation import so3
 
 FLIP = np.array([1.0, -1.0, -1.0])
 NOT_A_ROTATION = 1e-6
 LARGEST_ANGLE = 1e8
+PIECE = 1 << 16
+WHITE_SPACE = re.compile(r"\s")
 
 
 @dataclass(frozen=True)
@@ -117,33 +122,57 @@ def _refusal(problem: Problem) -> str:
 
 
 def _numbers(path: Path, text: str) -> Float:
-    """Every number of the file. numpy's parser is quick but lax about separators, so the words are counted too."""
+    """Every number of the file; where numpy does not understand it, piece by piece: one word costs one piece."""
+    numbers = _quickly(text)
+    if numbers is not None:
+        return numbers
+    found, line = [], 1
+    for piece in _pieces(text):
+        numbers = _quickly(piece)
+        found.append(_with_care(path, piece, line) if numbers is None else numbers)
+        line += piece.count("\n")
+    return np.concatenate(found)
+
+
+def _quickly(text: str) -> Float | None:
+    """Every number of a text, if all its words are finite numbers.
+
+    numpy's parser is quick but lax about separators, so the words are counted too.
+    """
     try:
         numbers = np.fromstring(text, sep=" ")
     except ValueError:
-        return _numbers_with_care(path, text)
+        return None
     visible = np.frombuffer(f" {text}".encode(), np.uint8) > ord(" ")
     words = np.count_nonzero(visible[1:] > visible[:-1])
-    if len(numbers) == words and np.isfinite(numbers).all():
-        return numbers
-    return _numbers_with_care(path, text)
+    return numbers if len(numbers) == words and np.isfinite(numbers).all() else None
 
 
-def _numbers_with_care(path: Path, text: str) -> Float:
+def _pieces(text: str) -> Iterator[str]:
+    """The text in pieces of about PIECE characters, cut at white space."""
+    start = 0
+    while start < len(text):
+        space = WHITE_SPACE.search(text, start + PIECE)
+        end = space.end() if space else len(text)
+        yield text[start:end]
+        start = end
+
+
+def _with_care(path: Path, text: str, first_line: int) -> Float:
     """The same numbers one by one, to find the line of a word that is none."""
     numbers = []
-    for line, words in enumerate(map(str.split, text.split("\n")), 1):
+    for line, words in enumerate(map(str.split, text.split("\n")), first_line):
         for word in words:
             shown = ascii(word if len(word) <= 30 else word[:30] + "...")
             try:
-                number = float(word.replace("_", "?"))  # Python's 1_000 is no number to anyone else
+                value = number(word)
             except ValueError:
                 raise UserError(
                     f"{path}, line {line}: {shown} is not a number; a BAL file holds only numbers"
                 ) from None
-            if not isfinite(number):
+            if not isfinite(value):
                 raise UserError(f"{path}, line {line}: {shown} is not a finite number")
-            numbers.append(number)
+            numbers.append(value)
     return np.array(numbers)
 
 
@@ -222,5 +251,5 @@ def _check_cameras(path: Path, text: str, cameras: Float, start: int) -> None:
 
 def _line(text: str, position: int) -> int:
     """The line, from 1, of the number at `position`; the last line where there is none."""
-    ends = np.cumsum([len(line.split()) for line in text.rstrip().split("\n")])
+    ends = np.cumsum([len(line.split()) for _, line in lines(text.rstrip())])
     return min(int(np.searchsorted(ends, position, side="right")) + 1, len(ends))

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from ba.camera import CAMERAS
 from ba.errors import UserError
-from ba.files import COMPRESSORS, read_bytes, replacing, write_bytes
+from ba.files import COMPRESSORS, replacing, write_bytes
+from ba.io import npy
 from ba.problem import Free, Problem, make_problem
+from ba.reading import ALWAYS_UNPACKED, MAX_RATIO, read_bytes
 
 ARRAYS: dict[str, str] = {
     "rotations": "f8",
@@ -40,6 +42,8 @@ OPTIONAL_ARRAYS: dict[str, str] = {"covariances": "f8", "colors": "u1"}
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error)
 """What zipfile raises on bytes that are no whole archive (NotImplementedError is a RuntimeError)."""
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ENCRYPTED = 0x1
 
 
 def write(problem: Problem, path: Path) -> None:
@@ -62,7 +66,10 @@ def read(path: Path) -> Problem:
     """Read what `write` wrote. Raises UserError, by file and array, where something is missing, damaged or unfit."""
     arrays = _load(path)
     free = Free(**{part.name: arrays.pop(f"free_{part.name}") for part in fields(Free)})
-    names: dict[str, Any] = {name: tuple(str(entry) for entry in arrays.pop(name)) for name in NAMES}
+    for name in NAMES:
+        if arrays[name].ndim != 1:
+            raise UserError(f"{path}: {name}: shape {arrays[name].shape} found, a list of names expected")
+    names: dict[str, Any] = {name: tuple(arrays.pop(name).tolist()) for name in NAMES}
     unknown = sorted(set(names["camera_models"]) - set(CAMERAS))
     if unknown:
         raise UserError(f"{path}: camera_models: {unknown[0]!r} is unknown; right are {', '.join(CAMERAS)}")
@@ -84,28 +91,37 @@ def read(path: Path) -> Problem:
 
 def _load(path: Path) -> dict[str, Any]:
     """All arrays by name, whole and of the right type."""
-    content = io.BytesIO(read_bytes(path))
+    content = read_bytes(path)
     try:
-        archive = zipfile.ZipFile(content)
-        damaged = archive.testzip()
+        archive = zipfile.ZipFile(io.BytesIO(content))
     except DAMAGE as error:
         raise UserError(f"{path}: not a whole .npz file ({error}); write it again") from error
-    if damaged:
-        raise UserError(f"{path}: {damaged.removesuffix('.npy')}: the array is damaged; write the file again")
-    present = {member.removesuffix(".npy") for member in archive.namelist()}
-    missing = [name for name in ARRAYS if name not in present]
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    missing = [name for name in ARRAYS if f"{name}.npy" not in names]
     if missing:
         raise UserError(f"{path}: {missing[0]}: the array is missing; a file written by this program has it")
-    types = {name: kind for name, kind in (ARRAYS | OPTIONAL_ARRAYS).items() if name in present}
-    return {name: _array(path, archive, name, kind) for name, kind in types.items()}
+    types = {name: kind for name, kind in (ARRAYS | OPTIONAL_ARRAYS).items() if f"{name}.npy" in names}
+    for name in types:
+        if names.count(f"{name}.npy") > 1:
+            raise UserError(f"{path}: {name}: the archive has this array twice; write the file again")
+    wanted = {member.filename: member for member in members if member.filename.removesuffix(".npy") in types}
+    if sum(member.file_size for member in wanted.values()) > max(MAX_RATIO * len(content), ALWAYS_UNPACKED):
+        raise UserError(f"{path}: its arrays would be over {MAX_RATIO} times as large as the file; write it again")
+    return {name: _array(path, archive, wanted[f"{name}.npy"], kind) for name, kind in types.items()}
 
 
-def _array(path: Path, archive: zipfile.ZipFile, name: str, kind: str) -> NDArray[Any]:
+def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, kind: str) -> NDArray[Any]:
+    where = f"{path}: {member.filename.removesuffix('.npy')}"
+    if member.flag_bits & ENCRYPTED or member.compress_type not in COMPRESSIONS:
+        raise UserError(f"{where}: encrypted, or compressed as numpy does not; numpy.savez writes what is right")
     try:
-        with archive.open(f"{name}.npy") as member:
-            array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
-    except ValueError as error:
-        raise UserError(f"{path}: {name}: {error}") from error
-    if (array.dtype.kind != "U") if kind == "U" else (array.dtype != np.dtype(kind)):
-        raise UserError(f"{path}: {name}: type {array.dtype} found, {kind} expected")
+        content = archive.read(member)  # compares the checksum too
+    except DAMAGE as error:
+        raise UserError(f"{where}: the array is damaged ({error}); write the file again") from error
+    array = npy.parse(where, content)
+    if array.dtype.kind != "U" if kind == "U" else array.dtype != np.dtype(kind):
+        raise UserError(f"{where}: type {array.dtype} found, {kind} expected")
+    if array.ndim == 0:
+        raise UserError(f"{where}: a single value found, an array with a row an entry expected")
     return array

@@ -1,16 +1,36 @@
-"""Stanford polygon files for looking at a result: points in their colours, camera centres in green, as vertices.
+"""Stanford polygon files: a result to look at, and point sets from anywhere.
 
-Binary little-endian, double coordinates (world frame and units; float would lose geographic ones), 8-bit colours. The
-points come first, in order, then the camera centres; a comment in the header says how many of each.
+Written are points in their colours, then camera centres in green, as vertices: binary little-endian, double coordinates
+(world frame and units; float would lose geographic ones), 8-bit colours. A comment in the header says how many of each.
+
+Read are the vertices' x, y and z, without trust in what the header promises: every size is held to the bytes that are
+there before anything is made of it.
+
+    ply
+    format ascii 1.0                     or binary_little_endian, binary_big_endian
+    comment and obj_info lines
+    element NAME COUNT                   an element after the other, as the body has them
+    property TYPE NAME                   of each row, in order
+    property list TYPE TYPE NAME         a count, and so many numbers
+    end_header
+
+In ascii each row is a line. What stands before the vertices is stepped over, what stands after them is not looked at.
+Greg Turk, The PLY Polygon File Format (1994).
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ba.errors import UserError
 from ba.files import write_bytes
 from ba.problem import Problem
+from ba.reading import number, read_bytes
 
 CAMERA_COLOR = (0, 255, 0)
 POINT_COLOR = (160, 160, 160)
@@ -27,6 +47,16 @@ property uchar green
 property uchar blue
 end_header
 """
+
+ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+TYPES = {
+    "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
+    "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4",
+    "int64": "i8", "uint64": "u8", "float": "f4", "double": "f8", "float32": "f4", "float64": "f8",
+}  # fmt: skip
+COORDINATES = ("x", "y", "z")
+MAX_PROPERTIES = 1000
+"""Of all elements together; a Gaussian splat has 62."""
 
 
 def write(problem: Problem, path: Path) -> None:
@@ -45,3 +75,192 @@ def write_vertices(path: Path, positions: Any, colors: Any, comment: str = "") -
     vertices["position"], vertices["color"] = positions, colors
     header = HEADER.format(comment=comment, vertices=len(vertices))
     write_bytes(path, header.encode("ascii") + vertices.tobytes())
+
+
+@dataclass
+class Property:
+    """count: the type of a list's length, or nothing for a single number."""
+
+    name: str
+    type: str
+    count: str = ""
+
+
+@dataclass
+class Element:
+    name: str
+    rows: int
+    properties: list[Property] = field(default_factory=list)
+
+    @property
+    def has_lists(self) -> bool:
+        return any(entry.count for entry in self.properties)
+
+
+@dataclass
+class Header:
+    """order: of bytes, nothing for ascii; newline: LF, also after CR, or CR alone; body: where it begins in the file;
+    line: how many lines the header has."""
+
+    order: str
+    newline: bytes
+    elements: list[Element]
+    body: int
+    line: int
+
+
+def read_vertices(path: Path) -> NDArray[np.float64]:
+    """(n, 3) x, y and z of the vertices. Raises UserError with the file, its line or byte, and what is wrong."""
+    content = read_bytes(path)
+    header = _header(path, content)
+    names = [element.name for element in header.elements]
+    if names.count("vertex") != 1:
+        raise UserError(f"{path}: the header has {names.count('vertex')} `element vertex COUNT`, one is right")
+    before, vertices = header.elements[: names.index("vertex")], header.elements[names.index("vertex")]
+    columns = _columns(path, vertices)
+    last = vertices is header.elements[-1]
+    if header.order:
+        return _binary(path, content, header, before, vertices, last)
+    return _ascii(path, content, header, sum(element.rows for element in before), vertices, columns, last)
+
+
+def _header(path: Path, content: bytes) -> Header:
+    newline = b"\r" if content[3:4] == b"\r" and content[4:5] != b"\n" else b"\n"
+    if content[:3] != b"ply" or content[3:4] not in (b"\n", b"\r"):
+        raise UserError(f"{path}, line 1: {ascii(content[:20])[1:]} found, `ply` is the first line of a PLY file")
+    order: str | None = None
+    elements: list[Element] = []
+    start, line = _line_end(content, 0, newline), 2
+    while start < len(content):
+        end = _line_end(content, start, newline)
+        text = content[start:end].decode("latin-1")
+        words, place = text.split(maxsplit=6), f"{path}, line {line}"
+        start, line = end, line + 1
+        match words:
+            case [] | ["comment" | "obj_info", *_]:
+                continue
+            case ["end_header"] if order is not None:
+                return Header(order, newline, elements, start, line - 1)
+            case ["format", name, "1.0"] if name in ORDERS and order is None:
+                order = ORDERS[name]
+            case ["element", name, count] if count.isascii() and count.isdigit() and len(count) < 19:
+                elements.append(Element(name, int(count)))
+            case ["property", *kind] if elements:
+                elements[-1].properties.append(_property(place, kind))
+                if sum(len(element.properties) for element in elements) > MAX_PROPERTIES:
+                    raise UserError(f"{place}: more than {MAX_PROPERTIES} properties; a set of points has x, y and z")
+            case _:
+                raise UserError(f"{place}: {text.strip()[:60]!a} is no line of a PLY header that fits here")
+    raise UserError(f"{path}: the header does not end; the line `end_header` is missing, the file may be cut short")
+
+
+def _line_end(content: bytes, start: int, newline: bytes) -> int:
+    """Where the next line begins."""
+    return content.find(newline, start) + 1 or len(content)
+
+
+def _property(place: str, words: list[str]) -> Property:
+    match words:
+        case [kind, name] if kind in TYPES:
+            return Property(name, TYPES[kind])
+        case ["list", count, kind, name] if kind in TYPES and TYPES.get(count, "f")[0] in "iu":
+            return Property(name, TYPES[kind], TYPES[count])
+    shown = ascii(" ".join(words)[:60])
+    raise UserError(f"{place}: property {shown} is of no known type; there are: {', '.join(TYPES)}, and lists of them")
+
+
+def _columns(path: Path, vertices: Element) -> list[int]:
+    """Where x, y and z stand in a row."""
+    names = [entry.name for entry in vertices.properties]
+    if vertices.has_lists:
+        raise UserError(f"{path}: its vertices have lists; vertices of single numbers are read, among them x, y and z")
+    for name in COORDINATES:
+        if names.count(name) != 1:
+            raise UserError(
+                f"{path}: its vertices have {names.count(name)} properties {name}; one each of x, y, z is right"
+            )
+    return [names.index(name) for name in COORDINATES]
+
+
+def _binary(
+    path: Path, content: bytes, header: Header, before: list[Element], vertices: Element, last: bool
+) -> NDArray[np.float64]:
+    start = header.body
+    for element in before:
+        start = _after(path, content, start, element, header.order)
+    row = _row(vertices.properties, header.order)
+    end = start + vertices.rows * row.itemsize
+    if end > len(content):
+        whole = max(len(content) - start, 0) // row.itemsize
+        raise UserError(
+            f"{path}, byte {len(content)}: the file ends after {whole:,} of {vertices.rows:,} vertices; it is cut short"
+        )
+    if last and end < len(content):
+        raise UserError(
+            f"{path}, byte {end}: {len(content) - end:,} bytes follow the last of {vertices.rows:,} vertices"
+        )
+    table = np.frombuffer(content, row, vertices.rows, start)
+    return np.stack([table[name].astype(np.float64) for name in COORDINATES], axis=1)
+
+
+def _row(properties: list[Property], order: str) -> np.dtype[Any]:
+    """The bytes of single numbers one after the other; only coordinates need their names, others may repeat."""
+    names = [entry.name if entry.name in COORDINATES else f"_{place}" for place, entry in enumerate(properties)]
+    return np.dtype([(name, order + entry.type) for name, entry in zip(names, properties, strict=True)])
+
+
+def _after(path: Path, content: bytes, start: int, element: Element, order: str) -> int:
+    """Where the element ends that begins at `start`."""
+    if not element.has_lists:
+        return start + element.rows * sum(np.dtype(entry.type).itemsize for entry in element.properties)
+    byteorder: Any = "little" if order == "<" else "big"
+    steps = [
+        (np.dtype(entry.count).itemsize if entry.count else 0, entry.count[:1] == "i", np.dtype(entry.type).itemsize)
+        for entry in element.properties
+    ]
+    for _ in range(element.rows):
+        for counted, signed, size in steps:
+            length = int.from_bytes(content[start : start + counted], byteorder, signed=signed) if counted else 1
+            start += counted + length * size
+            if length < 0 or start > len(content):
+                raise UserError(f"{path}, byte {start - length * size}: a list of {element.name} has {length} entries, "
+                                "which are not there; the file is cut short or damaged")  # fmt: skip
+    return start
+
+
+def _ascii(
+    path: Path, content: bytes, header: Header, before: int, vertices: Element, columns: list[int], last: bool
+) -> NDArray[np.float64]:
+    """Rows are lines; empty ones are none."""
+    room = len(content) - header.body
+    if 2 * vertices.rows * len(vertices.properties) > room + 1:  # a digit and what parts it from the next
+        raise UserError(f"{path}: {vertices.rows:,} vertices are announced, but {room:,} bytes follow; it is cut short")
+    points, row = np.empty((vertices.rows, 3)), -before
+    start, line = header.body, header.line
+    while start < len(content) and (row < vertices.rows or last):
+        end, line = _line_end(content, start, header.newline), line + 1
+        words = content[start:end].split() if row >= 0 else content[start:end].split(maxsplit=1)
+        start = end
+        if not words:
+            continue
+        place = f"{path}, line {line}"
+        if row >= vertices.rows:
+            raise UserError(f"{place}: more lines follow the last of {vertices.rows:,} vertices")
+        if row >= 0:
+            points[row] = _coordinates(place, words, len(vertices.properties), columns)
+        row += 1
+    if row < vertices.rows:
+        raise UserError(
+            f"{path}, line {line}: the file ends after {max(row, 0):,} of {vertices.rows:,} vertices; it is cut short"
+        )
+    return points
+
+
+def _coordinates(place: str, words: list[bytes], length: int, columns: list[int]) -> list[float]:
+    if len(words) != length:
+        raise UserError(f"{place}: {len(words)} numbers found, {length} for each vertex are announced")
+    try:
+        return [number(words[column].decode("latin-1")) for column in columns]
+    except ValueError:
+        shown = ascii(b" ".join(words)[:60])[1:]
+        raise UserError(f"{place}: {shown} found, {length} numbers expected") from None

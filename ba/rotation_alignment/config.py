@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from ba import configfile
 from ba.config import AnyPath, Finite, NonNegative, Output, Section, Seed, refuse
 from ba.errors import UserError
-from ba.files import existing_file
+from ba.reading import existing_file
 from ba.rotation import ROTATIONS
 from ba.yamltext import Key, dotted, write
 

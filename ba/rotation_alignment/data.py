@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from ba.errors import UserError
-from ba.files import existing_file, read_text
-from ba.io.ply import write_vertices
+from ba.io import npy
+from ba.io.ply import read_vertices, write_vertices
+from ba.reading import existing_file, lines, number, read_bytes, read_text
 from ba.rotation import so3
 from ba.rotation.parameterization import Array
 from ba.rotation_alignment.config import Generated, Sets
@@ -57,47 +58,34 @@ def read_points(path: Path) -> Array:
 
 
 def _read_npy(path: Path) -> Array:
-    try:
-        points = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(f"{path}: not an array as numpy.save writes it ({str(error).splitlines()[0]})") from error
-    if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":
+    points = npy.parse(str(path), read_bytes(path))
+    if points.dtype.kind not in "fiu":
         raise UserError(f"{path}: no array of real numbers found, (n, 3) real numbers expected")
     return points.astype(np.float64)
 
 
 def _read_csv(path: Path) -> Array:
     """Three numbers a line, separated by commas; a first line of names, empty lines and lines with # are left out."""
-    rows: list[list[float]] = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        text = line.partition("#")[0].strip()
-        if not text:
+    coordinates = array("d")
+    for line, text in lines(read_text(path)):
+        words = text.partition("#")[0].strip().split(",")
+        if words == [""] or (line == 1 and not any(map(_is_number, words))):
             continue
-        try:
-            row = [float(part) for part in text.split(",")]
-        except ValueError:
-            if not rows and number == 1:
-                continue
-            row = []
-        if len(row) != 3:
-            raise UserError(f"{path}, line {number}: {text[:60]!r} found, three numbers x,y,z expected")
-        rows.append(row)
-    return np.array(rows).reshape(-1, 3)
+        if len(words) != 3 or not all(map(_is_number, words)):
+            raise UserError(f"{path}, line {line}: {text.strip()[:60]!r} found, three numbers x,y,z expected")
+        coordinates.extend(map(number, words))
+    return np.array(coordinates).reshape(-1, 3)
 
 
-def _read_ply(path: Path) -> Array:
-    if importlib.util.find_spec("open3d") is None:
-        raise UserError(f"{path}: open3d reads .ply files and is not installed; install it, or give .npy or .csv")
-    import open3d
-
-    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
-        cloud = open3d.io.read_point_cloud(str(path), format="ply")
-    if cloud.is_empty():
-        raise UserError(f"{path}: open3d finds no points in it; a PLY file with vertices x, y, z is right")
-    return np.array(cloud.points)
+def _is_number(word: str) -> bool:
+    try:
+        number(word)
+    except ValueError:
+        return False
+    return True
 
 
-READERS: dict[str, Callable[[Path], Array]] = {".npy": _read_npy, ".csv": _read_csv, ".ply": _read_ply}
+READERS: dict[str, Callable[[Path], Array]] = {".npy": _read_npy, ".csv": _read_csv, ".ply": read_vertices}
 
 
 def write_ply(path: Path, points: Array) -> None:

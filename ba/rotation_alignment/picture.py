@@ -16,10 +16,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ba.errors import UserError
 from ba.files import replacing
+from ba.legend import INK, SIZE, STRIP
 from ba.rotation import so3
 from ba.rotation.parameterization import Array
 from ba.rotation_alignment.problem import PointSets
-from ba.view import INK, MEND_OPEN3D, SIZE, STRIP, draw_job, open_window
+from ba.view import MEND_OPEN3D, draw_job, open_window
 
 TARGET, TURNED, JOIN = (24, 60, 120), (214, 120, 20), (150, 150, 158)
 FIELD_OF_VIEW = 30.0

@@ -14,15 +14,14 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from ba import files
+from ba import files, interrupt, reading
 from ba.errors import UserError
 from ba.rotation import so3
 from ba.rotation.parameterization import Array
@@ -31,9 +30,12 @@ from ba.rotation_alignment import data, lab, picture
 from ba.rotation_alignment.config import RotationAlignment
 from ba.rotation_alignment.problem import PointSets, angle_between, closed_form, cost
 from ba.rotation_alignment.solve import Course
+from ba.runfolder import RunFolder, staged
 
 PRODUCTS = ("config.yaml", "summary.json", "iterations.jsonl", "results.csv", "starts.csv", "aligned.ply", "view.png")
 OFF_SO3 = 1e-6
+STOPPED = "stopped early: what was not done yet is missing"
+UNDRAWN = "no picture: stopped early; `ba view FOLDER --screenshot PNG` draws it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,43 +51,101 @@ class Result:
     folder: Path
 
 
-def run(config: RotationAlignment | Path | str, out: Path | None = None) -> Result:
-    """Carry out a configuration and write its run folder, `out` or `output.dir`. Raises UserError."""
+def run(config: RotationAlignment | Path | str, out: Path | None = None, overwrite: bool = False) -> Result:
+    """Carry out a configuration and write its run folder, `out` or `output.dir`.
+
+    overwrite: an earlier run there may be replaced. Ctrl-C keeps the parameterizations that are done. Raises like
+    `ba.pipeline.run`.
+    """
     began = time.perf_counter()
     config = config if isinstance(config, RotationAlignment) else configuration.load(config)
     configuration.check_names(config)
-    sets = data.load_sets(config.data)
-    best = closed_form(sets)
-    folder = _make_folder(config, out)
-    start = so3.exp(np.array(config.start))
-    pairs = [(rotation, residual) for residual in config.residuals for rotation in config.rotations]
-    solved = [lab.align(sets, best, *pair, start, config.max_iterations) for pair in pairs]
-    rows = tuple(row for row, _ in solved)
-    starts = tuple(start_row for pair in pairs for start_row in _starts(sets, best, pair, config))
-    found = so3.nearest(min(solved, key=lambda pair: pair[0].to_closed_form)[1].end.R)
-    notes = list(_notes(rows))
-    if config.output.picture and (failure := picture.write(sets, start, found, folder / "view.png")):
-        notes.append(failure)
-    summary = _summary(sets, best, found, rows, starts) | {
-        "notes": notes,
-        "total_seconds": time.perf_counter() - began,
+    inputs = [path for path in (config.data.p1, config.data.p2) if path is not None]
+    with staged(out or config.output.dir, "rotation-alignment", inputs, overwrite) as folder:
+        sets = data.load_sets(config.data)
+        best = closed_form(sets)
+        start = so3.exp(np.array(config.start))
+        work = _Work()
+        try:
+            work.do(config, sets, best, start)
+        except KeyboardInterrupt:
+            if not work.solved:
+                raise
+            work.stopped = True
+        with interrupt.uninterrupted(said=f"the result stands in {folder.target}"):
+            result = _save(folder, config, sets, start, best, work, began)
+            return replace(result, folder=folder.publish())
+
+
+@dataclass(eq=False)
+class _Work:
+    """What is done of a configuration."""
+
+    solved: list[tuple[lab.Row, Course]] = field(default_factory=list)
+    starts: list[lab.StartRow] = field(default_factory=list)
+    stopped: bool = False
+
+    def do(self, config: RotationAlignment, sets: PointSets, best: Array, start: Array) -> None:
+        pairs = [(rotation, residual) for residual in config.residuals for rotation in config.rotations]
+        for pair in pairs:
+            self.solved.append(lab.align(sets, best, *pair, start, config.max_iterations))
+        for pair in pairs:
+            self.starts.extend(_starts(sets, best, pair, config))
+
+
+def _save(
+    folder: RunFolder,
+    config: RotationAlignment,
+    sets: PointSets,
+    start: Array,
+    best: Array,
+    work: _Work,
+    began: float,
+) -> Result:
+    rows, starts = tuple(row for row, _ in work.solved), tuple(work.starts)
+    found = so3.nearest(min(work.solved, key=lambda pair: pair[0].to_closed_form)[1].end.R)
+    notes = [*_notes(rows), *([STOPPED] if work.stopped else [])]
+    summary = _summary(sets, best, found, rows, starts) | ({"status": "interrupted"} if work.stopped else {})
+    _write_summary(folder, summary, notes, began)
+    products: dict[str, Callable[[], bytes]] = {
+        "config.yaml": lambda: configuration.dump(config).encode(),
+        "iterations.jsonl": lambda: "".join(_lines(work.solved, best)).encode(),
+        "results.csv": lambda: _csv(rows),
+        **({"starts.csv": lambda: _csv(starts)} if starts else {}),
     }
-    with files.uninterrupted():
-        files.write_bytes(folder / "config.yaml", configuration.dump(config).encode())
-        files.write_bytes(folder / "iterations.jsonl", "".join(_lines(solved, best)).encode())
-        files.write_bytes(folder / "results.csv", _csv(rows))
-        if starts:
-            files.write_bytes(folder / "starts.csv", _csv(starts))
-        data.write_ply(folder / "aligned.ply", sets.p2 @ found.T)
-        files.write_bytes(folder / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
-    return Result(rows, starts, best, found, summary, tuple(notes), folder)
+    for name, content in products.items():
+        with folder.keeping(name):
+            files.write_bytes(folder.path / name, content())
+    with folder.keeping("aligned.ply"):
+        data.write_ply(folder.path / "aligned.ply", sets.p2 @ found.T)
+    if config.output.picture:
+        with folder.keeping("view.png", is_essential=False):
+            notes += _drawn(sets, start, found, folder.path / "view.png", work.stopped or interrupt.pending())
+    _write_summary(folder, summary, notes, began)
+    return Result(rows, starts, best, found, summary, tuple(notes), folder.target)
 
 
-def command(path: Path, overrides: Sequence[str], out: Path | None, stream: TextIO | None) -> None:
+def _drawn(sets: PointSets, start: Array, found: Array, png: Path, stopped: bool) -> list[str]:
+    """Draw the picture unless the run was stopped; a note where there is none."""
+    try:
+        with interrupt.allowed():
+            failure = UNDRAWN if stopped else picture.write(sets, start, found, png)
+    except KeyboardInterrupt:
+        failure = UNDRAWN
+    return [failure] if failure else []
+
+
+def _write_summary(folder: RunFolder, summary: dict[str, Any], notes: Sequence[str], began: float) -> None:
+    summary |= {"notes": list(notes), "total_seconds": time.perf_counter() - began}
+    with folder.keeping("summary.json"):
+        files.write_bytes(folder.path / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def command(path: Path, overrides: Sequence[str], out: Path | None, stream: TextIO | None, overwrite: bool) -> None:
     """`ba run` of such a configuration: run it and print its tables to the stream, if there is one."""
     from ba.rotation_alignment import table
 
-    result = run(configuration.load(path, overrides), out)
+    result = run(configuration.load(path, overrides), out, overwrite)
     if stream is not None:
         table.write(result, stream)
 
@@ -95,7 +155,7 @@ def show(folder: Path, png: Path | None) -> None:
     config = configuration.load(folder / "config.yaml")
     sets, start = data.load_sets(config.data), so3.exp(np.array(config.start))
     try:
-        end = so3.exp(np.array(json.loads(files.read_text(folder / "summary.json"))["axis_angle"]))
+        end = so3.exp(np.array(json.loads(reading.read_text(folder / "summary.json"))["axis_angle"]))
     except (ValueError, KeyError) as error:
         raise UserError(f"{folder / 'summary.json'}: not the summary of a rotation alignment; run it again") from error
     if png is None:
@@ -110,21 +170,6 @@ def _starts(sets: PointSets, best: Array, pair: tuple[str, str], config: Rotatio
     starts = config.starts
     if starts.count:
         yield from lab.from_afar(sets, best, pair, starts.angles_deg, starts.count, starts.seed, config.max_iterations)
-
-
-def _make_folder(config: RotationAlignment, out: Path | None) -> Path:
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = (out or config.output.dir or Path("runs") / f"rotation-alignment-{stamp}").absolute()
-    for given in (config.data.p1, config.data.p2):
-        if given is not None and given.resolve() in {(folder / name).resolve() for name in PRODUCTS}:
-            raise UserError(f"{folder}: the run would replace its own input, {given.name}; --out DIR names another")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in PRODUCTS:
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be the run folder ({error.strerror}); --out DIR names another") from None
-    return folder
 
 
 def _summary(

@@ -19,19 +19,20 @@ from ba.simd import add_outer, subtract_outer
 
 @kernel
 def eliminate(
-    own: Any, shared: Any, B: Any, r: Any, structure: Any, part: Any, damping: Any, S: Any, rows: Any, columns: Any,
-    explicit: bool, b: Any, diagonal: Any, inverse: Any, point_gradient: Any, point_diagonal: Any, width: Any,
+    A: Any, B: Any, r: Any, structure: Any, part: Any, damping: Any, S: Any, rows: Any, columns: Any, explicit: bool,
+    b: Any, diagonal: Any, inverse: Any, point_gradient: Any, point_diagonal: Any, width: Any,
 ) -> int:  # fmt: skip
     """Add the points of the lists of `part` to S (blocks on and below the diagonal, or on it alone), b and diagonal.
 
-    own and shared: A's columns of the image and of the shared camera (n_obs, 2, w), filled up with zeros, or none.
     structure: `Structure.arrays`. rows and columns: the pattern of S, see `_place`. damping: the factor, least and most
     diagonal entry. inverse: L^-1 by rows, (n, 6). width: `simd.lanes` of w. Returns the first point whose damped block
     is not positive definite, or -1.
     """
-    starts, image_slot, camera_slot, slot_starts, slot_groups, list_starts, _, longest = structure
+    starts, image_slot, camera_slot, slot_starts, slot_groups, list_starts, split, longest = structure
     Z, places = np.empty((longest, 4, b.shape[1])), np.empty(longest * (longest + 1) // 2, np.int64)
     X = np.empty((2, 4))
+    # The columns of one observation's image and of its shared camera, filled up with zeros to the width of a group.
+    own, shared = np.zeros((2, b.shape[1])), np.zeros((2, b.shape[1]))
     for q in range(part[0], part[1]):
         slots = slot_groups[slot_starts[list_starts[q]] : slot_starts[list_starts[q] + 1]]
         _find_places(slots, rows, columns, explicit, places)
@@ -43,13 +44,26 @@ def eliminate(
             for i in range(first, last):
                 _whiten(B[i], r[i], inverse[p], point_gradient[p], X)
                 y, z = image_slot[i], camera_slot[i]
-                _add_observation(own[i], X, Z[y], diagonal[slots[y]], S[places[_pair(y, y)]], width)
-                if len(shared) > 0:
-                    _add_observation(shared[i], X, Z[z], diagonal[slots[z]], S[places[_pair(z, z)]], width)
-                    if explicit:
-                        add_outer(S[places[_pair(z, y)]], shared[i], own[i], 2, width, width)
+                if split == A.shape[2]:
+                    _add_observation(A[i], X, Z[y], diagonal[slots[y]], S[places[_pair(y, y)]], width)
+                    continue
+                _part_columns(A[i], split, own, shared)
+                _add_observation(own, X, Z[y], diagonal[slots[y]], S[places[_pair(y, y)]], width)
+                _add_observation(shared, X, Z[z], diagonal[slots[z]], S[places[_pair(z, z)]], width)
+                if explicit:
+                    add_outer(S[places[_pair(z, y)]], shared, own, 2, width, width)
             _subtract_products(Z, slots, places, explicit, S, b, width)
     return -1
+
+
+@inlined
+def _part_columns(A: Any, split: Any, own: Any, shared: Any) -> None:
+    """The first `split` columns of A (2, c) go to own, the others to shared; what stands beyond them there stays."""
+    for d in range(2):
+        for j in range(split):
+            own[d, j] = A[d, j]
+        for j in range(split, A.shape[1]):
+            shared[d, j - split] = A[d, j]
 
 
 @inlined

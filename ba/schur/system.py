@@ -101,7 +101,6 @@ class Eliminator:
     def __call__(self, derivatives: Blocks, damping: float) -> Reduced:
         """The reduced system at r, A, B. Raises SolverError where a point's damped block is singular."""
         r, A, B = derivatives
-        own, shared = self._by_group(A)
         rows, columns = self.pattern or (
             np.arange(self.structure.num_groups) * self.structure.num_groups,
             np.empty(0, np.int32),
@@ -113,8 +112,7 @@ class Eliminator:
                 array[:] = 0.0
             return int(
                 kernels.eliminate(
-                    own,
-                    shared,
+                    A,
                     B,
                     r,
                     self.structure.arrays,
@@ -156,15 +154,6 @@ class Eliminator:
         )
         self._damp(reduced)
         return reduced
-
-    def _by_group(self, A: Array) -> tuple[Array, Array]:
-        """A's columns of the image and of the shared camera, each as wide as a group; the second may be empty."""
-        split, width = self.structure.split, self.structure.width
-        if split == A.shape[2]:
-            return A, np.empty((0, 2, width))
-        own, shared = np.zeros((len(A), 2, width)), np.zeros((len(A), 2, width))
-        own[:, :, :split], shared[:, :, : A.shape[2] - split] = A[:, :, :split], A[:, :, split:]
-        return own, shared
 
     def _damp(self, reduced: Reduced) -> None:
         n, width = self.structure.num_groups, self.structure.width

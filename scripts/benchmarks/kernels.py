@@ -29,7 +29,8 @@ from typing import Any
 from bench import Failed, machine, say
 
 from ba.errors import UserError
-from ba.files import existing_file, replacing
+from ba.files import replacing
+from ba.reading import existing_file
 
 SUITE = Path(__file__).with_name("bench_kernels.py")
 BASELINE = Path(__file__).with_name("kernels-baseline.json")
