@@ -10,8 +10,9 @@ in nothing that can be observed, the reason under `accepted`. Ends with 1 where 
 one does not apply any more, or where the tests already fail without any mutation.
 
 Every copy has its own cache of compiled kernels. A mutation of a file with kernels changes the key of that cache
-(`ba.jit`); the kernels of all other files are then taken over, so that only those of the file and of the files that
-import it are compiled anew.
+(`ba.jit`); the kernels of all other files are then taken over, so that only those of the file, for numba compares its
+time and size, and of the files that import it are compiled anew. Tests run in children of a process that has imported
+the heavy packages (`mutants_worker.py`), which takes half of the time.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -40,6 +41,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTS = ROOT / "scripts" / "mutations"
+WORKER = ROOT / "scripts" / "mutants_worker.py"
+
+MOST_OF_BASELINE = 3600.0
+"""Seconds that all the tests may take without any mutation."""
 
 MOST_ACCEPTED = 0.03
 """Share of the mutations that may be accepted as survivors."""
@@ -53,7 +58,7 @@ KILLED, SURVIVED, TIMEOUT, ACCEPTED, STALE = "killed", "survived", "timeout", "a
 
 @dataclass(frozen=True)
 class Mutation:
-    """In `file`, `old`, which stands there exactly once, becomes `new`. accepted: why no test can notice, or nothing."""
+    """In `file`, `old`, which stands there exactly once, becomes `new`. accepted: why no test can notice."""
 
     id: str
     area: str
@@ -95,9 +100,7 @@ def load(folder: Path = LISTS) -> list[Mutation]:
         for entry in content["mutations"]:
             surplus = set(entry) - KEYS
             if surplus or not {"id", "old", "new"} <= set(entry):
-                raise ValueError(
-                    f"{path.name}: {entry.get('id', entry)}: keys {sorted(entry)}, {sorted(KEYS)} are right"
-                )
+                raise ValueError(f"{path.name}: {entry.get('id', entry)}: {sorted(entry)}; {sorted(KEYS)} are right")
             found.append(
                 Mutation(
                     id=entry["id"],
@@ -126,79 +129,70 @@ def chosen(mutations: Sequence[Mutation], only: Sequence[str]) -> list[Mutation]
 
 @dataclass
 class Tree:
-    """A private copy of the tree, with a cache of compiled kernels of its own."""
+    """A private copy of the tree with a cache of compiled kernels of its own, and a process that runs its tests."""
 
     root: Path
     cache: Path
-    processes: set[subprocess.Popen[str]] = field(default_factory=set)
+    worker: subprocess.Popen[str] | None = None
+    compiled: str = ""
+    """The folder of the cache for the kernels without any mutation."""
 
-    def run(self, arguments: Sequence[str], limit: float | None = None) -> tuple[int, str]:
-        """Exit status and output of Python in this tree; -1 where it did not end within `limit` seconds."""
+    def start(self) -> None:
+        """Compile the kernels and start the worker. Raises ValueError where they do not compile."""
         environment = os.environ | {
             "PYTHONPATH": str(self.root),
             "PYTHONDONTWRITEBYTECODE": "1",
             "NUMBA_CACHE_DIR": str(self.cache),
             "CI": "1",  # hypothesis draws the same examples each time
         }
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=self.root,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.processes.add(process)
-        try:
-            output, _ = process.communicate(timeout=limit)
-            return process.returncode, output
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            return -1, ""
-        finally:
-            self.processes.discard(process)
+        common: dict[str, Any] = {"cwd": self.root, "env": environment, "text": True}
+        if (self.root / "ba" / "warm.py").is_file():
+            warmed = subprocess.run([sys.executable, "-m", "ba.warm"], capture_output=True, **common)
+            if warmed.returncode:
+                raise ValueError(f"the kernels do not compile:\n{warmed.stderr}")
+            (self.compiled,) = (path.name for path in self.cache.iterdir() if path.is_dir())
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
+        self.worker = subprocess.Popen([sys.executable, str(WORKER)], **common, **pipes)
 
-    def pytest(self, tests: Sequence[str], limit: float | None = None) -> tuple[int, str]:
-        return self.run(["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests], limit)
+    def pytest(self, tests: Sequence[str], limit: float, changed: Path | None = None) -> tuple[int, str]:
+        """Exit status and output of the tests; -1 where they did not end within `limit` seconds.
 
-    def digest(self) -> str:
-        """The name of the cache's folder for the kernels as they now are."""
-        code = "from ba import jit; print(jit.cache_folder())"
-        return Path(self.run(["-c", code])[1].strip()).name
+        changed: the file of this tree that is mutated.
+        """
+        assert self.worker is not None
+        assert self.worker.stdin is not None
+        assert self.worker.stdout is not None
+        output = self.cache.with_name("output.txt")
+        request: dict[str, Any] = {"tests": list(tests), "limit": limit, "output": str(output)}
+        if changed is not None and self.compiled and _has_kernels(changed.read_text()):
+            request["take_over"] = [self.compiled, sorted(_importers(self.root / "ba", changed))]
+        self.worker.stdin.write(json.dumps(request) + "\n")
+        self.worker.stdin.flush()
+        answer = self.worker.stdout.readline()
+        if not answer:
+            raise OSError("the worker has ended")
+        return int(answer), output.read_text(errors="replace") if output.is_file() else ""
 
     @contextlib.contextmanager
-    def mutated(self, mutation: Mutation) -> Iterator[None]:
-        """The tree with the mutation applied. Raises ValueError where it does not apply."""
+    def mutated(self, mutation: Mutation) -> Iterator[Path]:
+        """The tree with the mutation applied; yields the file. Raises ValueError where it does not apply."""
         path = self.root / mutation.file
-        text = path.read_text()
-        changed = mutation.applied(text)
-        times = path.stat()
-        before = self.digest() if _has_kernels(text) else ""
-        path.write_text(changed)
-        folder = self._with_other_kernels(path, before) if before else None
+        text, times = path.read_text(), path.stat()
+        path.write_text(mutation.applied(text))
         try:
-            yield
+            yield path
         finally:
             path.write_text(text)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+            for folder in self.cache.iterdir():
+                if folder.name != self.compiled and self.compiled:
+                    shutil.rmtree(folder, ignore_errors=True)
 
-    def _with_other_kernels(self, path: Path, before: str) -> Path | None:
-        """Take over compiled kernels under the new key, without those that call what has changed.
-
-        Those of the changed file are compiled anew anyway, for numba compares the file's time and size.
-        """
-        folder = self.cache / self.digest()
-        if folder.name == before:  # the change is outside what the key covers
-            return None
-        if (self.cache / before).is_dir():
-            shutil.copytree(self.cache / before, folder)
-            for module in _importers(self.root / "ba", path):
-                for compiled in folder.rglob(f"{module}.*"):
-                    compiled.unlink()
-        return folder
+    def stop(self) -> None:
+        """End the worker and what it started."""
+        if self.worker is not None:
+            self.worker.terminate()
+            self.worker.wait()
 
 
 def _has_kernels(text: str) -> bool:
@@ -227,12 +221,6 @@ def _imports(text: str, name: str) -> bool:
     return any(name in line.replace(".", " ").replace(",", " ").split() for line in lines)
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def make_tree(source: Path, folder: Path) -> Tree:
     """A copy of `source` in `folder`, files with their times."""
     tree = Tree(folder / "tree", folder / "cache")
@@ -249,8 +237,8 @@ def try_out(tree: Tree, mutation: Mutation, limit: float) -> Outcome:
         return Outcome(mutation.id, mutation.area, outcome, by, round(time.perf_counter() - began, 2))
 
     try:
-        with tree.mutated(mutation):
-            status, output = tree.pytest(mutation.tests, limit)
+        with tree.mutated(mutation) as path:
+            status, output = tree.pytest(mutation.tests, limit, path)
     except (OSError, ValueError, SyntaxError) as error:
         return ended(STALE, str(error))
     if status == -1:
@@ -268,15 +256,14 @@ def _first_failure(output: str) -> str:
 
 
 def baseline(trees: Sequence[Tree], mutations: Sequence[Mutation]) -> str:
-    """Compile the kernels and run every test that is named, without any mutation; what fails, or nothing."""
+    """Make the trees ready, and run every test that is named without any mutation; what fails, or nothing."""
     tests = list(dict.fromkeys(test for mutation in mutations for test in mutation.tests))
     shares = [tests[place :: len(trees)] for place in range(len(trees))]
 
     def prepare(tree: Tree, share: Sequence[str]) -> str:
-        status, output = tree.run(["-m", "ba.warm"])
-        if status == 0 and share:
-            status, output = tree.pytest(share)
-        return output if status else ""
+        tree.start()
+        status, output = tree.pytest(share, MOST_OF_BASELINE) if share else (0, "")
+        return f"pytest ended with {status}\n{output}" if status else ""
 
     with ThreadPoolExecutor(len(trees)) as pool:
         return "".join(pool.map(prepare, trees, shares))
@@ -286,41 +273,48 @@ def run(mutations: Sequence[Mutation], jobs: int, limit: float) -> list[Outcome]
     """The outcome of each mutation, in order. Raises ValueError where the tests fail without any."""
     folder = Path(tempfile.mkdtemp(prefix="ba-mutants-"))
     trees: list[Tree] = []
-    pool = ThreadPoolExecutor(jobs)
     try:
-        for number in range(jobs):
-            trees.append(make_tree(ROOT, folder / str(number)))
-        print(f"compiling, and running the tests of {len(mutations)} mutations without any ...", file=sys.stderr)
+        trees += [make_tree(ROOT, folder / str(number)) for number in range(jobs)]
+        say(f"compiling, and running the tests of {len(mutations)} mutations without any ...")
         failed = baseline(trees, mutations)
         if failed:
             raise ValueError(f"the tests fail without any mutation:\n{failed}")
-        idle: queue.Queue[Tree] = queue.Queue()
+        return _tried(trees, mutations, limit)
+    finally:
         for tree in trees:
+            tree.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tried(trees: Sequence[Tree], mutations: Sequence[Mutation], limit: float) -> list[Outcome]:
+    idle: queue.Queue[Tree] = queue.Queue()
+    for tree in trees:
+        idle.put(tree)
+
+    def work(mutation: Mutation) -> Outcome:
+        tree = idle.get()
+        try:
+            return try_out(tree, mutation, limit)
+        finally:
             idle.put(tree)
 
-        def work(mutation: Mutation) -> Outcome:
-            tree = idle.get()
-            try:
-                return try_out(tree, mutation, limit)
-            finally:
-                idle.put(tree)
+    with ThreadPoolExecutor(len(trees)) as pool:
+        waiting = [pool.submit(work, mutation) for mutation in mutations]
+        try:
+            for done, future in enumerate(as_completed(waiting), 1):
+                found = future.result()
+                place = f"{done:4d} of {len(mutations)}"
+                say(f"{place}  {found.outcome:<14} {found.seconds:6.1f} s  {found.id:<44} {found.by}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for tree in trees:
+                tree.stop()
+            raise
+    return [future.result() for future in waiting]
 
-        waiting = {pool.submit(work, mutation): mutation for mutation in mutations}
-        for done, future in enumerate(as_completed(waiting), 1):
-            outcome = future.result()
-            print(
-                f"{done:4d} of {len(mutations)}  {outcome.outcome:<14} {outcome.seconds:6.1f} s  "
-                f"{outcome.id:<44} {outcome.by}",
-                file=sys.stderr,
-                flush=True,
-            )
-        return [future.result() for future in waiting]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in [process for tree in trees for process in tuple(tree.processes)]:
-            _kill(process)
-        pool.shutdown(wait=True)
-        shutil.rmtree(folder, ignore_errors=True)
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:

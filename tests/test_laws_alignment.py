@@ -78,10 +78,10 @@ def world() -> Problem:
 
 
 def in_pairs(errors: np.ndarray, onesided: np.ndarray, place: np.ndarray | None = None) -> tuple[Problem, Problem]:
-    """A truth and a solution whose points are off by `errors` (n,), two at one place and to opposite sides: but for
-    their squares, nothing but the identity aligns any number of such pairs. Points of `onesided` (m,) are all off along x. Centres are right.
+    """A truth and a solution whose points are off by `errors` (n,), two at one place and to opposite sides.
 
-    place (m, 3): where those are.
+    But for their squares, nothing but the identity aligns any number of such pairs. Points of `onesided` (m,), which
+    stand at `place` (m, 3), are all off along x. Centres are right.
     """
     rng, truth = np.random.default_rng(9), world()
     pairs = rng.normal(size=(len(errors), 3))

@@ -1,4 +1,4 @@
-"""Cameras project as their formulas say, at and behind the camera's plane too, and their derivatives are differences."""
+"""Cameras project as their formulas say, on and behind their plane too, and their derivatives are differences."""
 
 import numpy as np
 import pytest

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def test_real_problems_take_the_steps_that_are_quoted(name: str) -> None:
 
 @dataclass
 class Scripted:
-    """A problem whose answers are written down: (gain, predicted reduction) of each trial, or None where there is none."""
+    """A problem whose answers are written down: gain and predicted reduction of each trial, or None for no step."""
 
     script: Sequence[tuple[float, float] | None]
     share: float = 0.0
@@ -158,7 +159,7 @@ def test_forcing_terms_follow_the_square_of_the_fall_of_the_gradient(monkeypatch
     start = perturb(generate(Scene(images=8, points=60)), Noise(rotation_deg=1.0, position=0.05, points=0.05), 1)
     solution = solve(start, options=Solver(backend="schur", linear="cg", ftol=1e-13, max_iterations=12, threads=1))
     slopes = [record.gradient_norm for record in solution.iterations]
-    right = [0.1] + [min(max(0.9 * (b / a) ** 2, 1e-3), 0.1) for a, b in zip(slopes, slopes[1:], strict=False)]
+    right = [0.1] + [min(max(0.9 * (b / a) ** 2, 1e-3), 0.1) for a, b in pairwise(slopes)]
     assert asked[0] == 0.1
     assert {round(np.log10(tolerance), 6) for tolerance in asked} <= {round(np.log10(value), 6) for value in right}
     assert min(asked) == pytest.approx(1e-3)

@@ -1,6 +1,7 @@
 """A solve ends at the first step that meets a test, and with the reason of that test."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def large(seed: int = 0) -> Problem:
 @BACKENDS
 def test_ftol_is_a_share_of_the_cost_before_the_step(backend: str) -> None:
     log = course(large(), backend).iterations
-    shares = [record.cost_change / before.cost for before, record in zip(log, log[1:], strict=False)]
+    shares = [record.cost_change / before.cost for before, record in pairwise(log)]
     k = next(k for k in range(3, len(shares)) if shares[k] < min(shares[:k]))
     assert log[k].cost > 100.0, "a share of it is another number"
     found = course(large(), backend, ftol=1.0001 * shares[k])
@@ -61,7 +62,7 @@ def share_of_itself(before: Problem, after: Problem) -> float:
 def test_xtol_is_the_largest_move_of_any_number_as_a_share_of_it(free: str) -> None:
     problem = start(free)
     states = [course(problem, "schur", max_iterations=k).problem for k in range(5)]
-    shares = [share_of_itself(a, b) for a, b in zip(states, states[1:], strict=False)]
+    shares = [share_of_itself(a, b) for a, b in pairwise(states)]
     assert shares == sorted(shares, reverse=True)
     for k in (1, 2):
         found = course(problem, "schur", xtol=float(np.sqrt(shares[k] * shares[k - 1])))

@@ -1,4 +1,4 @@
-"""Noise has the sigma that is ordered, to two per cent over many draws, and the scene's angles end where they are told."""
+"""Noise has the sigma that is ordered, to two per cent over many draws; angles of scenes end where they are told."""
 
 from dataclasses import replace
 

@@ -37,8 +37,9 @@ def summary() -> dict[str, Any]:
     return found | {
         "status": "converged", "message": "as it should", "loss": "huber", "loss_scale": 2.5, "residual_unit": "sigmas",
         "num_inliers": 900, "inlier_limit_sigmas": 3.5, "iterations": 1, "solve_seconds": 0.125, "total_seconds": 9.5,
-        "num_images": 1, "num_cameras": 2, "num_points": 3456, "num_observations": 1000, "seed": 41, "rotation": "cayley",
-        "gauge": "free", "solver": "schur dense", "versions": {"numpy": "2"}, "data_path": "a/b.txt", "data_sha256": "ab",
+        "num_images": 1, "num_cameras": 2, "num_points": 3456, "num_observations": 1000, "seed": 41,
+        "rotation": "cayley", "gauge": "free", "solver": "schur dense", "versions": {"numpy": "2"},
+        "data_path": "a/b.txt", "data_sha256": "ab",
     }  # fmt: skip
 
 
@@ -183,8 +184,8 @@ def test_ticks_stand_where_their_numbers_are() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1234567, "1,234,567"), (0.1234567, "0.123457"), (1234.5678, "1,234.57"), (4185659.5, "4,185,660"), (2.5e13, "2.500000e+13"),
-     (True, "yes"), (None, "none"), ({"a": 1, "b": 2.5}, "a 1, b 2.5")],
+    [(1234567, "1,234,567"), (0.1234567, "0.123457"), (1234.5678, "1,234.57"), (4185659.5, "4,185,660"),
+     (2.5e13, "2.500000e+13"), (True, "yes"), (None, "none"), ({"a": 1, "b": 2.5}, "a 1, b 2.5")],
 )  # fmt: skip
 def test_values_are_written_with_six_digits(value: Any, text: str) -> None:
     assert text_of(value) == text
@@ -219,6 +220,5 @@ def test_inliers_are_shown_where_the_others_would_mislead() -> None:
     assert inlier_share(plain | {"final_rms_px": 1.05}) is None
     assert inlier_share(plain | {"final_rms_px": 1.2}) == "90.0 %"
     assert inlier_share(plain | {"final_rms_px": 1.0, "loss": "huber"}) == "90.0 %"
-    assert [row.label for row in fit_rows(plain | {"initial_cost": 2.0, "final_cost": 1.0, "final_rms_px": 1.05})][
-        0
-    ] == "cost, px²"
+    rows = fit_rows(plain | {"initial_cost": 2.0, "final_cost": 1.0, "final_rms_px": 1.05})
+    assert rows[0].label == "cost, px²"

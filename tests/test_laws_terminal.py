@@ -1,4 +1,4 @@
-"""What the terminal says of a run: each number under its heading, times since the line before, and time that is left."""
+"""What the terminal says of a run: each number under its heading, the time of each line, and the time left."""
 
 import io
 import re
