@@ -190,9 +190,14 @@ class Tree:
 
     def stop(self) -> None:
         """End the worker and what it started."""
-        if self.worker is not None:
-            self.worker.terminate()
-            self.worker.wait()
+        if self.worker is None:
+            return
+        self.worker.terminate()
+        self.worker.wait()
+        for pipe in (self.worker.stdin, self.worker.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def _has_kernels(text: str) -> bool:
