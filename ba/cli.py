@@ -76,7 +76,7 @@ def _carry_out(argv: Sequence[str] | None, output: Guarded) -> None:
         help_was_asked = end
     output.flush()
     if output.refusal:
-        raise SystemRefusal(f"what was to be printed could not be written: {output.refusal}")
+        raise SystemRefusal(f"all is done, but what was to be printed could not be written: {output.refusal}")
     if help_was_asked is not None:
         raise help_was_asked
 
@@ -95,7 +95,9 @@ def _parser() -> Parser:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.description = "Load, solve, and write a run folder: the result, a report, a picture. Ctrl-C keeps the best."
     parser.epilog = "configs/all-keys.yaml lists every KEY with its default; a file with only data.path is complete."
-    parser.add_argument("config", metavar="CONFIG", type=Path, help="configuration, a YAML file")
+    parser.add_argument(
+        "config", metavar="CONFIG|DATA", type=Path, help="configuration, a YAML file or - for standard input; or data"
+    )
     _add_settings(parser, example="solver.max_iterations=20", out="run folder, instead of output.dir")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in the run folder")
     parser.set_defaults(command=_run)
@@ -143,13 +145,13 @@ def _natural(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from ba import configfile, progress
+    from ba import progress, request
 
     stream = None if arguments.quiet else sys.stdout
-    if module := configfile.module_of(arguments.config):
+    if module := request.module_of(arguments.config):
         import_module(module).command(arguments.config, arguments.set, arguments.out, stream, arguments.overwrite)
         return
-    config = configfile.load(arguments.config, arguments.set)
+    config = request.configuration(arguments.config, arguments.set)
     with progress.Progress(config.solver.max_iterations, stream) as observer:
         from ba import pipeline
 

@@ -154,6 +154,9 @@ class Solver(Section):
         "jacobi", "ba.schur:PRECONDITIONERS", "preconditioner of schur's conjugate gradients: jacobi or power"
     )
     max_iterations: int = Field(100, ge=0, description="accepted steps (lm: evaluations) at most")
+    max_seconds: Positive | None = Field(
+        None, description="seconds of solving at most, after which the best state so far is the result; null: no limit"
+    )
     ftol: NonNegative = Field(1e-8, description="stop when a step lowers the cost by less than this share")
     xtol: NonNegative = Field(1e-10, description="stop when a step moves no number by more than this share of it")
     gtol: NonNegative = Field(1e-10, description="stop when the largest component of the gradient is below this")
@@ -206,18 +209,21 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_method(self) -> Self:
-        bounded, lm = bool(self.camera.bounds), self.solver.method == "lm"
-        refuse(
-            [
-                (bounded and lm, "camera.bounds: lm knows none; set solver.method to trf or dogbox"),
-                (
-                    bounded and self.solver.preconditioner == "schur",
-                    "solver.preconditioner: schur cannot keep camera.bounds; none is right",
-                ),
-                (
-                    lm and self.loss.name != "linear",
-                    f"loss.name: lm knows no {self.loss.name}, only linear; set solver.method to trf or dogbox",
-                ),
-            ]
-        )
+        refuse_together(self.solver, self.loss, bounded=bool(self.camera.bounds))
+        schur = self.camera.bounds and self.solver.preconditioner == "schur"
+        refuse([(bool(schur), "solver.preconditioner: schur cannot keep camera.bounds; none is right")])
         return self
+
+
+def refuse_together(solver: Solver, loss: Loss, *, bounded: bool) -> None:
+    """Raise ValueError where scipy's `lm` is asked for what it does not have."""
+    lm = solver.method == "lm"
+    refuse(
+        [
+            (bounded and lm, "camera.bounds: lm knows none; set solver.method to trf or dogbox"),
+            (
+                lm and loss.name != "linear",
+                f"loss.name: lm knows no {loss.name}, only linear; set solver.method to trf or dogbox",
+            ),
+        ]
+    )

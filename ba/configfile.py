@@ -4,10 +4,9 @@ Every mistake ends as one UserError that tells where it stands (file and line, o
 wrong, and what would be right. The last comes from `ba.schema`; names are looked up in the registry their field names.
 """
 
-import difflib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ba import schema
+from ba import schema, source
 from ba.config import Config
 from ba.errors import UserError
-from ba.reading import existing_file, read_configuration
+from ba.reading import existing_file
 from ba.schema import value_at
+from ba.words import shown, unknown
 from ba.yamltext import Key, dotted, parse, write
 
 Places = dict[Key, str]
@@ -36,12 +36,43 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     `data.path` is relative to the file, or to the working folder where an override sets it; `output.dir` is relative
     to the working folder. Both are absolute in the result. Raises UserError for whatever is wrong.
     """
-    path = Path(path)
     data, places = read(path)
     if "kind" in data:
-        raise fault(places, ("kind",), f"{_shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected")
-    overridden = {override(data, places, text) for text in overrides}
-    return checked(data, places, Path.cwd() if overridden & {("data",), ("data", "path")} else path.parent)
+        raise fault(places, ("kind",), f"{shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected")
+    return overridden(data, places, source.folder_of(path), overrides)
+
+
+def from_python(
+    values: Mapping[str, Any], place: str, overrides: Sequence[str] = (), folder: Path | None = None
+) -> Config:
+    """The configuration of a dictionary, which may hold sections of `ba.config`, paths and numpy's numbers.
+
+    place: what messages begin with; folder: where a relative `data.path` starts, the working folder if not given.
+    """
+    try:
+        data = json.loads(json.dumps(dict(values), default=_plain))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{place}: {error}; text, numbers, lists and dictionaries are right") from None
+    return overridden(data, {(): place}, folder or Path.cwd(), overrides)
+
+
+def overridden(data: dict[str, Any], places: Places, folder: Path, overrides: Sequence[str]) -> Config:
+    """The configuration that the data of a file say after `overrides`; `data.path` as in `load`."""
+    keys = {override(data, places, text) for text in overrides}
+    return checked(data, places, Path.cwd() if keys & {("data",), ("data", "path")} else folder)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has for a value that it does not know."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return value.tolist()
+    raise TypeError(f"a value of type {type(value).__name__} found")
 
 
 def checked(data: dict[str, Any], places: Places, folder: Path) -> Config:
@@ -73,7 +104,7 @@ def module_of(path: Path) -> str | None:
     kind = data["kind"]
     if not isinstance(kind, str):
         right = f"{' or '.join(KINDS)} is right, or no `kind` for a bundle adjustment"
-        raise fault(places, ("kind",), f"{_shown(kind)} is not known; {right}")
+        raise fault(places, ("kind",), f"{shown(kind)} is not known; {right}")
     for _, message in _unless_known(("kind",), kind, list(KINDS), "leave it out for a bundle adjustment"):
         raise fault(places, ("kind",), message)
     return KINDS[kind]
@@ -90,20 +121,22 @@ def dump(config: Config) -> str:
     return write(_absolute(config, Path.cwd()).model_dump(mode="json"))
 
 
-def read(path: Path) -> tuple[dict[str, Any], Places]:
-    """The data of a file, and the place of every key in it. Raises UserError where it is no YAML of keys."""
+def read(path: Path | str) -> tuple[dict[str, Any], Places]:
+    """The data of a file or of standard input (`-`), and the place of every key in it. Raises UserError where it is no
+    YAML of keys."""
+    path, name = Path(path), source.name_of(path)
     try:
-        data, lines = parse(read_configuration(path), str(path))
+        data, lines = parse(source.text_of(path), name)
         if data is None:
-            raise UserError(f"{path}: no key is given; the shortest configuration is `{SHORTEST}`")
+            raise UserError(f"{name}: no key is given; the shortest configuration is `{SHORTEST}`")
         if not isinstance(data, dict):
-            raise UserError(f"{path}: {_shown(data)} found, lines `key: value` expected, at least `{SHORTEST}`")
+            raise UserError(f"{name}: {shown(data)} found, lines `key: value` expected, at least `{SHORTEST}`")
     except UserError as error:
-        if path.suffix in (".yaml", ".yml"):
+        if path.suffix in (".yaml", ".yml") or not path.is_file():
             raise
         hint = f"a .yaml file with only `data: {{path: {path.name}}}` is a complete configuration"
         raise UserError(f"{error}; if this is a data file: {hint}") from error
-    return data, {(): str(path)} | {key: f"{path}, line {line}" for key, line in lines.items() if key}
+    return data, {(): name} | {key: f"{name}, line {line}" for key, line in lines.items() if key}
 
 
 def override(data: dict[str, Any], places: Places, text: str, model: type[BaseModel] = Config) -> Key:
@@ -137,7 +170,8 @@ def _explained(error: ValidationError, data: Any, places: Places, model: type[Ba
     """The first of pydantic's errors in our words, with the number of the others."""
     faults = {_key_of(one, data): one for one in reversed(error.errors())}
     # Each branch of a union reports; the branch that got deepest into the value is the one that was meant.
-    deepest = [key for key in faults if not any(len(other) > len(key) == _common(key, other) for other in faults)]
+    around = {key[:length] for key in faults for length in range(len(key))}
+    deepest = [key for key in faults if key not in around]
     key = deepest[-1]
     worst = faults[key]
     others = f" (and {len(deepest) - 1} more)" if len(deepest) > 1 else ""
@@ -147,21 +181,18 @@ def _explained(error: ValidationError, data: Any, places: Places, model: type[Ba
     if worst["type"] == "extra_forbidden":
         return UserError(f"{place_of(places, key)}: {schema.unknown(key, model)}{others}")
     absent = isinstance(inside := value_at(data, key[:-1]), dict) and key[-1] not in inside
-    found = "missing" if absent else f"{_shown(value_at(data, key))} found"
+    found = "missing" if absent else f"{shown(value_at(data, key))} found"
     right = schema.at(key, model) or schema.root(model)
     help_text = f" ({right['description']})" if "description" in right else ""
     return fault(places, key, f"{found}, {schema.expected(right)} expected{help_text}{others}")
-
-
-def _common(key: Key, other: Key) -> int:
-    return sum(1 for a, b in zip(key, other, strict=False) if a == b)
 
 
 def _key_of(fault: Any, data: Any) -> Key:
     """pydantic's location without the names it gives to the branches of a union."""
     key: Key = ()
     for part in fault["loc"]:
-        if part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data)):
+        here = range(len(data)) if isinstance(data, list) and isinstance(part, int) else data
+        if isinstance(here, dict | range) and part in here:
             key, data = (*key, part), data[part]
         elif fault["type"] == "missing" and isinstance(data, dict):
             key = (*key, part)
@@ -178,11 +209,6 @@ def place_of(places: Places, key: Key) -> str:
     while key not in places:
         key = key[:-1]
     return places[key]
-
-
-def _shown(value: Any) -> str:
-    text = "a section" if isinstance(value, dict) and value else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _name_faults(config: Config) -> Iterator[tuple[Key, str]]:
@@ -206,11 +232,8 @@ def _registry(reference: str) -> dict[str, Any]:
 
 
 def _unless_known(key: Key, name: str, names: list[str], what: str) -> Iterator[tuple[Key, str]]:
-    if name in names:
-        return
-    closest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    guess = f"did you mean {closest[0]}? " if closest else ""
-    yield key, f"{_shown(name)} is not known ({what}); {guess}There are: {', '.join(names)}"
+    if message := unknown(name, names, what):
+        yield key, message
 
 
 def _absolute(config: Config, data_folder: Path) -> Config:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, cg, eigsh
 
+from ba.arguments import settings
 from ba.config import Loss as LossConfig
 from ba.derivatives.errors import KINDS, groups_of
 from ba.errors import SolverError, UserError
@@ -165,7 +166,7 @@ def make_optimum(
     problem: Problem,
     *,
     rotation: str = "so3_left",
-    loss: LossConfig = LossConfig(),  # noqa: B008 (frozen)
+    loss: LossConfig | str = "linear",
     threads: int = 1,
 ) -> Optimum:
     """The cost to second order around a solved problem, from which its sensitivities are had.
@@ -183,7 +184,7 @@ def refine(
     problem: Problem,
     *,
     rotation: str = "so3_left",
-    loss: LossConfig = LossConfig(),  # noqa: B008 (frozen)
+    loss: LossConfig | str = "linear",
     threads: int = 1,
 ) -> Problem:
     """The problem moved from near its optimum into it: Newton's steps with the exact Hessian, while they shrink.
@@ -202,9 +203,8 @@ def refine(
         here = there
 
 
-def _around(problem: Problem, rotation: str, loss: LossConfig, threads: int) -> Optimum:
-    if rotation not in ROTATIONS:
-        raise UserError(f"rotation: {rotation!r} is unknown; right are {', '.join(ROTATIONS)}")
+def _around(problem: Problem, rotation: str, loss: LossConfig | str, threads: int) -> Optimum:
+    rotation, loss, _ = settings(rotation, loss, place="optimum")
     order = np.lexsort((problem.image_of_obs, problem.point_of_obs))
     ordered = replace(
         problem,

@@ -36,6 +36,7 @@ from ba.solver import solve
 from ba.solver.conditioning import is_bound_to_frame, is_far
 from ba.staging import SOLUTION
 from ba.summary import Before, before, summarize
+from ba.words import counted
 
 MANY = 1_000_000
 """Observations above which Ctrl-C leaves out what takes long and follows from the rest."""
@@ -45,7 +46,7 @@ BRIEF = "stopped early: no residuals.npz and no report.html, which take long for
 UNDRAWN = "no picture: stopped early; `ba view FOLDER --screenshot PNG` draws it"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """A finished run. `summary` is what summary.json holds; `notes` are things to tell the user."""
 
@@ -53,6 +54,9 @@ class Result:
     folder: Path
     notes: tuple[str, ...]
     solution: Solution
+
+    def __repr__(self) -> str:
+        return f"Result({str(self.folder)!r}, {counted(len(self.notes), 'note')}, {self.solution!r})"
 
 
 def run(

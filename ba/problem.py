@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from ba.camera import CAMERAS
 from ba.errors import UserError
+from ba.words import counted
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int32]
 Bool = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Free:
     """What a solver may move; everything else keeps its bits.
 
@@ -33,8 +34,13 @@ class Free:
     intrinsics: Bool
     points: Bool
 
+    def __repr__(self) -> str:
+        masks = {"rotations": self.rotations, "translations": self.translations}
+        masks |= {"intrinsics": self.intrinsics, "points": self.points}
+        return f"Free({', '.join(f'{name} {mask.sum():,} of {mask.size:,}' for name, mask in masks.items())})"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Problem:
     """Everything a bundle adjustment reads.
 
@@ -90,6 +96,15 @@ class Problem:
         """(n_images, 3) camera centres in the world, -R^T t."""
         return np.asarray(-np.einsum("nij,ni->nj", self.rotations, self.translations))
 
+    @property
+    def sizes(self) -> str:
+        """How large the problem is, in words."""
+        numbers = (self.num_images, "image"), (self.num_cameras, "camera"), (self.num_points, "point")
+        return ", ".join(counted(*pair) for pair in (*numbers, (self.num_observations, "observation")))
+
+    def __repr__(self) -> str:
+        return f"Problem({self.sizes})"
+
     def with_free(self, free: Free) -> Problem:
         return replace(self, free=free)
 
@@ -120,7 +135,8 @@ def make_problem(
 ) -> Problem:
     """A problem with everything free that the observations determine at all.
 
-    Points seen fewer than twice and images that see nothing are held fixed (`unconstrained` counts them).
+    Points seen fewer than twice, and images that see nothing with their cameras, are held fixed (`unconstrained` counts
+    points and images).
     Without `camera_of_image` each image has a camera of its own. Shapes as in `Problem`; raises UserError where they
     disagree, a number is not finite, or an index is out of range.
     """
@@ -141,33 +157,37 @@ def make_problem(
         **rest,
     )
     _check_shapes(problem)
-    seen_images, seen_points = _counts(problem)
-    free = replace(
-        problem.free,
-        rotations=seen_images > 0,
-        translations=np.repeat((seen_images > 0)[:, None], 3, axis=1),
-        points=seen_points >= 2,
+    sees = _sees(problem)
+    used = np.isin(np.arange(problem.num_cameras), problem.camera_of_image[sees])
+    free = Free(
+        rotations=sees,
+        translations=np.repeat(sees[:, None], 3, axis=1),
+        intrinsics=problem.free.intrinsics & used[:, None],
+        points=images_of_points(problem) >= 2,
     )
     return problem.with_free(free)
 
 
 def unconstrained(problem: Problem) -> dict[str, int]:
     """How many points are seen fewer than twice and how many images see nothing."""
-    seen_images, seen_points = _counts(problem)
     return {
-        "points_seen_fewer_than_twice": int((seen_points < 2).sum()),
-        "images_that_see_nothing": int((seen_images == 0).sum()),
+        "points_seen_fewer_than_twice": int((images_of_points(problem) < 2).sum()),
+        "images_that_see_nothing": int((~_sees(problem)).sum()),
     }
 
 
-def _counts(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _sees(problem: Problem) -> Bool:
+    """(n_images,) whether each image sees anything."""
+    return np.asarray(np.bincount(problem.image_of_obs, minlength=problem.num_images) > 0)
+
+
+def images_of_points(problem: Problem) -> NDArray[np.int64]:
+    """(n_points,) how many images see each point, of which one may observe it more than once."""
     pairs = problem.image_of_obs.astype(np.int64) * max(problem.num_points, 1) + problem.point_of_obs
     # np.unique hashes integers, which takes ten times as long; observations are mostly sorted already.
     ordered = np.sort(pairs, kind="stable")
     once = ordered[np.diff(ordered, prepend=-1) > 0]
-    images = np.bincount(problem.image_of_obs, minlength=problem.num_images)
-    points = np.bincount(once % max(problem.num_points, 1), minlength=problem.num_points)
-    return images, points
+    return np.bincount(once % max(problem.num_points, 1), minlength=problem.num_points)
 
 
 def _check_shapes(problem: Problem) -> None:

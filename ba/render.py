@@ -1,4 +1,4 @@
-"""Draw one job to one PNG: `python -P render.py JOB.npz OUT.png`.
+"""Draw one job to one PNG: `python -P render.py JOB.npz OUT.png`, which may be /dev/fd/N of open files.
 
 A process of its own, because open3d renders with Vulkan and aborts the process where no driver is installed.
 Started by its path and with -P, it cannot take code from the working folder.
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
+from ba.children import end_with_parent
 
 
 def point_cloud(points: Any, colors: Any) -> Any:
@@ -43,8 +46,7 @@ def material(shader: str, point_size: float, line_width: float) -> Any:
 
 
 def render(job: dict[str, Any], png: Path) -> None:
-    """Raises RuntimeError where open3d cannot write the picture."""
-    import open3d
+    """Write the picture, as PNG whatever the path is called. Raises OSError where it cannot be written."""
     from open3d.visualization import rendering
 
     width, height = (int(side) for side in job["size"])
@@ -60,11 +62,11 @@ def render(job: dict[str, Any], png: Path) -> None:
     renderer.setup_camera(
         float(job["field_of_view"]), job["target"], job["eye"], job["up"], *(float(clip) for clip in job["clip"])
     )
-    image = renderer.render_to_image()
-    if not open3d.io.write_image(png, image):
-        raise RuntimeError(f"{png}: open3d could not write the picture")
+    with png.open("wb") as file:
+        Image.fromarray(np.asarray(renderer.render_to_image())).save(file, "PNG")
 
 
 if __name__ == "__main__":
+    end_with_parent()
     with np.load(sys.argv[1]) as arrays:
         render(dict(arrays), Path(sys.argv[2]))

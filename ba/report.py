@@ -18,7 +18,7 @@ from ba.files import write_bytes
 from ba.page import Axis, Frame, document, power_ticks, round_ticks, section, table, text_of, whole_ticks
 from ba.result import Iteration
 from ba.robust import LIMIT_IN_MEDIANS, OUTSIDE, range_end
-from ba.rows import TRUTH_TITLE, Row, counted, fit_rows, inlier_limit, inlier_share, truth_rows
+from ba.rows import TRUTH_TITLE, Row, cost_label, counted, fit_rows, inlier_limit, inlier_share, truth_rows
 
 CHART = Frame()
 PICTURE_WIDTH = 1200
@@ -35,7 +35,7 @@ COUNTS = (
 )
 FACTS = (
     ("rotation", "rotation"), ("solver", "solver"), ("gauge", "gauge"), ("loss", "loss"),
-    ("scale of the loss", "loss_scale"), ("iterations", "iterations"), ("solve, s", "solve_seconds"),
+    ("iterations", "iterations"), ("solve, s", "solve_seconds"),
     ("whole run, s", "total_seconds"), ("seed", "seed"), ("data", "data_path"), ("data, SHA-256", "data_sha256"),
     ("versions", "versions"),
 )  # fmt: skip
@@ -47,6 +47,10 @@ COST = "Cost is 0.5 times the sum of squared errors."
 ROBUST_COST = "Cost is 0.5 times the sum of rho(s), the loss of the squared error s of each observation."
 WHITENED = "Cost and loss take errors in sigmas: the input gives a covariance to each observation."
 WEIGHTED = "Weighted RMS: each squared error counts rho'(s) times, which is the weight the loss leaves it."
+ITERATIONS = (
+    "Change is how much the cost fell; step is the length of the step in the solver's own coordinates, gradient the "
+    "largest component of the gradient there; evaluations and seconds are counted from the start."
+)
 GAUGES = {
     "free": "The gauge is free: nothing but what `fix` names holds position, orientation and scale of the whole scene.",
     "two_cameras": "The gauge is held by one pose and one coordinate of a second image's translation.",
@@ -74,7 +78,7 @@ def write_report(
         _head(summary),
         section("Result", _result(summary)),
         section("Picture", _picture(picture)) if picture is not None and picture.is_file() else "",
-        section("Cost", cost_chart(iterations)),
+        section("Cost", cost_chart(iterations, cost_label(summary))),
         section("Residuals at the end", residual_chart(np.linalg.norm(residuals, axis=1))),
         section("Iterations", _iterations(iterations)),
         section("Settings and versions", _facts(summary)),
@@ -148,11 +152,18 @@ def _meanings(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _facts(summary: Mapping[str, Any]) -> str:
     rows = "".join(
-        f"<tr><th>{escape(label)}</th><td>{escape(text_of(summary[key]))}</td></tr>"
+        f"<tr><th>{escape(label)}</th><td>{escape(text_of(summary[key]) + _scale(key, summary))}</td></tr>"
         for label, key in FACTS
         if key in summary
     )
     return f'<table class="facts"><tbody>{rows}</tbody></table>'
+
+
+def _scale(key: str, summary: Mapping[str, Any]) -> str:
+    """What belongs to the name of a loss that has a scale."""
+    if key != "loss" or summary[key] == "linear" or "loss_scale" not in summary:
+        return ""
+    return f", with its bend at {text_of(summary['loss_scale'])} {summary.get('residual_unit', '')}".rstrip()
 
 
 def _iterations(iterations: Sequence[Iteration]) -> str:
@@ -164,7 +175,7 @@ def _iterations(iterations: Sequence[Iteration]) -> str:
         ]
         for i in iterations
     ]  # fmt: skip
-    return table(head, rows)
+    return table(head, rows) + _soft(ITERATIONS)
 
 
 def _configuration(text: str) -> str:
@@ -181,8 +192,8 @@ def _picture(picture: Path) -> str:
     return f'<figure><img alt="points and camera frusta in 3D" src="data:image/jpeg;base64,{data}"></figure>'
 
 
-def cost_chart(iterations: Sequence[Iteration]) -> str:
-    """SVG: cost on a log axis against the iteration. Costs of zero, or not finite, are left out."""
+def cost_chart(iterations: Sequence[Iteration], label: str = "cost") -> str:
+    """SVG: cost on a log axis, called `label`, against the iteration. Costs of zero, or not finite, are left out."""
     known = [(i.iteration, math.log10(i.cost)) for i in iterations if 0.0 < i.cost < math.inf]
     if not known:
         return '<p class="soft">No cost to draw.</p>'
@@ -193,7 +204,7 @@ def cost_chart(iterations: Sequence[Iteration]) -> str:
     marks = "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in dots)
     curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     return _scrolled(CHART.chart(
-        "cost against iteration", "iteration", "cost (log)",
+        "cost against iteration", "iteration", f"{label} (log)",
         whole_ticks(x_axis), power_ticks(y_axis), f'<polyline class="curve" points="{curve}"/>{marks}',
     ))  # fmt: skip
 

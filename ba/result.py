@@ -1,16 +1,21 @@
 """What a solve gives back: state, status, iteration records, timings. Plain data, no printing."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ba.problem import Problem
+from ba.problem import Float, Problem
+from ba.residual import project
+from ba.words import counted
 
 
 class Status(StrEnum):
     CONVERGED = "converged"
     MAX_ITERATIONS = "max_iterations"
+    MAX_SECONDS = "max_seconds"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
 
@@ -28,16 +33,20 @@ class Iteration:
     seconds: float
 
 
-Observer = Callable[[Iteration], None]
+Observer = Callable[[Iteration], bool | None]
+"""Called with each accepted step. True stops the solve, which keeps that state; what it raises comes out of `solve`."""
 
 
 def ignore(_: Iteration) -> None:
     """The observer that watches nothing."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """The end of a solve. `problem` is the input with its free numbers moved; `details` is the backend's own report."""
+    """The end of a solve. `problem` is the input with its free numbers moved; `details` is the backend's own report.
+
+    solve_seconds: without what kernels took to compile.
+    """
 
     problem: Problem
     status: Status
@@ -48,3 +57,15 @@ class Solution:
     solve_seconds: float
     constraint: float
     details: dict[str, Any]
+
+    @property
+    def residuals(self) -> Float:
+        """(n_obs, 2) px at the end, projection minus pixels, in the problem's order; computed at each call."""
+        return project(self.problem, self.details.get("threads", 1)).pixels - self.problem.pixels
+
+    def __repr__(self) -> str:
+        steps = counted(self.iterations[-1].iteration if self.iterations else 0, "step")
+        return (
+            f"Solution({self.status} after {steps}, cost {self.initial_cost:.6g} to {self.final_cost:.6g}, "
+            f"{self.solve_seconds:.3g} s: {self.problem.sizes})"
+        )

@@ -35,13 +35,19 @@ class Row:
 def fit_rows(summary: Mapping[str, Any]) -> list[Row]:
     """Cost and residuals."""
     labelled = [
-        (_cost_label(summary), "cost"),
+        (cost_label(summary), "cost"),
         ("RMS reprojection error, px", "rms_px"),
         ("median reprojection error, px", "median_px"),
         *_robust(summary),
     ]
     rows = [Row(label, summary.get(f"initial_{key}"), summary.get(f"final_{key}")) for label, key in labelled]
     return [row for row in rows if row.start is not None or row.end is not None]
+
+
+def cost_label(summary: Mapping[str, Any]) -> str:
+    """With the loss where there is one, and the unit: the square of what the loss takes."""
+    unit = {"px": ", px²", "sigmas": ", sigmas²"}.get(str(summary.get("residual_unit")), "")
+    return f"cost under {summary['loss']}{unit}" if _is_robust(summary) else f"cost{unit}"
 
 
 def truth_rows(summary: Mapping[str, Any]) -> list[Row]:
@@ -67,11 +73,6 @@ def counted(number: Any, plural: str) -> str:
     """A number with its noun: "1 image", "22,106 points"; what is no number as it is."""
     text = f"{number:,}" if isinstance(number, int) else str(number)
     return f"{text} {plural if number != 1 else plural[:-1]}"
-
-
-def _cost_label(summary: Mapping[str, Any]) -> str:
-    unit = {"px": ", px²", "sigmas": ", sigmas²"}.get(str(summary.get("residual_unit")), "")
-    return f"cost under {summary['loss']}{unit}" if _is_robust(summary) else f"cost{unit}"
 
 
 def _robust(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

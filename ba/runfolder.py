@@ -54,11 +54,11 @@ class RunFolder:
     def logging(self, observer: Observer) -> Observer:
         """An observer that writes each iteration as a line before it passes it on. A full disk does not end a solve."""
 
-        def log(iteration: Iteration) -> None:
+        def log(iteration: Iteration) -> bool | None:
             interrupt.check()
             if not self._log_refused:
                 self._write_line(iteration)
-            observer(iteration)
+            return observer(iteration)
 
         return log
 
@@ -211,8 +211,9 @@ def _check_place(target: Path, inputs: Sequence[Path]) -> None:
             raise UserError(f"{target}: the run would replace its own input, {path.name}; --out DIR names another")
     if Path.cwd().resolve().is_relative_to(real):
         raise UserError(f"{target}: is the working folder or holds it; --out DIR names another, as in --out runs/first")
-    if os.path.lexists(real) and not real.is_dir():
-        raise UserError(f"{target}: cannot be the run folder, it is a file; --out DIR names another")
+    nearest = next(path for path in (real, *real.parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise UserError(f"{target}: cannot be the run folder, {nearest} is a file; --out DIR names another")
     if os.path.ismount(real):
         raise UserError(f"{target}: a disk is mounted there, which cannot be replaced; --out {target / 'run'} is right")
 

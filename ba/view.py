@@ -15,12 +15,12 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
-from ba import safepath
+from ba import children, interrupt, safepath
 from ba.errors import UserError
 from ba.files import replacing
 from ba.legend import SIZE, STRIP, short, with_legend
@@ -75,8 +75,8 @@ def open_window(title: str, job: dict[str, Any], entries: Iterable[dict[str, Any
             "no window: neither DISPLAY nor WAYLAND_DISPLAY is set; without a screen, --screenshot PNG writes a picture"
         )
     # Without a driver the window would end this process: another one tries first.
-    with tempfile.TemporaryDirectory() as folder:
-        failure = draw_job(job, Path(folder, "drawn.png"))
+    with tempfile.TemporaryFile() as drawn:
+        failure = draw_job(job, drawn)
     if failure:
         raise UserError(f"no window: {failure}")
     from open3d.visualization import O3DVisualizer, gui
@@ -93,7 +93,8 @@ def open_window(title: str, job: dict[str, Any], entries: Iterable[dict[str, Any
     window.reset_camera_to_default()
     window.setup_camera(float(job["field_of_view"]), job["target"], job["eye"], job["up"])
     gui.Application.instance.add_window(window)
-    gui.Application.instance.run()
+    with interrupt.deadly():
+        gui.Application.instance.run()
 
 
 def _check_open3d() -> None:
@@ -114,8 +115,7 @@ def screenshot(before: Problem | None, after: Problem, png: Path, show_before: b
     if importlib.util.find_spec("open3d") is None:
         return f"no picture: open3d is not installed; install it with: {MEND_OPEN3D}"
     view, limit, states = _prepare(before if show_before else None, after)
-    with tempfile.TemporaryDirectory() as folder:
-        drawn = Path(folder, "drawn.png")
+    with tempfile.TemporaryFile() as drawn:
         failure = _draw(view, limit, states, drawn)
         if failure is None:
             with replacing(png) as temporary, Image.open(drawn) as scene:
@@ -183,24 +183,30 @@ def _job(view: View, limit: float, states: dict[str, Cloud]) -> dict[str, Any]:
     }
 
 
-def _draw(view: View, limit: float, states: dict[str, Cloud], png: Path) -> str | None:
-    return draw_job(_job(view, limit, states), png)
+def _draw(view: View, limit: float, states: dict[str, Cloud], drawn: IO[bytes]) -> str | None:
+    return draw_job(_job(view, limit, states), drawn)
 
 
-def draw_job(job: dict[str, Any], png: Path) -> str | None:
-    """Draw what `ba.render` takes in a process of its own, whose job lies beside `png`; None, or why it failed."""
-    path = png.with_suffix(".npz")
-    np.savez(path, **job)
-    try:
-        done = subprocess.run(
-            [*RENDER, str(path), str(png)], env=safepath.environment(), capture_output=True, text=True,
-            errors="replace", timeout=TIMEOUT_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return _no_picture(f"the drawing process took longer than {TIMEOUT_SECONDS:g} s")
-    except OSError as error:
-        return _no_picture(f"the drawing process could not start ({error.strerror or error})")
-    if done.returncode == 0 and png.is_file():
+def draw_job(job: dict[str, Any], drawn: IO[bytes]) -> str | None:
+    """Draw what `ba.render` takes into an open file, in a process of its own; None, or why it failed.
+
+    Both files are handed to that process open: they have no names, so nothing is left of them however it all ends.
+    """
+    environment = safepath.environment() | children.environment()
+    with tempfile.TemporaryFile() as file:
+        np.savez(file, **job)
+        file.seek(0)
+        handles = file.fileno(), drawn.fileno()
+        try:
+            done = subprocess.run(
+                [*RENDER, *(f"/dev/fd/{handle}" for handle in handles)], env=environment, pass_fds=handles,
+                capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return _no_picture(f"the drawing process took longer than {TIMEOUT_SECONDS:g} s")
+        except OSError as error:
+            return _no_picture(f"the drawing process could not start ({error.strerror or error})")
+    if done.returncode == 0 and os.fstat(drawn.fileno()).st_size:
         return None
     return _no_picture(f"the drawing process {_ending(done.returncode)}{_last_line(done.stderr)}")
 

@@ -1,5 +1,8 @@
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -8,6 +11,9 @@ from ba.config import Scene
 from ba.io import load
 from ba.io.synthetic import generate
 from ba.problem import Problem
+
+if TYPE_CHECKING:
+    from oracle.case import Case
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -24,3 +30,11 @@ def dubrovnik_cut() -> Problem:
 def scene() -> Problem:
     """Six images and forty points with half a pixel of noise."""
     return generate(Scene(images=6, points=40))
+
+
+@pytest.fixture(scope="session")
+def oracle_case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], "Case"]:
+    """The runs of a recipe of `oracle_cases`, made once."""
+    from oracle_cases import make_case
+
+    return cache(lambda name: make_case(name, tmp_path_factory.mktemp("oracle")))

@@ -15,6 +15,7 @@ from ba import io, pipeline
 from ba.config import Config
 from ba.io.scenes import LAYOUTS
 from ba.result import Iteration
+from ba.staging import staging_of
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -184,7 +185,8 @@ except KeyboardInterrupt:
 
 
 def pretend(folder: Path, lines: int, seconds: float) -> tuple[float, int]:
-    command = [sys.executable, "-c", PRETENDER, str(folder), str(lines), str(seconds)]
+    staging_of(folder).mkdir()
+    command = [sys.executable, "-c", PRETENDER, str(staging_of(folder)), str(lines), str(seconds)]
     return interrupted.interrupt(command, folder, 0.0, 20.0)
 
 
@@ -212,7 +214,7 @@ def test_the_run_that_is_interrupted_is_one_of_the_program(
         program, verb, config, out, there = command
         assert (Path(program).name, verb, out, there, after) == ("ba", "run", "--out", str(folder), 0.25)
         pipeline.run(Path(config), folder, stop)
-        return interrupted.PATIENCE + 1.0, 0
+        return interrupted.PATIENCE + 1.0, 130
 
     monkeypatch.setattr(interrupted, "interrupt", at_the_second_step)
     (tmp_path / "scenes").symlink_to(task.path.parent)
@@ -238,5 +240,5 @@ def test_a_folder_that_is_not_what_it_says_is_found_out(task: scaling.Task, tmp_
 
 
 def test_a_late_or_failed_end_is_a_fault() -> None:
-    assert interrupted.late(interrupted.PATIENCE, 0) == []
-    assert len(interrupted.late(interrupted.PATIENCE + 0.1, 130)) == 2
+    assert interrupted.late(interrupted.PATIENCE, 130) == []
+    assert len(interrupted.late(interrupted.PATIENCE + 0.1, 0)) == 2

@@ -14,7 +14,7 @@ from bad_files import BAD_FILES, BadFile
 
 import ba
 from ba import cli, pipeline, view
-from ba.errors import SolverError, UserError
+from ba.errors import SolverError, SystemRefusal, UserError
 
 ROOT = Path(__file__).parents[1]
 TINY = "data: {scene: {images: 4, points: 24}}\nnoise: {points: 0.01}\noutput: {picture: false, report: false}\n"
@@ -55,7 +55,10 @@ def test_a_quiet_run_prints_nothing(tiny: str, capfd: Capture) -> None:
     [
         (UserError("no such thing"), 2, "ba: error: no such thing\n"),
         (SolverError("no step"), 3, "ba: error: no step\n"),
-        (KeyboardInterrupt(), 130, "ba: interrupted before there was a result\n"),
+        (SystemRefusal("disk full"), 4, "ba: error: disk full\n"),
+        (OSError(28, "No space left on device", "a.txt"), 4, "ba: error: a.txt: No space left on device\n"),
+        (MemoryError(), 4, "ba: error: memory is short; a smaller problem, or fewer threads, need less\n"),
+        (KeyboardInterrupt("the result stands in here"), 130, "ba: ended by Ctrl-C: the result stands in here\n"),
     ],
 )
 def test_the_exit_code_tells_what_happened(

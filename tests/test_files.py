@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ba import files, reading
-from ba.errors import UserError
+from ba.errors import SystemRefusal, UserError
 
 
 def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_block_that_fails_changes_nothing(error: type[BaseException], tmp_path
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(28, "No space left on device")])
 def test_a_refusal_of_the_system_names_the_file(error: OSError, tmp_path: Path) -> None:
     path = tmp_path / "scene.txt"
-    with pytest.raises(UserError, match=r"scene.txt: cannot be written.*(permission|space)"), files.replacing(path):
+    with pytest.raises(SystemRefusal, match=r"scene.txt: cannot be written.*(permission|space)"), files.replacing(path):
         raise error
     assert list(tmp_path.iterdir()) == []
 
@@ -87,7 +87,7 @@ def test_what_is_written_is_read(content: bytes, suffix: str, tmp_path_factory: 
 
 
 def test_every_compression_goes_both_ways() -> None:
-    assert files.COMPRESSORS.keys() == files.DECOMPRESSORS.keys()
+    assert files.COMPRESSORS.keys() == reading.DECOMPRESSORS.keys()
 
 
 def test_the_digest_is_of_the_bytes_on_the_disk(tmp_path: Path) -> None:

@@ -99,8 +99,8 @@ def test_a_generated_scene_is_compared_with_its_truth(tmp_path: Path) -> None:
 def test_seed_and_data_show_in_the_digest(tmp_path: Path) -> None:
     other = {"scene": SCENE["scene"] | {"seed": 4}}
     digests = {
-        pipeline.run(configured(data=data, solver={"max_iterations": 0}), tmp_path).summary["data_sha256"]
-        for data in (SCENE, other, {"path": CUT})
+        pipeline.run(configured(data=data, solver={"max_iterations": 0}), tmp_path / str(i)).summary["data_sha256"]
+        for i, data in enumerate((SCENE, other, {"path": CUT}))
     }
     assert len(digests) == 3
 
@@ -192,7 +192,7 @@ def test_the_picture_is_drawn_or_its_absence_explained(tmp_path: Path, monkeypat
     assert not pipeline.run(configured(output={"picture": True}), tmp_path).notes
     assert (tmp_path / "view.png").is_file()
     monkeypatch.setattr("ba.view.screenshot", lambda *_: "no picture: install it by this command")
-    assert pipeline.run(configured(output={"picture": True}), tmp_path).notes == (
+    assert pipeline.run(configured(output={"picture": True}), tmp_path, overwrite=True).notes == (
         "no picture: install it by this command",
     )
 
@@ -203,7 +203,7 @@ def test_ctrl_c_in_the_picture_costs_only_the_picture(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("ba.view.screenshot", stop)
     result = pipeline.run(configured(output={"picture": True}), tmp_path)
-    assert result.notes == ("no picture: stopped by Ctrl-C",)
+    assert result.notes == (pipeline.UNDRAWN,)
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"solution.txt"}
 
 
@@ -211,18 +211,18 @@ def test_a_refused_run_leaves_the_last_one_whole(tmp_path: Path) -> None:
     pipeline.run(configured(), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(UserError, match="bounds"):
-        pipeline.run(configured(camera={"bounds": {"f": (0.0, 1.0)}}), tmp_path)
+        pipeline.run(configured(camera={"bounds": {"f": (0.0, 1.0)}}), tmp_path, overwrite=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_run_replaces_what_the_last_one_left_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "solution.md").write_text("mine")
     pipeline.run(configured(rotation="matrix9"), tmp_path)
+    (tmp_path / "solution.md").write_text("mine")
     (tmp_path / "view.png").write_bytes(b"old")
     monkeypatch.setattr("ba.view.screenshot", lambda *_: "no picture: no driver")
-    pipeline.run(configured(output={"picture": True}), tmp_path)
+    pipeline.run(configured(output={"picture": True}), tmp_path, overwrite=True)
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"solution.txt", "solution.md"}
     assert "data:image" not in (tmp_path / "report.html").read_text()
 

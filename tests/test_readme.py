@@ -46,8 +46,10 @@ def test_command_works(command: str, place: Path) -> None:
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_works(code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(ROOT)
+def test_python_works(
+    code: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out
 

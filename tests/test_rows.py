@@ -125,6 +125,9 @@ def test_the_page_says_what_cost_and_inliers_are(shown: tuple[str, dict[str, Any
     assert ("the loss of the squared error" in page.text) == (name != "clean")
     assert ("errors in sigmas" in page.text) == (name == "mismatched")
     assert ("Inliers are the" in page.text) == (name != "clean")
+    assert ("cauchy, with its bend at 2 " + summary["residual_unit"] in page.text) == (name != "clean")
+    cost = "cost, px²" if name == "clean" else f"cost under cauchy, {summary['residual_unit']}²"
+    assert f"{cost} (log)" in page.text, "the axis of the chart"
     if name == "mismatched":
         assert f"off by at most {summary['inlier_limit_sigmas']:.3g} sigmas" in page.text
 

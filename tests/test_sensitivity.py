@@ -130,7 +130,7 @@ def test_a_free_frame_and_a_state_that_is_no_optimum_are_refused() -> None:
         make_optimum(problem.with_free(Free(**{name: mask & False for name, mask in vars(problem.free).items()})))
     with pytest.raises(UserError, match="held names numbers that are free"):
         to_fixed(make_optimum(problem), problem.free)
-    with pytest.raises(UserError, match="rotation: 'spin' is unknown"):
+    with pytest.raises(UserError, match='optimum: rotation: "spin" is not known'):
         make_optimum(problem, rotation="spin")
 
 

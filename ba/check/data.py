@@ -84,7 +84,7 @@ def images(survey: Survey) -> Finding:
     few = int((seen < FEW).sum())
     least = int(np.argmin(seen))
     name = image_name(survey.problem, least)
-    text = f"see {int(np.median(seen)):,} points in the median, least {seen[least]:,} ({name})"
+    text = f"see {np.median(seen):,g} points in the median, least {seen[least]:,} ({name})"
     return Finding(text + (f"; {few} see fewer than {FEW}" if few else ""), few == 0)
 
 

@@ -12,9 +12,10 @@ from scipy.sparse.csgraph import connected_components
 
 from ba.check.sample import Sample, incidence, restricted
 from ba.freedom import free_directions
-from ba.problem import Problem
+from ba.problem import Problem, images_of_points
 from ba.residual import Projection, Residuals, project
 from ba.rotation import Parameterization
+from ba.solver.conditioning import condition
 from ba.variables import make_layout, make_variables
 
 Array = NDArray[Any]
@@ -42,8 +43,8 @@ class Survey:
 
     @cached_property
     def tracks(self) -> Array:
-        """(n_points,) observations of each point."""
-        return np.bincount(self.problem.point_of_obs, minlength=self.problem.num_points)
+        """(n_points,) how many images see each point."""
+        return images_of_points(self.problem)
 
     @cached_property
     def seen(self) -> Array:
@@ -69,7 +70,7 @@ class Survey:
 
     @cached_property
     def angles(self) -> Array:
-        """(n_points,) degrees, the largest between two rays of a point; NaN where it has fewer than two.
+        """(n_points,) degrees, the largest between two rays of a point; NaN where fewer than two images see it.
 
         The ray farthest from a point's first, and the one farthest from that: for up to three rays the very largest.
         """
@@ -78,7 +79,8 @@ class Survey:
         point = problem.point_of_obs[order]
         rays = problem.points[point] - problem.centers[problem.image_of_obs[order]]
         rays /= np.linalg.norm(rays, axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
-        starts = np.cumsum(self.tracks) - self.tracks
+        counts = np.bincount(point, minlength=problem.num_points)
+        starts = np.cumsum(counts) - counts
         farthest = self._farthest(rays, point, starts)
         chord = np.linalg.norm(rays - rays[self._farthest(rays, point, farthest)[point]], axis=1)
         largest = np.zeros(problem.num_points)
@@ -115,6 +117,8 @@ class Survey:
         if len(points) < problem.num_points:
             numbers = (np.arange(n) for n in (problem.num_images, problem.num_cameras, problem.num_points))
             problem = restricted(Sample(problem, *numbers), points).problem
+        # Far from the origin rounding hides that a held pose holds the frame.
+        problem = condition(problem).problem
         variables = make_variables(problem, self.rotation)
         blocks = Residuals(problem, self.threads).blocks(variables.at(variables.start))
         return free_directions(problem, blocks)

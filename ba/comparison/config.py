@@ -23,6 +23,7 @@ from ba import configfile, schema
 from ba.config import Config, NonNegative, Section, Seed
 from ba.configfile import Places
 from ba.errors import UserError
+from ba.source import folder_of, is_data, name_of
 from ba.yamltext import Key, parse
 
 
@@ -61,6 +62,7 @@ NOT_ITS_OWN = {
         f"solver.{name}": f"all runs stop by the same rule, {right}"
         for name, right in {
             "max_iterations": "stop.max_iterations",
+            "max_seconds": "stop.max_iterations",
             "ftol": "stop.ftol",
             "xtol": "stop.ftol",
             "gtol": "stop.ftol",
@@ -73,11 +75,16 @@ NOT_ITS_OWN = {
 def load(path: Path | str, overrides: Sequence[str] = ()) -> Source:
     """The comparison in a YAML file, after the overrides `a.b=VALUE`. Raises UserError for whatever is wrong."""
     path = Path(path)
+    if is_data(path):
+        raise UserError(
+            f"{path}: is a data file, a comparison is expected, a YAML file as configs/compare-rotations.yaml, with "
+            f"`datasets: {{NAME: {{data: {{path: {path.name}}}}}}}`; `ba run {path}` solves the data once"
+        )
     data, places = configfile.read(path)
     for text in overrides:
         _override(data, places, text)
     comparison = configfile.validated(Comparison, data, places)
-    source = Source(comparison, places, path.parent, path.stem)
+    source = Source(comparison, places, folder_of(path), Path(name_of(path)).stem.replace(" ", "-"))
     _check_keys(source)
     return source
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from ba.comparison.profiles import SHARES
 from ba.comparison.results import Summary
 from ba.progress import is_live
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bar
+    from rich.table import Table
 
 SHOWN = (1e-4, 1e-6)
+ARRIVALS = 2 * len(SHOWN) + 1
+"""Columns that say how runs arrive; the others say where."""
 
 CAPTION = (
     "Medians over seeds of steps and seconds until the cost is within 1e-4 and 1e-6 of the best of the same dataset "
@@ -73,7 +77,8 @@ def print_summary(rows: Sequence[Summary], conclusions: Iterable[str], folder: P
     console = Console(file=text, force_terminal=stream.isatty(), highlight=False, markup=False, width=_width(stream))
     for dataset in dict.fromkeys(row.dataset for row in rows):
         group = [row for row in rows if row.dataset == dataset]
-        console.print(_table(dataset, group))
+        for table in _tables(dataset, group, console):
+            console.print(table)
         for row in group:
             if row.flags:
                 console.print(f"  {row.label} is not ranked: {'; '.join(row.flags)}", style="yellow")
@@ -89,22 +94,38 @@ def _width(stream: TextIO) -> int | None:
     return None if stream.isatty() else 150
 
 
-def _table(dataset: str, rows: Sequence[Summary]) -> Any:
+def _tables(dataset: str, rows: Sequence[Summary], console: Console) -> Iterator[Table]:
+    """One table, or where the console is too narrow for it two, for rich would cut digits off the numbers."""
+    label, *columns = _columns(rows)
+    whole = _table(dataset, [label, *columns])
+    unbounded = console.options.update(max_width=10_000)
+    if console.measure(whole, options=unbounded).maximum <= console.width:
+        yield whole
+    else:
+        yield _table(dataset, [label, *columns[:ARRIVALS]])
+        yield _table("", [label, *columns[ARRIVALS:]])
+
+
+def _table(title: str, columns: Sequence[tuple[str, list[str]]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=dataset, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("")
-    for share in SHOWN:
-        table.add_column(f"steps\n{share:.0e}", justify="right")
-        table.add_column(f"s\n{share:.0e}", justify="right")
-    for name in ("failed", "from\nSO(3)", "condition", "free", "open", "from\nbest"):
-        table.add_column(name, justify="right")
-    if any(math.isfinite(row.truth_error) for row in rows):
-        table.add_column("from\ntruth", justify="right")
-    for row in rows:
-        table.add_row(*_cells(row)[: len(table.columns)])
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for index, (heading, _) in enumerate(columns):
+        table.add_column(heading, justify="right" if index else "left", no_wrap=index > 0)
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        table.add_row(*row)
     return table
+
+
+def _columns(rows: Sequence[Summary]) -> list[tuple[str, list[str]]]:
+    """A heading and a cell for each row."""
+    arrivals = [f"{what}\n{share:.0e}" for share in SHOWN for what in ("steps", "s")]
+    heads = ["", *arrivals, "failed", "from\nSO(3)", "condition", "free", "open", "from\nbest", "from\ntruth"]
+    if not any(math.isfinite(row.truth_error) for row in rows):
+        heads.pop()
+    cells = [list(column) for column in zip(*map(_cells, rows), strict=True)]
+    return list(zip(heads, cells, strict=False))
 
 
 def _cells(row: Summary) -> list[str]:

@@ -21,6 +21,7 @@ from ba.derivatives.errors import KINDS, Error, Groups, groups_of, largest_error
 from ba.errors import UserError
 from ba.residual import Residuals
 from ba.variables import Variables
+from ba.words import unknown
 
 Array = NDArray[Any]
 Compute = Callable[[Residuals, Variables, Array], csr_array]
@@ -63,8 +64,8 @@ def jacobian(variables: Variables, x: Array, how: str = "analytic", threads: int
 
     Raises UserError for an unknown way, an x of another length, and where `automatic` lacks autograd or a formula.
     """
-    if how not in JACOBIANS:
-        raise UserError(f"how: {how!r} is unknown; right are {', '.join(JACOBIANS)}")
+    if message := unknown(how, JACOBIANS, "way to find a Jacobian"):
+        raise UserError(f"how: {message}")
     x = np.asarray(x, float)
     if x.shape != (variables.layout.size,):
         raise UserError(f"x: shape {x.shape} found, ({variables.layout.size},) is right")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ba import configfile
+from ba import configfile, source
 from ba.config import AnyPath, Finite, NonNegative, Output, Section, Seed, refuse
 from ba.errors import UserError
 from ba.reading import existing_file
@@ -102,7 +102,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> RotationAlignment:
     sets = {}
     for name in ("p1", "p2"):
         if (given := getattr(config.data, name)) is not None:
-            folder = Path.cwd() if overridden & {("data",), ("data", name)} else path.parent
+            folder = Path.cwd() if overridden & {("data",), ("data", name)} else source.folder_of(path)
             sets[name] = (folder / given).absolute()
             try:
                 existing_file(sets[name])

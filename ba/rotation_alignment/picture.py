@@ -9,7 +9,7 @@ import importlib.util
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -34,8 +34,7 @@ def write(sets: PointSets, start: Array, end: Array, png: Path) -> str | None:
         return f"no picture: open3d is not installed; install it with: {MEND_OPEN3D}"
     if png.suffix.lower() != ".png":
         raise UserError(f"{png}: a picture is a PNG file; a name that ends in .png is right")
-    with tempfile.TemporaryDirectory() as folder:
-        drawn = Path(folder, "drawn.png")
+    with tempfile.TemporaryFile() as drawn:
         failure = draw_job(job(sets, start, end), drawn)
         if failure is None:
             with replacing(png) as temporary:
@@ -100,7 +99,7 @@ def _axes(turn: Array) -> Array:
     return np.stack([right, np.cross(towards, right), towards])
 
 
-def _with_legend(drawn: Path) -> Image.Image:
+def _with_legend(drawn: IO[bytes]) -> Image.Image:
     picture = Image.new("RGB", SIZE, "white")
     with Image.open(drawn) as scene:
         picture.paste(scene.convert("RGB"), (0, 0))

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from ba.rotation_alignment.run import Result
 
-HEADER = f"{'rotation':20} {'residual':9} {'steps':>5} {'evals':>5} {'cost':>16} {'angle, rad':>11} {'|RtR-I|':>8}"
+HEADER = f"{'rotation':18} {'residual':8} {'steps':>5} {'evals':>5} {'cost':>16} {'angle, rad':>11} {'|RtR-I|':>8}"
 
 
 def write(result: Result, stream: TextIO) -> None:
     text = StringIO()
     closed = result.summary["closed_form"]
     truth = "" if closed["to_truth"] is None else f", {closed['to_truth']:.2e} rad from the truth"
-    print(f"{result.summary['num_points']:,} points; closed form: cost {closed['cost']:.10g}{truth}\n", file=text)
-    print(HEADER + "  (angle to the closed form)", file=text)
+    print(f"{result.summary['num_points']:,} points; closed form: cost {closed['cost']:.10g}{truth}", file=text)
+    print("angle: between the rotation that was found and that of the closed form\n", file=text)
+    print(HEADER, file=text)
     for row in result.rows:
-        marks = "" if row.status == "converged" else f"  {row.status}"
+        marks = "" if row.status == "converged" else f"\n{'':18} {row.status}"
         print(
-            f"{row.rotation:20} {row.residual:9} {row.iterations:5d} {row.evaluations:5d} {row.final_cost:16.10g} "
+            f"{row.rotation:18} {row.residual:8} {row.iterations:5d} {row.evaluations:5d} {row.final_cost:16.10g} "
             f"{row.to_closed_form:11.2e} {row.distance_from_so3:8.1e}{marks}",
             file=text,
         )
@@ -36,11 +37,15 @@ def write(result: Result, stream: TextIO) -> None:
 def _write_starts(result: Result, text: StringIO) -> None:
     angles = list(dict.fromkeys(row.degrees for row in result.starts))
     of = result.starts[0].of
-    print(f"\nstarts that reach the optimum, of {of} at each angle from it (median steps)", file=text)
-    print(f"{'rotation':20} {'residual':9}" + "".join(f"{f'{angle:g} deg':>13}" for angle in angles), file=text)
+    head = ("rotation", "residual", *(f"{angle:g} deg" for angle in angles))
+    print(f"\n% of {of} starts at each angle from the optimum that reach it, and median steps", file=text)
     cells: dict[tuple[str, str], list[str]] = {}
     for row in result.starts:
         steps = "-" if math.isnan(row.median_steps) else f"{row.median_steps:g}"
-        cells.setdefault((row.rotation, row.residual), []).append(f"{f'{row.reached / of:.0%} ({steps})':>13}")
-    for (rotation, residual), line in cells.items():
-        print(f"{rotation:20} {residual:9}" + "".join(line), file=text)
+        cells.setdefault((row.rotation, row.residual), []).append(f"{100.0 * row.reached / of:.0f}, {steps}")
+    lines = [head, *((*names, *line) for names, line in cells.items())]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        left = " ".join(cell.ljust(width) for cell, width in zip(line[:2], widths[:2], strict=True))
+        right = "".join(f" {cell:>{width}}" for cell, width in zip(line[2:], widths[2:], strict=True))
+        print(left + right, file=text)

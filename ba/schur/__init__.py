@@ -66,10 +66,13 @@ def choose_factorization(structure: Structure) -> str:
     return name if name in FACTORIZATIONS else "dense" if _is_full(structure) else "sparse"
 
 
-def linear_solver(name: str, preconditioner: str) -> LinearSolver:
-    """The solver of that name, with that preconditioner of `PRECONDITIONERS` where it takes one."""
+def linear_solver(name: str, preconditioner: str, check: Callable[[], None] = lambda: None) -> LinearSolver:
+    """The solver of that name, with that preconditioner of `PRECONDITIONERS` where it takes one.
+
+    check: called before each iteration of conjugate gradients; what it raises ends them.
+    """
     if name == "cg":
-        return partial(conjugate_gradients.solve, preconditioner=preconditioner)
+        return partial(conjugate_gradients.solve, preconditioner=preconditioner, check=check)
     return LINEAR_SOLVERS[name]
 
 

@@ -34,8 +34,13 @@ MAX_ITERATIONS = 500
 TERMS = 4
 
 
-def solve(reduced: Reduced, tolerance: float, preconditioner: str = "jacobi") -> tuple[Array, int]:
-    """The step (n_groups, width) with a relative residual of at most `tolerance`, and the iterations it took."""
+def solve(
+    reduced: Reduced, tolerance: float, preconditioner: str = "jacobi", check: Callable[[], None] = lambda: None
+) -> tuple[Array, int]:
+    """The step (n_groups, width) with a relative residual of at most `tolerance`, and the iterations it took.
+
+    check: called before each iteration; what it raises ends them.
+    """
     product = explicit_product(reduced) if reduced.explicit else implicit_product(reduced)
     precondition = PRECONDITIONERS[preconditioner](reduced, product)
     b = -reduced.rhs
@@ -46,6 +51,7 @@ def solve(reduced: Reduced, tolerance: float, preconditioner: str = "jacobi") ->
     for iteration in range(MAX_ITERATIONS):
         if rho <= target:
             return x, iteration
+        check()
         image = product(direction)
         curvature = float(np.vdot(direction, image))
         if not curvature > 0.0:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ba import arguments
 from ba.camera import CAMERAS
 from ba.config import Loss, Solver
 from ba.errors import UserError
@@ -24,7 +25,7 @@ from ba.result import Observer, Solution, Status, ignore
 from ba.rotation import ROTATIONS, so3
 from ba.solver import schur, scipy_backend
 from ba.solver.conditioning import condition
-from ba.solver.objective import OUT_OF_ITERATIONS, Finish, Log, Objective
+from ba.solver.objective import OUT_OF_ITERATIONS, Finish, Log, Objective, ObserverError, Stopped
 from ba.variables import Variables, make_variables
 
 Bounds = tuple[NDArray[Any], NDArray[Any]]
@@ -44,21 +45,30 @@ def solve(
     problem: Problem,
     *,
     rotation: str = "so3_left",
-    loss: Loss = Loss(),  # noqa: B008 (frozen)
-    options: Solver = Solver(),  # noqa: B008 (frozen)
+    loss: Loss | str = "linear",
+    options: Solver | Mapping[str, Any] = Solver(),  # noqa: B008 (frozen)
     bounds: Mapping[str, tuple[float, float]] | None = None,
     observer: Observer = ignore,
 ) -> Solution:
     """Move the free numbers of `problem` to where the cost is least.
 
-    rotation: a name of `ba.rotation.ROTATIONS`; bounds: lowest and highest value of intrinsics by parameter name;
-    observer: called with each accepted step. Raises UserError, before the first step, for what cannot be solved as
-    asked, KeyboardInterrupt where that comes before there is a state to return. A solver that gets stuck returns with
-    status `failed`.
+    rotation: a name of `ba.rotation.ROTATIONS`; loss: a name of `ba.loss.LOSSES`, at a scale of 1 px, or a `ba.Loss`;
+    options: a `ba.Solver`, or its keys as a dictionary; bounds: lowest and highest value of intrinsics by parameter
+    name; observer: called with each accepted step, may return True to stop there, and what it raises comes out of here.
+    Raises UserError, before the first step, for what cannot be solved as asked, KeyboardInterrupt where that comes
+    before there is a state to return. A solver that gets stuck returns with status `failed`.
     """
+    bounds = {} if bounds is None else bounds
+    rotation, loss, options = arguments.settings(rotation, loss, options)
+    arguments.check(problem, loss, options, bounds, observer)
     _check_rotations(problem, rotation)
-    with blas_threads(1):
-        return _solve(problem, rotation, loss, options, bounds or {}, observer)
+    raised: Exception
+    try:
+        with blas_threads(1):
+            return _solve(problem, rotation, loss, options, bounds, observer)
+    except ObserverError as carried:
+        raised = carried.error
+    raise raised  # outside of the `except`, so that it comes out as it was raised
 
 
 def _solve(
@@ -73,7 +83,7 @@ def _solve(
     variables = make_variables(conditioned.problem, ROTATIONS[rotation])
     residuals = Residuals(conditioned.problem, options.threads)
     objective = Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale))
-    log = Log(observer)
+    log = Log(observer, options.max_seconds)
     _check_start(objective, conditioned.problem, problem)
     if variables.layout.size == 0 or options.max_iterations == 0:
         finish = _evaluated(objective, variables, log)
@@ -98,7 +108,10 @@ def _evaluated(objective: Objective, variables: Variables, log: Log) -> Finish:
     """The start as it is, where no step can or may be taken."""
     linearization = objective.residuals.linearize(variables, variables.start)
     gradient = objective.gradient(linearization)
-    log.accept(objective.cost(linearization.residual), 0.0, float(np.abs(gradient).max(initial=0.0)))
+    try:
+        log.accept(objective.cost(linearization.residual), 0.0, float(np.abs(gradient).max(initial=0.0)))
+    except Stopped as stop:
+        return Finish(variables, *stop.ending)
     if variables.layout.size == 0:
         return Finish(variables, Status.CONVERGED, "nothing is free")
     return Finish(variables, *OUT_OF_ITERATIONS)

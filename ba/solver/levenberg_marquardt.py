@@ -15,7 +15,16 @@ from typing import Any, Protocol
 from ba.config import Solver
 from ba.errors import SolverError
 from ba.result import Status
-from ba.solver.objective import BY_COST, BY_GRADIENT, BY_STEP, INTERRUPTED, NO_LOWER, OUT_OF_ITERATIONS, Log
+from ba.solver.objective import (
+    BY_COST,
+    BY_GRADIENT,
+    BY_STEP,
+    NO_LOWER,
+    OUT_OF_ITERATIONS,
+    Log,
+    Stopped,
+    ending_of,
+)
 
 Ending = tuple[Status, str]
 
@@ -112,8 +121,8 @@ def minimize(system: System, options: Solver, log: Log) -> tuple[Ending, dict[st
                 ending = BY_STEP
             system.accept(answer)
             step_norm = answer.step_norm
-    except KeyboardInterrupt:
-        ending = INTERRUPTED
+    except (KeyboardInterrupt, Stopped) as stop:
+        ending = ending_of(stop)
     return ending, {"damping": damping.value if damping else None}
 
 
@@ -125,6 +134,7 @@ def _search(system: System, cost: float, damping: Damping, options: Solver, log:
     """
     why = STUCK
     while damping.value <= MOST_DAMPING:
+        log.check_time()
         try:
             trial = system.solve(damping.value)
         except SolverError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ba import kernelcache
 from ba.loss import Loss
 from ba.residual import Blocks, Linearization, Residuals
 from ba.result import Iteration, Observer, Status
@@ -77,18 +78,38 @@ class Objective:
                 array *= scale.reshape(-1, *(1,) * (array.ndim - 1))
 
 
+class Stopped(Exception):
+    """Raised inside a backend to end it there, with the state that was last recorded; `ending` as in `Finish`."""
+
+    def __init__(self, ending: tuple[Status, str]) -> None:
+        super().__init__(ending[1])
+        self.ending = ending
+
+
+class ObserverError(Exception):
+    """Carries what an observer raised past every `except` of backends and of scipy, to `ba.solver.solve`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 @dataclass
 class Log:
-    """Keeps the accepted steps and tells the observer."""
+    """Keeps the accepted steps, tells the observer, and watches the time. max_seconds: None for no limit.
+
+    Seconds are those of solving: what kernels took to compile is left out.
+    """
 
     observer: Observer
+    max_seconds: float | None = None
     evaluations: int = 0
     records: list[Iteration] = field(default_factory=list)
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=lambda: _solving_clock())
 
     @property
     def seconds(self) -> float:
-        return time.perf_counter() - self.began
+        return _solving_clock() - self.began
 
     @property
     def steps(self) -> int:
@@ -107,7 +128,21 @@ class Log:
                 seconds=self.seconds,
             )
         )
-        self.observer(self.records[-1])
+        try:
+            answer = self.observer(self.records[-1])
+        except Exception as error:
+            raise ObserverError(error) from error
+        if isinstance(answer, bool | np.bool_) and answer:
+            raise Stopped(BY_OBSERVER)
+
+    def check_time(self) -> None:
+        """Raise Stopped where the time is over and there is a state to end with. Called inside all that takes long."""
+        if self.max_seconds is not None and self.records and self.seconds >= self.max_seconds:
+            raise Stopped(OUT_OF_SECONDS)
+
+
+def _solving_clock() -> float:
+    return time.perf_counter() - kernelcache.compile_seconds()
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +156,19 @@ class Finish:
 
 
 INTERRUPTED = Status.INTERRUPTED, "stopped by Ctrl-C; this is the best state so far"
+BY_OBSERVER = Status.INTERRUPTED, "stopped by the observer; this is the state that it was last told of"
+OUT_OF_SECONDS = Status.MAX_SECONDS, "solver.max_seconds is over; this is the best state so far"
 OUT_OF_ITERATIONS = Status.MAX_ITERATIONS, "solver.max_iterations reached"
 BY_GRADIENT = Status.CONVERGED, "largest gradient component below solver.gtol"
 BY_COST = Status.CONVERGED, "relative change of the cost below solver.ftol"
 BY_STEP = Status.CONVERGED, "no number moves by more than solver.xtol of itself"
 NO_LOWER = Status.CONVERGED, "no step lowers the cost in float64 any more"
 NO_STEP = Status.FAILED, "no step lowers the cost, though the gradient is not zero"
+
+
+def ending_of(stop: KeyboardInterrupt | Stopped) -> tuple[Status, str]:
+    """How a solve ends that was stopped from outside."""
+    return stop.ending if isinstance(stop, Stopped) else INTERRUPTED
 
 
 def is_short(step: Array, x: Array, xtol: float) -> bool:

@@ -2,7 +2,9 @@
 
 Each trust-region step of trf and dogbox is solved by LSMR: thousands of inner iterations, because poses and points are
 coupled over many scales. That is what `preconditioner: schur` removes (`ba.solver.preconditioned`); this file is the
-reference it is measured against, and the only way to methods dogbox and lm and to bounds.
+reference it is measured against, and the only way to methods dogbox and lm and to bounds. scipy makes a plain matrix of
+whatever sparse Jacobian it is given and LSMR tells nobody of its iterations, so `solver.max_seconds` is looked at
+before each trial and after each step, not inside LSMR.
 """
 
 from __future__ import annotations
@@ -17,7 +19,17 @@ from scipy.optimize import OptimizeResult, least_squares
 from ba.config import Solver
 from ba.errors import UserError
 from ba.loss import Loss
-from ba.solver.objective import BY_COST, BY_GRADIENT, BY_STEP, INTERRUPTED, OUT_OF_ITERATIONS, Finish, Log, Objective
+from ba.solver.objective import (
+    BY_COST,
+    BY_GRADIENT,
+    BY_STEP,
+    OUT_OF_ITERATIONS,
+    Finish,
+    Log,
+    Objective,
+    Stopped,
+    ending_of,
+)
 from ba.variables import Variables
 
 Array = NDArray[Any]
@@ -52,6 +64,7 @@ def solve_plain(
     dense = options.method == "lm"
 
     def fun(x: Array) -> Array:
+        log.check_time()
         log.evaluations += 1
         return objective.residuals.residual(variables.at(x))[0].ravel()
 
@@ -84,8 +97,8 @@ def solve_plain(
         arguments |= {"loss": "linear" if objective.loss is None else joint(objective.loss)}
     try:
         result = least_squares(fun, variables.start, jac, method=options.method, x_scale="jac", **arguments)
-    except KeyboardInterrupt:
-        return Finish(variables.moved(state.best), *INTERRUPTED)
+    except (KeyboardInterrupt, Stopped) as stop:
+        return Finish(variables.moved(state.best), *ending_of(stop))
     return Finish(variables.moved(result.x), *ENDINGS.get(result.status, OUT_OF_ITERATIONS))
 
 

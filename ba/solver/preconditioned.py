@@ -29,13 +29,14 @@ from ba.solver.objective import (
     BY_COST,
     BY_GRADIENT,
     BY_STEP,
-    INTERRUPTED,
     NO_LOWER,
     NO_STEP,
     OUT_OF_ITERATIONS,
     Finish,
     Log,
     Objective,
+    Stopped,
+    ending_of,
     is_short,
 )
 from ba.solver.plain import joint
@@ -105,7 +106,7 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
                 ending = OUT_OF_ITERATIONS
             if ending is not None:
                 break
-            change, region = here.change(make_change, region)
+            change, region = here.change(make_change, region, log)
             step = here.step(change, region, log)
             if step is None:
                 lost = here.promised_reduction(change) < objective.rounding(here.cost)
@@ -114,8 +115,8 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
             variables, region = variables.moved(x + step.displacement), region.after(step)
             step_norm, products = float(np.linalg.norm(step.displacement)), products + step.products
             ending = _converged(step, here.cost, x, options)
-    except KeyboardInterrupt:
-        ending = INTERRUPTED
+    except (KeyboardInterrupt, Stopped) as stop:
+        ending = ending_of(stop)
     except SolverError as error:
         ending = Status.FAILED, str(error)
     return Finish(recorded, *ending, {"lsmr_products": products, "damping": region.damping})
@@ -194,9 +195,10 @@ class Expansion:
         scale = self.row_scale[:, None]
         return r * scale, A * scale[:, None], B * scale[:, None]
 
-    def change(self, make_change: Callable[[Blocks, float], Change], region: Region) -> tuple[Change, Region]:
+    def change(self, make_change: Callable[[Blocks, float], Change], region: Region, log: Log) -> tuple[Change, Region]:
         """The change of variables at the region's damping, or at the next larger one at which there is a factor."""
         while True:
+            log.check_time()
             try:
                 return make_change(self.scaled, region.damping), region
             except SolverError:
@@ -222,6 +224,7 @@ class Expansion:
 
         def times(y: Array) -> Array:
             nonlocal products
+            log.check_time()
             products += 1
             return (change.times(y.ravel()) / rows).ravel()
 
@@ -231,6 +234,7 @@ class Expansion:
         def fun(y: Array) -> Array:
             if np.array_equal(y, y_start):
                 return r
+            log.check_time()
             log.evaluations += 1
             trials.append(float(np.linalg.norm(y - y_start)))
             moved = self.variables.at(x + change.displacement(y - y_start))

@@ -7,6 +7,7 @@ Gauss-Newton equations of the rescaled ones are those of the loss (Triggs et al.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +34,7 @@ def solve(variables: Variables, objective: Objective, options: Solver, bounds: t
     """Minimize from `variables.start`."""
     if np.isfinite(np.concatenate(bounds)).any():
         raise UserError("camera.bounds: solver.backend schur has none; scipy, with solver.preconditioner none, has")
-    system = BundleSystem(variables, objective, options)
+    system = BundleSystem(variables, objective, options, log.check_time)
     (status, message), details = minimize(system, options, log)
     return Finish(system.variables, status, message, details | system.details)
 
@@ -49,12 +50,14 @@ class State:
 class BundleSystem:
     """The `System` of bundle adjustment. Derivatives live in arrays that are allocated once."""
 
-    def __init__(self, variables: Variables, objective: Objective, options: Solver) -> None:
+    def __init__(
+        self, variables: Variables, objective: Objective, options: Solver, check_time: Callable[[], None]
+    ) -> None:
         self.start, self.objective = variables, objective
         self.residuals, self.rotation = objective.residuals, variables.rotation
         self.structure = make_structure(variables.problem, self.rotation.tangent_dim)
         self.name, explicit = choose(self.structure, options.linear)
-        self.solve_reduced = linear_solver(self.name, options.cg_preconditioner)
+        self.solve_reduced = linear_solver(self.name, options.cg_preconditioner, check_time)
         self.eliminate = Eliminator(self.structure, self.residuals.threads, explicit=explicit)
         self.state = self.recorded = self._at(variables.theta, variables.problem)
         self.derivatives: Blocks | None = None

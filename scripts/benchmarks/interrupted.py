@@ -1,7 +1,7 @@
 """Ctrl-C in the middle of `ba run`, as a user would press it: how long until it has ended, and what it left.
 
-The run may not end by itself, so its tolerances are zero. What must hold afterwards: status 0, within PATIENCE seconds
-of the signal, a summary that says `interrupted`, and a solution that costs what the last line of the log says.
+The run may not end by itself, so its tolerances are zero. What must hold afterwards: status 130, within PATIENCE
+seconds of the signal, a summary that says `interrupted`, and a solution that costs what the last line of the log says.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from ba import io
 from ba.errors import UserError
+from ba.staging import LOG, staging_of
 from benchmarks.contest import SAME_END, cost
 
 FIRST_STEPS = 3
@@ -35,7 +36,7 @@ def interrupt(command: Sequence[str], folder: Path, after: float, limit: float) 
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_hear_ctrl_c, text=True
     )
     try:
-        _wait_for_steps(process, folder / "iterations.jsonl", time.monotonic() + limit)
+        _wait_for_steps(process, staging_of(folder) / LOG, time.monotonic() + limit)
         time.sleep(after)
         if process.poll() is not None:
             raise Unfit(f"the run ended by itself, with {process.returncode}, within {after:g} s")
@@ -82,7 +83,7 @@ def left(folder: Path) -> tuple[dict[str, Any], list[str]]:
 
 def late(seconds: float, status: int) -> list[str]:
     """In what the end of the process is not what it must be."""
-    found = [] if status == 0 else [f"ended with status {status}, not 0"]
+    found = [] if status == 130 else [f"ended with status {status}, not 130"]
     if seconds > PATIENCE:
         found.append(f"ended {seconds:.2f} s after the signal, not within {PATIENCE:g} s")
     return found

@@ -1,0 +1,1 @@
+"""The parts of `scripts/fuzz`: how sound files are changed, who reads them, and the process that does."""

@@ -1,0 +1,237 @@
+"""The lines of `ba check` on the data: every number in each of them.
+
+A line ends with the worst offender by name; the oracle looks for the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from oracle.case import Case
+from oracle.costs import median, rms
+from oracle.known import Known
+from oracle.projecting import behind, in_camera, jacobian, norms, outside, rounding
+from oracle.reading import Free, Scene, images_of_points
+from oracle.starting import NUMBERS, free_numbers, in_frame, solver_frame
+
+CLASSES = ((1, 1, []), (2, 2, []), (3, 3, []), (4, 9, [4, 9]), (10, 99, [10, 99]), (100, 10**9, [100]))
+"""Track lengths that are counted together, and the numbers that name each class; a single length names itself."""
+NARROW, VERY_NARROW = 2, 1
+FEW, OF_PICTURES, BEYOND = 10, 0.95, 3
+FRAME = 7
+RANK = 1e-9
+"""Singular values of the Jacobian with columns of length one, as a share of the largest, that count as zero."""
+
+Expected = list[tuple[Any, int | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """The start of a run, and the parameterization."""
+
+    scene: Scene
+    rotation: str
+
+    def where(self, observation: int) -> Expected:
+        """An observation by its image and point."""
+        return [(int(self.scene.image[observation]), None), (int(self.scene.point[observation]), None)]
+
+    @cached_property
+    def pieces(self) -> list[tuple[Any, Any]]:
+        """Masks of the images and points of each connected part that is observed, that with most observations first."""
+        scene = self.scene
+        left = set(scene.image.tolist())
+        found = []
+        while left:
+            images, points = np.zeros(len(scene.R), bool), np.zeros(len(scene.points), bool)
+            images[min(left)] = True
+            before = -1
+            while before < images.sum() + points.sum():
+                before = images.sum() + points.sum()
+                points[scene.point[images[scene.image]]] = True
+                images[scene.image[points[scene.point]]] = True
+            left -= set(np.flatnonzero(images).tolist())
+            found.append((images, points))
+        return sorted(found, key=lambda piece: -int(piece[0][scene.image].sum()))
+
+    def dense_jacobian(self) -> Any:
+        """(2 n_obs, free numbers), columns in any order, in the solver's frame."""
+        scene, n = in_frame(self.scene, solver_frame(self.scene)), len(self.scene.image)
+        free = scene.free
+        masks = free.rotations[:, None], free.translations, free.intrinsics, free.points[:, None]
+        index = scene.image, scene.image, scene.camera, scene.point
+        parts = []
+        for J, place, mask in zip(jacobian(scene, self.rotation), index, masks, strict=True):
+            part = np.zeros((2 * n, len(mask), J.shape[2]))
+            for i in range(n):
+                part[2 * i : 2 * i + 2, place[i]] = J[i]
+            parts.append(part[:, np.broadcast_to(mask, part.shape[1:])])
+        return np.hstack(parts)
+
+
+@cache
+def survey_of(case: Case) -> Survey:
+    return Survey(case.start, case.rotation)
+
+
+def sizes(survey: Survey) -> Expected:
+    scene = survey.scene
+    return [(len(of), None) for of in (scene.R, scene.models, scene.points, scene.image)]
+
+
+def connectivity(survey: Survey) -> Expected:
+    if len(survey.pieces) == 1:
+        return []
+    numbers = [len(survey.pieces)]
+    for images, points in survey.pieces[:4]:
+        numbers += [images.sum(), points.sum()]
+    numbers += [len(survey.pieces) - 4] if len(survey.pieces) > 4 else []
+    return [(int(number), None) for number in (*numbers, np.flatnonzero(survey.pieces[-1][0])[0])]
+
+
+def tracks(survey: Survey) -> Expected:
+    """Of a point the number of images that see it, though one may see it twice."""
+    lengths = images_of_points(survey.scene)
+    few = lengths < 2
+    numbers: list[Any] = []
+    for low, high, name in CLASSES:
+        inside = int(((lengths >= low) & (lengths <= high)).sum())
+        numbers += [inside, *(name or [low])] if inside else []
+    numbers += [float(np.median(lengths)), int(lengths.max()), int(lengths.argmax())]
+    numbers += [int(few.sum()), int(np.flatnonzero(few)[0])] if few.any() else []
+    return [(number, 6 if isinstance(number, float) else None) for number in numbers]
+
+
+def images(survey: Survey) -> Expected:
+    seen = np.bincount(survey.scene.image, minlength=len(survey.scene.R))
+    few = int((seen < FEW).sum())
+    found: Expected = [(float(np.median(seen)), 6), (int(seen.min()), None), (int(seen.argmin()), None)]
+    return [*found, *([(few, None), (FEW, None)] if few else [])]
+
+
+def depths(survey: Survey) -> Expected:
+    scene, found = survey.scene, []
+    if behind(scene).any():
+        z = in_camera(scene)[:, 2]
+        depth = Known(float(z.min()), 1e-15 * sum(reach.max() for reach in scene.reach))
+        found += [(int(behind(scene).sum()), None), *survey.where(int(z.argmin())), (depth, 3)]
+    if outside(scene).any():
+        found += [(int(outside(scene).sum()), None), *survey.where(int(outside(scene).argmax()))]
+    return found
+
+
+def ray_angles(survey: Survey) -> Expected:
+    """Of a point's rays that which is farthest from the first, and the one farthest from that, in degrees."""
+    scene, centers = survey.scene, survey.scene.centers
+    widest = np.full(len(scene.points), np.nan)
+    for point in np.flatnonzero(images_of_points(scene) >= 2):
+        rays = scene.points[point] - centers[scene.image[scene.point == point]]
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        far = rays[np.linalg.norm(rays - rays[0], axis=1).argmax()]
+        widest[point] = 2 * np.rad2deg(np.arcsin(min(np.linalg.norm(rays - far, axis=1).max() / 2, 1)))
+    known = widest[~np.isnan(widest)]
+    shares = [Known(float(value), 1e-9) for value in np.quantile(known, [0.05, 0.5, 0.95])]
+    counts = [int((known < limit).sum()) for limit in (NARROW, VERY_NARROW)]
+    least = Known(float(np.nanmin(widest)), 1e-9), int(np.nanargmin(widest))
+    return [
+        (5, None), (95, None), *((share, 2) for share in shares),
+        (counts[0], None), (NARROW, None), (counts[1], None), (VERY_NARROW, None), (least[0], 2), (least[1], None),
+    ]  # fmt: skip
+
+
+def duplicates(survey: Survey) -> Expected:
+    known: set[tuple[int, int]] = set()
+    repeated = []
+    for i, pair in enumerate(zip(survey.scene.image.tolist(), survey.scene.point.tolist(), strict=True)):
+        repeated += [i] if pair in known else []
+        known.add(pair)
+    return [(len(repeated), None), *survey.where(repeated[0])] if repeated else []
+
+
+def pixels(survey: Survey) -> Expected:
+    scene = survey.scene
+    cameras = zip(scene.models, scene.intrinsics, strict=True)
+    principal = np.array([row[2:4] if model == "pinhole" else (0, 0) for model, row in cameras])
+    distance = np.hypot(*(scene.pixels - principal[scene.camera]).T)
+    usual, worst = float(np.quantile(distance, OF_PICTURES)), int(distance.argmax())
+    found: Expected = [(100 * OF_PICTURES, 2), (usual, 4), (float(distance[worst]), 4), *survey.where(worst)]
+    far = int((distance > BEYOND * usual).sum())
+    return [*found, *([(far, None), (BEYOND * usual, 4)] if far else [])]
+
+
+def errors(survey: Survey) -> Expected:
+    found, moved = norms(survey.scene), rounding(survey.scene)
+    worst = int(found.argmax())
+    largest = Known(float(found[worst]), float(moved[worst]))
+    return [(median(survey.scene), 3), (rms(survey.scene), 3), (largest, 4), *survey.where(worst)]
+
+
+def freedom(survey: Survey) -> Expected:
+    """All free numbers and all residuals; then the first part that has too few residuals even where its frame is held.
+
+    A frame is seven numbers, or more where rotations are written with more numbers than three.
+    """
+    scene = survey.scene
+    found = [free_numbers(scene, survey.rotation), 2 * len(scene.image)]
+    surplus, loose = NUMBERS.get(survey.rotation, 3) - 3, []
+    for images, points in survey.pieces:
+        part = replace(scene, free=_only(scene, images, points))
+        numbers, residuals = free_numbers(part, survey.rotation), 2 * int(images[scene.image].sum())
+        frame = min(nullity(Survey(part, survey.rotation)), FRAME + surplus * int(images.sum()))
+        loose += [(numbers, residuals, int(images.argmax()))] if numbers - frame > residuals else []
+    if loose:
+        found += [len(loose), len(survey.pieces), *loose[0]]
+    return [(number, None) for number in found]
+
+
+def _only(scene: Scene, images: Any, points: Any) -> Free:
+    """What is free of these images, their cameras and these points."""
+    cameras = np.isin(np.arange(len(scene.models)), scene.camera_of_image[images])
+    free = scene.free
+    return Free(
+        free.rotations & images,
+        free.translations & images[:, None],
+        free.intrinsics & cameras[:, None],
+        free.points & points,
+    )
+
+
+def gauge(survey: Survey) -> Expected:
+    open_ = nullity(survey)
+    return [(open_, None)] if open_ else []
+
+
+def nullity(survey: Survey) -> int:
+    """How many directions of the free numbers change no residual: their number less the rank of the Jacobian."""
+    J = survey.dense_jacobian()
+    for axis in (1, 0):  # rows and columns of length one have the same null space
+        lengths = np.linalg.norm(J, axis=axis, keepdims=True)
+        J = J / np.where(lengths > 0, lengths, 1)
+    values = np.linalg.svd(J, compute_uv=False)
+    return int(J.shape[1] - (values > RANK * values[0]).sum())
+
+
+DATA: dict[str, Callable[[Survey], Expected]] = {
+    "sizes": sizes,
+    "connectivity": connectivity,
+    "tracks": tracks,
+    "images": images,
+    "depths": depths,
+    "ray angles": ray_angles,
+    "duplicates": duplicates,
+    "pixels": pixels,
+    "errors": errors,
+    "freedom": freedom,
+    "gauge": gauge,
+}
+
+
+def data_lines(text: str) -> dict[str, str]:
+    """The tests of the data by name, up to the first empty line."""
+    _, *lines = text.split("\n\n")[0].splitlines()
+    return {line[4:17].strip(): line[18:] for line in lines}
