@@ -147,10 +147,10 @@ def test_a_step_that_promises_no_more_than_rounding_ends_the_solve() -> None:
 def test_forcing_terms_follow_the_square_of_the_fall_of_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
 
-    def spied(name: str, preconditioner: str) -> Any:
+    def spied(*chosen: Any) -> Any:
         def solve_reduced(reduced: Any, tolerance: float) -> Any:
             asked.append(tolerance)
-            return original(name, preconditioner)(reduced, tolerance)
+            return original(*chosen)(reduced, tolerance)
 
         return solve_reduced
 
@@ -204,7 +204,7 @@ def test_the_first_trust_radius_lets_a_whole_gauss_newton_step_through() -> None
     objective = Objective(Residuals(problem), None)
     linearization = objective.residuals.linearize(variables, variables.start)
     here = Expansion(variables, objective, linearization, objective.gradient(linearization))
-    change, region = here.change(changes(variables, 1), Region())
+    change, region = here.change(changes(variables, 1), Region(), Log(ignore))
     J, r = linearization.csr().toarray(), linearization.residual.ravel()
     H = J.T @ J
     H[np.diag_indices_from(H)] += 1e-4 * np.clip(np.diag(H), 1e-6, 1e32)

@@ -12,9 +12,12 @@ from ba.noise import perturb
 from ba.problem import Problem
 from ba.residual import Residuals
 from ba.result import Iteration, Solution
+from ba.rotation import ROTATIONS
 from ba.solver import solve
 from ba.solver.conditioning import condition
 from ba.solver.objective import Log, Objective, is_short
+from ba.solver.schur import BundleSystem
+from ba.variables import make_variables
 
 WAYS = {
     "schur, dense": {"backend": "schur", "linear": "dense"},
@@ -168,12 +171,8 @@ def test_details_count_inner_iterations_over_all_steps() -> None:
 
 
 def test_the_misfit_is_the_cost_as_a_share_of_that_of_no_projection_at_all() -> None:
-    from ba.rotation import ROTATIONS
-    from ba.solver.schur import BundleSystem
-    from ba.variables import make_variables
-
     problem = condition(start()).problem
     variables = make_variables(problem, ROTATIONS["so3_left"])
-    system = BundleSystem(variables, Objective(Residuals(problem), None), options("schur, dense", 1))
+    system = BundleSystem(variables, Objective(Residuals(problem), None), options("schur, dense", 1), lambda: None)
     origin = 0.5 * float(np.sum(problem.pixels**2))
     assert system.misfit(3.0) == pytest.approx(3.0 / origin, rel=1e-12)

@@ -179,6 +179,7 @@ def test_what_cannot_be_determined_is_counted_and_held() -> None:
     assert problem.free.points.tolist() == [True, True, False, False, False]
     assert problem.free.rotations.tolist() == [True, True, True, True, False]
     assert problem.free.translations.tolist() == [[True] * 3] * 4 + [[False] * 3]
+    assert problem.free.intrinsics.tolist() == [[True] * 3] * 4 + [[False] * 3]
 
 
 def test_a_camera_centre_is_where_the_origin_of_the_camera_is() -> None:
