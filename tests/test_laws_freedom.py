@@ -106,3 +106,10 @@ def test_an_image_of_one_camera_with_a_weak_number_has_no_direction_of_its_own()
     narrow = replace(narrow, pixels=textbook.pixels(narrow))
     missing, *_ = spectrum(narrow, "so3_left", Loss())
     assert freedom(narrow, ROTATIONS["so3_left"], Loss())[0] == missing
+
+
+def test_where_every_point_is_held_nothing_is_open() -> None:
+    """Each image is found from the points that it sees; no map of space may move those."""
+    problem = problem_of("shared", "free", "none")
+    problem = problem.with_free(replace(problem.free, points=np.zeros(problem.num_points, bool)))
+    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == 0

@@ -121,16 +121,16 @@ def test_the_page_draws_the_norms_of_the_residuals(page: str) -> None:
     assert "Median 3 px, largest 5 px." in page
 
 
-NORMS = np.concatenate([np.arange(1.0, 1001.0), [5000.0, 6000.0]])
+NORMS = np.concatenate([np.arange(1.0, 1001.0), [2000.0, 5000.0, 6000.0]])
 
 
 def test_the_histogram_tells_median_largest_and_what_is_beyond_its_axis() -> None:
     chart = unescape(residual_chart(NORMS))
     end = range_end(NORMS, 0.999)
-    assert f"Median 501.5 px, largest {text_of(6000.0)} px." in chart
+    assert f"Median 502 px, largest {text_of(6000.0)} px." in chart
     beyond = int((NORMS > end).sum())
     assert beyond == 2
-    assert f"2 of 1,002 ({100.0 * 2 / 1002:.2g} %) are larger than {end:.3g} px" in chart
+    assert f"2 of 1,003 ({100.0 * 2 / 1003:.2g} %) are larger than {end:.3g} px" in chart
     assert f"more than {end:.3g} px: 2</title>" in chart
 
 
