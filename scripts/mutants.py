@@ -21,8 +21,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -89,8 +90,19 @@ def baseline(trees: Sequence[Tree], mutations: Sequence[Mutation]) -> str:
         status, output = tree.pytest(share, MOST_OF_BASELINE) if share else (0, "")
         return f"pytest ended with {status}\n{output}" if status else ""
 
-    with ThreadPoolExecutor(len(trees)) as pool:
+    with ThreadPoolExecutor(len(trees)) as pool, _stopped(trees):
         return "".join(pool.map(prepare, trees, shares))
+
+
+@contextmanager
+def _stopped(trees: Sequence[Tree]) -> Iterator[None]:
+    """Where something goes wrong, Ctrl-C too, trees are stopped before threads are waited for."""
+    try:
+        yield
+    except BaseException:
+        for tree in trees:
+            tree.stop()
+        raise
 
 
 def run(mutations: Sequence[Mutation], jobs: int, limit: float) -> list[Outcome]:
@@ -122,18 +134,15 @@ def _tried(trees: Sequence[Tree], mutations: Sequence[Mutation], limit: float) -
         finally:
             idle.put(tree)
 
-    with ThreadPoolExecutor(len(trees)) as pool:
+    with ThreadPoolExecutor(len(trees)) as pool, _stopped(trees):
         waiting = [pool.submit(work, mutation) for mutation in mutations]
         try:
             for done, future in enumerate(as_completed(waiting), 1):
                 found = future.result()
                 place = f"{done:4d} of {len(mutations)}"
                 say(f"{place}  {found.outcome:<14} {found.seconds:6.1f} s  {found.id:<44} {found.by}")
-        except BaseException:
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            for tree in trees:
-                tree.stop()
-            raise
     return [future.result() for future in waiting]
 
 

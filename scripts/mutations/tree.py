@@ -45,14 +45,15 @@ class Tree:
             "NUMBA_CACHE_DIR": str(self.cache),
             "CI": "1",  # hypothesis draws the same examples each time
         }
-        common: dict[str, Any] = {"cwd": self.root, "env": environment, "text": True}
+        common: dict[str, Any] = {"cwd": self.root, "env": environment, "text": True, "start_new_session": True}
+        common |= {"stdout": subprocess.PIPE}
         if (self.root / "ba" / "warm.py").is_file():
-            warmed = subprocess.run([sys.executable, "-m", "ba.warm"], capture_output=True, **common)
-            if warmed.returncode:
-                raise ValueError(f"the kernels do not compile:\n{warmed.stderr}")
+            self.worker = subprocess.Popen([sys.executable, "-m", "ba.warm"], stderr=subprocess.PIPE, **common)
+            _, said = self.worker.communicate()
+            if self.worker.returncode:
+                raise ValueError(f"the kernels do not compile:\n{said}")
             (self.compiled,) = (path.name for path in self.cache.iterdir() if path.is_dir())
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
-        self.worker = subprocess.Popen([sys.executable, str(WORKER)], **common, **pipes)
+        self.worker = subprocess.Popen([sys.executable, str(WORKER)], stdin=subprocess.PIPE, **common)
 
     def pytest(self, tests: Sequence[str], limit: float, changed: Path | None = None) -> tuple[int, str]:
         """Exit status and output of the tests; -1 where they did not end within `limit` seconds.
