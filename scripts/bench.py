@@ -36,7 +36,7 @@ FILES = tuple(ROOT / "datasets" / f"{name}.txt.xz" for name in ("dubrovnik-16-22
 LOWEST = {"dubrovnik-16-22106-pre": 18033.9034788, "ladybug-49-7776-pre": 13344.24074}
 COLD = ("ba-schur", "ceres")
 COLD_FTOL = 1e-8
-ASKED = {"ceres_solver": "auto", "ceres_binary": "", "in_front": False}
+ASKED = {"ceres_solver": "auto", "ceres_binary": "", "ceres_built": "", "in_front": False}
 """Of a task, what the command line may say, and what it is otherwise."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TBB_NUM_THREADS")
 
@@ -60,6 +60,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--ceres-solver", choices=CERES_SOLVERS, default="auto", help="auto: by number of images and fill"
     )
     parser.add_argument("--ceres-binary", type=_program, metavar="PATH", help="a bundle_adjuster of Ceres")
+    parser.add_argument("--ceres-built", default="", metavar="TEXT", help="how it was built, for the record")
     parser.add_argument("--in-front", action="store_true", help="without observations that start behind their cameras")
     parser.add_argument("--ftol", type=float, default=1e-10, help="where warm runs end by themselves (default 1e-10)")
     parser.add_argument("--no-cold", dest="cold", action="store_false", help="leave out the cold runs")

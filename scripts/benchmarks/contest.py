@@ -39,7 +39,8 @@ class Task:
     """One run. `enough` is the cost at which it may stop, 0 for none; `ftol` where it stops by itself.
 
     both_sides: points may pass through the plane of a camera, which `ceres` then takes into account at every step.
-    in_front: without the observations that start behind their cameras. ceres_binary: a program of `native`.
+    in_front: without the observations that start behind their cameras.
+    ceres_binary, ceres_built: a program of `native`, and how it was built, in words.
     """
 
     contender: str
@@ -52,6 +53,7 @@ class Task:
     both_sides: bool = False
     in_front: bool = False
     ceres_binary: str = ""
+    ceres_built: str = ""
 
 
 class Curve:

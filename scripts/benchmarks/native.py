@@ -59,7 +59,7 @@ def solve(problem: Problem, task: Task) -> Outcome:
         solve_seconds=lines[-1].seconds,
         curve=curve.points,
         problem=None,
-        settings={"linear_solver": name, "ceres": version},
+        settings={"linear_solver": name, "ceres": version, "built": task.ceres_built},
     )
 
 

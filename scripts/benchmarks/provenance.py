@@ -60,3 +60,9 @@ def _version(package: str) -> str | None:
 def kept(name: str) -> dict[str, Any]:
     """The file `results/NAME.json`."""
     return dict(json.loads((RESULTS / f"{name}.json").read_text()))
+
+
+def provisional() -> list[tuple[str, str]]:
+    """The files of results that say of themselves that they do not come from a run of their benchmark, and why."""
+    taken = ((path.stem, kept(path.stem)["taken"]) for path in sorted(RESULTS.glob("*.json")))
+    return [(name, str(about["provisional"])) for name, about in taken if "provisional" in about]
