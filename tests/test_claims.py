@@ -30,6 +30,7 @@ FIGURE = re.compile(
 )
 NOT_MEASURED = (
     "5 degrees, 5 % position and 10 % point noise",  # what is asked for, or how a thing is defined
+    "cost is 0.5 times the sum of rho",
     "up to 179 degrees away",
     "150, 170 and 179 degrees",
     "| to 10 %, and a factor",
@@ -101,6 +102,11 @@ def test_another_figure_is_a_fault_that_names_the_line_and_is_put_right(folder: 
     assert content == "It takes 2.9 s\nand 41 MB, as it did."
 
 
+def test_a_figure_ends_with_its_paragraph_and_its_cell(folder: Path) -> None:
+    (folder / "page.md").write_text("It takes long.\n\nThat s and 40 MB,\n| It takes | 3.0 s and 40 MB, |")
+    assert "stands there 0 times" in next(faults([said("3.0")], folder))
+
+
 @pytest.mark.parametrize("text", ["", TEXT + TEXT])
 def test_a_sentence_that_is_missing_or_stands_twice_is_a_fault(folder: Path, text: str) -> None:
     (folder / "page.md").write_text(text)
@@ -126,7 +132,8 @@ def test_a_race_without_a_peer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = {"seconds": {"0.0001": None}, "settings": {"ceres": "2.2.0"}, "versions": {}}
     results = {"file": {"observations": 5, "contenders": {"ba-schur": ours, "ceres": theirs}}}
     monkeypatch.setattr("benchmarks.quoted.kept", lambda name: {"taken": {}, "results": results})
-    assert Race("bench-bal", "file").row("0.0001") == "0.10 | never | not run | not run"
+    cells = {"ba": "0.10", "ceres": "never", "ceres_native": "not run", "gtsam": "not run"}
+    assert Race("bench-bal", "file").row("0.0001") == cells
     assert Race("bench-bal", "file").said("ceres", "ceres") == "2.2.0"
 
 
@@ -153,12 +160,14 @@ def test_a_rotation_alignment_is_digested_to_steps_and_shares(tmp_path: Path) ->
     (tmp_path / "starts.csv").write_text("rotation,residual,degrees,reached,of\nx,norm,150.0,11,20\n")
     found = alignment(tmp_path)
     assert found == {
-        "steps": {"norm": {"x": 12}}, "to_closed_form": {"norm": {"x": 1e-10}}, "reached": {"norm": {"x": {"150": 0.55}}}
-    }  # fmt: skip
+        "steps": {"norm": {"x": 12}},
+        "to_closed_form": {"norm": {"x": 1e-10}},
+        "reached": {"norm": {"x": {"150": 0.55}}},
+    }
 
 
 def test_of_a_check_the_table_is_kept() -> None:
     text = (
         "data\n    analytic against    s\n    central   0.1  \n    0 outside are not zero; inside, none are zero\nend"
     )
-    assert check(text)["table"] == text.splitlines()[1:2] + ["    central   0.1", text.splitlines()[3]]
+    assert check(text)["table"] == [*text.splitlines()[1:2], "    central   0.1", text.splitlines()[3]]

@@ -6,13 +6,15 @@ measured, `rewritten` puts the measured ones in place.
 """
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 4000
-"""Characters that may stand for one name."""
+WIDTH = 120
+FIGURE = r"((?:(?!\n\s*\n)[^|])+?)"
+"""What may stand for a name: anything within a paragraph and a cell of a table."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Claim:
         """Any figures in place of the names, any white space where there is some."""
         parts = re.split(r"\{\w+\}", self.text)
         literal = [r"\s+".join(map(re.escape, re.split(r"\s+", part))) for part in parts]
-        return re.compile(f"(.{{1,{LONGEST}}}?)".join(literal), re.DOTALL)
+        return re.compile(FIGURE.join(literal))
 
 
 def found(claim: Claim, content: str) -> re.Match[str] | str:
@@ -73,7 +75,18 @@ def _put(claim: Claim, match: re.Match[str]) -> str:
         said, measured = match.group(number + 1), claim.figures[claim.names[number]]
         if said.split() != measured.split():
             content = content[: match.start(number + 1)] + measured + content[match.end(number + 1) :]
-    return content
+    return _filled(content, match.start()) if claim.file.endswith(".md") else content
+
+
+def _filled(content: str, at: int) -> str:
+    """With the paragraph at that place broken anew where a line of it is too long, unless it is a table or code."""
+    first, last = content.rfind("\n\n", 0, at) + 2, content.find("\n\n", at)
+    last = len(content) if last < 0 else last
+    paragraph = content[first:last]
+    if re.match(r"\s*(\||```)", paragraph) or max(map(len, paragraph.splitlines())) <= WIDTH:
+        return content
+    filled = textwrap.fill(" ".join(paragraph.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
+    return content[:first] + filled + content[last:]
 
 
 def spans(claims: Sequence[Claim], file: str, root: Path = ROOT) -> list[tuple[int, int]]:
