@@ -45,11 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _ended(argv: Sequence[str] | None, output: Guarded) -> int:
     """The exit code of a command, and what went wrong in one line on standard error."""
     try:
-        _carry_out(argv, output)
+        with interrupt.allowed():
+            _carry_out(argv, output)
+        interrupt.settled()
         return interrupt.exit_code()
     except (UserError, SolverError, CheckError, SystemRefusal) as error:
         return _told(f"ba: error: {error}", error.exit_code)
     except KeyboardInterrupt as stop:
+        interrupt.settled()
         said = f": {stop}" if str(stop) else ""
         return _told(f"ba: ended by {interrupt.name()}{said}", interrupt.exit_code() or 130)
     except MemoryError as error:
@@ -177,10 +180,16 @@ def _compare(arguments: argparse.Namespace) -> None:
     from ba.comparison import table
 
     stream = _stream(arguments)
-    with table.Progress(stream) as tick:
-        findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
+    try:
+        with table.Progress(stream) as tick:
+            findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
+    except KeyboardInterrupt as stop:
+        stop.args = ("what is done is kept, and the same command goes on",)
+        raise
     if stream:
         table.print_summary(findings.summaries, findings.conclusions, findings.folder, stream)
+        for note in findings.notes:
+            print(f"note: {printable(note)}")
 
 
 def _view(arguments: argparse.Namespace) -> None:

@@ -130,13 +130,13 @@ def _save(
         with folder.keeping("residuals.npz"):
             _write_residuals(start, (project(start, config.solver.threads), projection), folder.path)
     if config.output.picture:
-        with folder.keeping("view.png", is_essential=False):
+        with folder.keeping("view.png"):
             failure = UNDRAWN if stopped or interrupt.pending() else _draw(start, solution, folder.path)
             notes += [failure] if failure else []
     notes += [folder.shown(refusal) for refusal in folder.refusals]
     _write_summary(summary, notes, began, folder)
     if config.output.report and not brief:
-        with folder.keeping("report.html", is_essential=False):
+        with folder.keeping("report.html"):
             residuals = projection.pixels - start.pixels
             view = folder.path / "view.png"
             write_report(folder.path / "report.html", summary, solution.iterations, residuals, view, text)

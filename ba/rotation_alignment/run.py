@@ -89,8 +89,10 @@ class _Work:
     def do(self, config: RotationAlignment, sets: PointSets, best: Array, start: Array) -> None:
         pairs = [(rotation, residual) for residual in config.residuals for rotation in config.rotations]
         for pair in pairs:
+            interrupt.check()
             self.solved.append(lab.align(sets, best, *pair, start, config.max_iterations))
         for pair in pairs:
+            interrupt.check()
             self.starts.extend(_starts(sets, best, pair, config))
 
 
@@ -120,7 +122,7 @@ def _save(
     with folder.keeping("aligned.ply"):
         data.write_ply(folder.path / "aligned.ply", sets.p2 @ found.T)
     if config.output.picture:
-        with folder.keeping("view.png", is_essential=False):
+        with folder.keeping("view.png"):
             notes += _drawn(sets, start, found, folder.path / "view.png", work.stopped or interrupt.pending())
     _write_summary(folder, summary, notes, began)
     return Result(rows, starts, best, found, summary, tuple(notes), folder.target)

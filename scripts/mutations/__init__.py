@@ -1,0 +1,1 @@
+"""What scripts/mutants.py is made of: the lists of mutations, the copies of the tree, and their workers."""
