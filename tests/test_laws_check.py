@@ -76,6 +76,17 @@ def test_angles_are_the_largest_between_two_rays_in_degrees(order: list[int]) ->
     assert "8 below 2, 3 below 1, least 0.5 (point 0)" in text
 
 
+def test_the_largest_angle_may_be_between_two_rays_of_which_neither_is_far_from_the_first() -> None:
+    """The farthest from the first is (1, 0), that from it (-0.4, 0.9), and the largest distance is from there."""
+    centers = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [-0.4, 0.9, 0.0], [0.4, -0.9, 0.0]])
+    problem = replace(fan([5.0]), points=np.array([[0.0, 0.0, 9.0]]), translations=-centers)
+    rays = problem.points[0] - centers
+    rays /= np.linalg.norm(rays, axis=1)[:, None]
+    right = np.degrees(np.arccos(np.clip(rays @ rays.T, -1.0, 1.0).min()))
+    assert right == pytest.approx(np.degrees(np.arccos(rays[2] @ rays[3])))
+    assert Survey(problem, ROTATIONS["so3_left"], 1).angles == pytest.approx([right], rel=1e-6)
+
+
 def test_narrow_angles_need_a_look_beyond_a_twentieth_of_the_points() -> None:
     assert finding(fan([1.0, *[5.0] * 19]), "ray angles").sound
     assert not finding(fan([1.0, 1.9, *[5.0] * 18]), "ray angles").sound
