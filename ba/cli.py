@@ -14,12 +14,13 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import ba
 from ba import interrupt, safepath
 from ba.errors import CheckError, SolverError, SystemRefusal, UserError
 from ba.output import Guarded, guarded
+from ba.words import printable
 
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What the system answers where nothing is wrong with the program, wherever that was."""
@@ -44,11 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _ended(argv: Sequence[str] | None, output: Guarded) -> int:
     """The exit code of a command, and what went wrong in one line on standard error."""
     try:
-        _carry_out(argv, output)
+        with interrupt.allowed():
+            _carry_out(argv, output)
+        interrupt.settled()
         return interrupt.exit_code()
     except (UserError, SolverError, CheckError, SystemRefusal) as error:
         return _told(f"ba: error: {error}", error.exit_code)
     except KeyboardInterrupt as stop:
+        interrupt.settled()
         said = f": {stop}" if str(stop) else ""
         return _told(f"ba: ended by {interrupt.name()}{said}", interrupt.exit_code() or 130)
     except MemoryError as error:
@@ -62,7 +66,7 @@ def _ended(argv: Sequence[str] | None, output: Guarded) -> int:
 
 
 def _told(line: str, code: int) -> int:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
     return code
 
 
@@ -144,10 +148,20 @@ def _natural(text: str) -> int:
     return int(text)
 
 
+def _stream(arguments: argparse.Namespace) -> TextIO | None:
+    """Where to print; nowhere where it shall be quiet, and then nor do kernels announce that they are compiled."""
+    if not arguments.quiet:
+        return sys.stdout
+    from ba import kernelcache
+
+    kernelcache.silence()
+    return None
+
+
 def _run(arguments: argparse.Namespace) -> None:
     from ba import progress, request
 
-    stream = None if arguments.quiet else sys.stdout
+    stream = _stream(arguments)
     if module := request.module_of(arguments.config):
         import_module(module).command(arguments.config, arguments.set, arguments.out, stream, arguments.overwrite)
         return
@@ -165,11 +179,17 @@ def _compare(arguments: argparse.Namespace) -> None:
     from ba import compare
     from ba.comparison import table
 
-    stream = None if arguments.quiet else sys.stdout
-    with table.Progress(stream) as tick:
-        findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
+    stream = _stream(arguments)
+    try:
+        with table.Progress(stream) as tick:
+            findings = compare(arguments.config, arguments.set, arguments.out, tick=tick)
+    except KeyboardInterrupt as stop:
+        stop.args = ("what is done is kept, and the same command goes on",)
+        raise
     if stream:
         table.print_summary(findings.summaries, findings.conclusions, findings.folder, stream)
+        for note in findings.notes:
+            print(f"note: {printable(note)}")
 
 
 def _view(arguments: argparse.Namespace) -> None:
@@ -188,14 +208,14 @@ def _view(arguments: argparse.Namespace) -> None:
     failure = view.screenshot(before, after, arguments.screenshot, show_before=arguments.before)
     if failure:
         raise UserError(failure)
-    print(arguments.screenshot)
+    print(printable(arguments.screenshot))
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from ba.check import check
 
     found = check(arguments.path, arguments.seed, arguments.states)
-    print(found.text, flush=True)
+    print(printable(found.text, keep="\n"), flush=True)
     if arguments.out is not None:
         found.write(arguments.out)
     if found.failures:

@@ -18,13 +18,17 @@ which the tests hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from ba.config import Loss
 from ba.errors import SolverError
+from ba.graph import Parts, parts
 from ba.loss import LOSSES, scaled
 from ba.problem import Problem
 from ba.residual import Blocks, Residuals
@@ -35,7 +39,7 @@ from ba.solver.conditioning import condition as conditioned
 from ba.solver.objective import Objective
 from ba.variables import make_variables
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 MOST_NUMBERS = 1500
 """Up to so many numbers of poses and cameras the eigenvalues are computed: a second, on one thread."""
@@ -43,12 +47,40 @@ MOST_NUMBERS = 1500
 GENERATORS = 15
 """Of the projective group."""
 
-OWN_RANK, FRAME_RANK = 1e-10, 1e-6
-"""Singular values below this are zero: of columns of length one, and of orthonormal effects, whose values are sines of
-angles; the second carries the rounding of the first."""
+OWN_RANK = 1e-10
+"""Singular values of columns of length one are zero below this share of the largest."""
+
+ROUNDING, LEAST_SINE = 1e-15, 1e-9
+"""Singular values of orthonormal effects are sines of angles, and zero below the second, or below the rounding that
+making them orthonormal has enlarged."""
+
+PARALLEL = 1e-9
+"""Radians between the rays of a point up to which they are one, so that it moves along them and nothing changes."""
 
 DAMPINGS = (1e-15, 1e-13, 1e-11, 1e-9)
 """Just enough for points that nothing holds along their rays."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenDirections:
+    """Directions that move no projection, counted by whose they are: own ones of poses (n_images,), of cameras beyond
+    those of their poses (n_cameras,), of points (n_points,), and of each part (count,) those that move it as a
+    whole."""
+
+    images: Array
+    cameras: Array
+    points: Array
+    frames: Array
+    parts: Parts
+
+    @property
+    def reduced(self) -> int:
+        """Those that remain where points are eliminated."""
+        return int(self.images.sum() + self.cameras.sum() + self.frames.sum())
+
+    @property
+    def total(self) -> int:
+        return self.reduced + int(self.points.sum())
 
 
 def freedom(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[int, float]:
@@ -59,12 +91,12 @@ def freedom(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[i
     blocks = residuals.blocks(variables.at(variables.start))
     directions = free_directions(problem, blocks)
     if variables.layout.num_reduced > MOST_NUMBERS:
-        return directions, np.nan
+        return directions.total, np.nan
     Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale)).correct(blocks)
-    kept = eigenvalues(problem, blocks, rotation.tangent_dim)[directions:]
+    kept = eigenvalues(problem, blocks, rotation.tangent_dim)[directions.reduced :]
     if not len(kept):
-        return directions, np.nan
-    return directions, float(kept[-1] / max(kept[0], np.finfo(float).eps * kept[-1]))
+        return directions.total, np.nan
+    return directions.total, float(kept[-1] / max(kept[0], np.finfo(float).eps * kept[-1]))
 
 
 def eigenvalues(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
@@ -83,94 +115,198 @@ def eigenvalues(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
     return np.empty(0)
 
 
-def free_directions(problem: Problem, blocks: Blocks) -> int:
-    """How many directions of the free numbers move no projection, with blocks at the problem's state.
+def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None) -> OpenDirections:
+    """How many directions of the free numbers move no projection, with blocks at the problem's state, and whose.
 
-    The problem is of one piece: every image and point that is seen hangs together with the others. Rows are scaled to
-    length one, which moves no null space: points beside a camera have rows of 1e14.
+    Parts of the scene that have no point in common move each for themselves, unless a camera that they share moves with
+    them. Rows are scaled to length one, which moves no
+    null space: points beside a camera have rows of 1e14. split: the parts, where they are those of more observations
+    than these.
     """
-    dX = _generators(problem)
-    pose = blocks[1].shape[2] - problem.intrinsics.shape[1]
-    triangles = list(_triangles(problem, blocks, dX))
-    held = dX[~problem.free.points & _seen(problem)].reshape(-1, GENERATORS)
-    basis = _orthonormal(np.concatenate([held, *(triangle[:, -GENERATORS:] for triangle in triangles)]))
-    for triangle in triangles:
-        triangle[:, -GENERATORS:] = triangle[:, -GENERATORS:] @ basis
-    own, remaining = 0, [held @ basis]
-    images_of = np.argsort(problem.camera_of_image, kind="stable")
-    counts = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
-    for images in np.split(images_of, np.cumsum(counts)[:-1]):
-        A, moved = _stacked([triangles[image] for image in images], pose, problem.intrinsics.shape[1])
-        missing, rest = _unreached(A, moved)
-        own += missing
-        remaining.append(rest)
-    kept = np.linalg.svd(np.concatenate(remaining), compute_uv=False)
-    return int(own + GENERATORS - (kept > FRAME_RANK).sum())
-
-
-def _orthonormal(effects: Array) -> Array:
-    """(15, 15) combinations of generators whose effects (rows, 15) are orthonormal, as far as they are apart."""
-    lengths = np.linalg.norm(effects, axis=0)
-    scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
-    _, values, V = np.linalg.svd(effects * scale, full_matrices=False)
-    return np.asarray(scale[:, None] * V.T / np.maximum(values, OWN_RANK * values[0]))
-
-
-def _generators(problem: Problem) -> Array:
-    """dX (n_points, 3, 15), in units of the points' extent about their middle."""
-    seen = _seen(problem)
-    centered = problem.points - np.median(problem.points[seen], axis=0)
-    X = centered / (np.median(np.linalg.norm(centered[seen], axis=1)) or 1.0)
-    axes = np.eye(3)
-    return np.concatenate(
-        [
-            np.broadcast_to(axes, (len(X), 3, 3)),
-            np.einsum("ij,nk->nijk", axes, X).reshape(len(X), 3, 9),
-            -np.einsum("nj,ni->nij", X, X),
-        ],
-        axis=2,
+    split = split or parts(problem)
+    pose, width = blocks[1].shape[2] - problem.intrinsics.shape[1], problem.intrinsics.shape[1]
+    X = _normalized(problem, split)
+    triangles = _triangles(problem, blocks, X)
+    frames, bases, sines = _apart(problem, split, X, triangles)
+    triangles[:, :, pose + width :] = triangles[:, :, pose + width :] @ bases[split.of_image]
+    free = problem.free
+    pose_free = free.rotations * (pose - 3) + free.translations.sum(axis=1)
+    rank, rest = _reduced(triangles[:, :, :pose], triangles[:, :, pose:])
+    columns, moved = (
+        _of_length_one(problem, rest[:, :, :width], triangles[:, :, pose : pose + width]),
+        rest[:, :, width:],
+    )
+    camera_rank, moved = _without_own_cameras(problem, columns, moved)
+    held = [_held(problem, split, X, part) @ bases[part] for part in range(split.count)]
+    for group in _groups(problem, split):
+        left = _triangle(_without_shared_cameras(problem, split, group, held, columns, moved))
+        known, before = np.cumsum(frames[group]), 0
+        for number, part in enumerate(group):
+            values = np.linalg.svd(left[:, : (number + 1) * GENERATORS], compute_uv=False)
+            open_so_far = int(known[number] - (values > sines[group].max()).sum())
+            frames[part], before = open_so_far - before, open_so_far
+    return OpenDirections(
+        images=pose_free - rank,
+        cameras=free.intrinsics.sum(axis=1) - camera_rank,
+        points=(free.points & (ray_angles(problem) <= PARALLEL)).astype(np.int64),
+        frames=frames,
+        parts=split,
     )
 
 
-def _triangles(problem: Problem, blocks: Blocks, dX: Array) -> Iterator[Array]:
-    """Of each image: its derivatives A, and beside them B dX, as a triangle."""
+def ray_angles(problem: Problem) -> Array:
+    """(n_points,) radians, the largest angle between a point's first ray and its others; infinite where it has none."""
+    order = np.argsort(problem.point_of_obs, kind="stable")
+    point = problem.point_of_obs[order]
+    starts = np.flatnonzero(np.diff(point, prepend=-1))
+    rays = problem.points[point] - problem.centers[problem.image_of_obs[order]]
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
+    first = np.repeat(starts, np.diff(starts, append=len(point)))
+    chord = np.linalg.norm(rays - rays[first], axis=1)
+    angles = np.full(problem.num_points, np.inf)
+    if len(starts):
+        angles[point[starts]] = 2.0 * np.arcsin(np.minimum(0.5 * np.maximum.reduceat(chord, starts), 1.0))
+    return angles
+
+
+def _normalized(problem: Problem, split: Parts) -> Array:
+    """(n_points, 3) in units of the extent of their part about its middle."""
+    X = problem.points.copy()
+    order = np.argsort(split.of_point, kind="stable")
+    for members in np.split(order, np.searchsorted(split.of_point[order], np.arange(split.count)))[1:]:
+        X[members] -= np.median(X[members], axis=0)
+        X[members] /= np.median(np.linalg.norm(X[members], axis=1)) or 1.0
+    return X
+
+
+def _generated(rows: Array, X: Array) -> Array:
+    """rows (n, m, 3) times the generators' dX (n, 3, 15) at X (n, 3)."""
+    products = rows[..., :, None] * X[:, None, None, :]
+    quadratic = np.einsum("nmjj,nk->nmk", products, X)
+    return np.concatenate([rows, products.reshape(*rows.shape[:2], 9), -quadratic], axis=2)
+
+
+def _triangles(problem: Problem, blocks: Blocks, X: Array) -> Array:
+    """(n_images, c, c) of each image: its derivatives A, and beside them B dX, as a triangle."""
     order = np.argsort(problem.image_of_obs, kind="stable")
     counts = np.bincount(problem.image_of_obs, minlength=problem.num_images)
-    for seen in np.split(order, np.cumsum(counts)[:-1]):
+    c = blocks[1].shape[2] + GENERATORS
+    triangles = np.zeros((problem.num_images, c, c))
+    for image, seen in enumerate(np.split(order, np.cumsum(counts)[:-1])):
         A, B = blocks[1][seen], blocks[2][seen]
         lengths = np.linalg.norm(A, axis=2, keepdims=True)
         scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
-        yield _triangle(np.concatenate([scale * A, scale * B @ dX[problem.point_of_obs[seen]]], axis=2))
+        rows = np.concatenate([scale * A, _generated(scale * B, X[problem.point_of_obs[seen]])], axis=2)
+        triangles[image] = _triangle(rows.reshape(-1, c))
+    return triangles
 
 
-def _seen(problem: Problem) -> NDArray[np.bool_]:
-    return np.asarray(np.bincount(problem.point_of_obs, minlength=problem.num_points) > 0)
-
-
-def _triangle(blocks: Array) -> Array:
-    """(c, c) with the same products of columns as blocks (n, 2, c): small, and of the same rank."""
-    c = blocks.shape[2]
+def _triangle(rows: Array) -> Array:
+    """(c, c) with the same products of columns as rows (n, c): small, and of the same rank."""
+    c = rows.shape[1]
     triangle = np.zeros((c, c))
-    found = np.linalg.qr(blocks.reshape(-1, c), mode="r")
+    found = np.linalg.qr(rows, mode="r")
     triangle[: len(found)] = found
     return triangle
 
 
-def _stacked(triangles: list[Array], pose: int, width: int) -> tuple[Array, Array]:
-    """Of the images of one camera: derivatives by their poses and its intrinsics, and what the generators do."""
-    n, c = len(triangles), pose + width + GENERATORS
-    A = np.zeros((n, c, n * pose + width))
-    for place, triangle in enumerate(triangles):
-        A[place, :, place * pose : (place + 1) * pose] = triangle[:, :pose]
-        A[place, :, n * pose :] = triangle[:, pose : pose + width]
-    moved = np.array([triangle[:, pose + width :] for triangle in triangles]).reshape(-1, GENERATORS)
-    return A.reshape(n * c, -1), moved
+def _held(problem: Problem, split: Parts, X: Array, part: int) -> Array:
+    """(3 n, 15) what generators do to the fixed points of a part."""
+    held = X[~problem.free.points & (split.of_point == part)]
+    return _generated(np.broadcast_to(np.eye(3), (len(held), 3, 3)), held).reshape(-1, GENERATORS)
 
 
-def _unreached(A: Array, moved: Array) -> tuple[int, Array]:
-    """The number of own directions, among columns that are not all zero, and what of `moved` A does not reach."""
-    lengths = np.linalg.norm(A, axis=0)
-    free = A[:, lengths > 0.0] / lengths[lengths > 0.0]
-    U, values, _ = np.linalg.svd(free, full_matrices=False)
-    U = U[:, values > OWN_RANK * values.max(initial=0.0)]
-    return free.shape[1] - U.shape[1], moved - U @ (U.T @ moved)
+def _apart(problem: Problem, split: Parts, X: Array, triangles: Array) -> tuple[Array, Array, Array]:
+    """Of each part the number of generators that do anything to what is seen of it or held, (15, 15) combinations of
+    them whose effects are orthonormal, with zeros for those that do nothing, and the sine that is zero after that."""
+    ranks, bases = np.zeros(split.count, np.int64), np.zeros((max(split.count, 1), GENERATORS, GENERATORS))
+    sines = np.zeros(split.count)
+    for part in range(split.count):
+        effects = triangles[split.of_image == part, :, -GENERATORS:].reshape(-1, GENERATORS)
+        effects = _triangle(np.concatenate([_held(problem, split, X, part), effects]))
+        lengths = np.linalg.norm(effects, axis=0)
+        scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+        _, values, V = np.linalg.svd(effects * scale)
+        kept = values > OWN_RANK * values[0]
+        ranks[part] = kept.sum()
+        sines[part] = max(ROUNDING * values[0] / values[kept].min(initial=values[0]), LEAST_SINE)
+        bases[part] = scale[:, None] * np.where(kept, V.T / np.where(kept, values, 1.0), 0.0)
+    return ranks, bases, sines
+
+
+def _reduced(columns: Array, rest: Array) -> tuple[Array, Array]:
+    """Ranks (n,) of columns (n, m, c), and what of rest (n, m, q) they do not reach."""
+    lengths = np.linalg.norm(columns, axis=1, keepdims=True)
+    U, values, _ = np.linalg.svd(columns / np.where(lengths > 0.0, lengths, 1.0), full_matrices=False)
+    kept = values > OWN_RANK * values.max(axis=1, initial=0.0, keepdims=True)
+    U = np.where(kept[:, None, :], U, 0.0)
+    return kept.sum(axis=1), rest - U @ (U.transpose(0, 2, 1) @ rest)
+
+
+def _of_length_one(problem: Problem, columns: Array, whole: Array) -> Array:
+    """(n_images, c, w) columns of intrinsics by their camera's length in `whole`, where nothing is taken from them."""
+    squares = np.zeros((problem.num_cameras, whole.shape[2]))
+    np.add.at(squares, problem.camera_of_image, np.einsum("ncw,ncw->nw", whole, whole))
+    lengths = np.sqrt(squares)[problem.camera_of_image][:, None, :]
+    return np.asarray(columns / np.where(lengths > 0.0, lengths, 1.0))
+
+
+def _without_own_cameras(problem: Problem, columns: Array, moved: Array) -> tuple[Array, Array]:
+    """Ranks (n_cameras,) of what poses leave of the intrinsics' columns, and `moved` (n_images, c, 15), less what the
+    camera of an image reaches that has one of its own."""
+    users = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
+    ranks, moved = np.zeros(problem.num_cameras, np.int64), moved.copy()
+    alone = users[problem.camera_of_image] == 1
+    ranks[problem.camera_of_image[alone]], moved[alone] = _left(columns[alone], moved[alone])
+    for camera in np.flatnonzero(users > 1):
+        triangle = _triangle(columns[problem.camera_of_image == camera].reshape(-1, columns.shape[2]))
+        ranks[camera] = np.linalg.matrix_rank(triangle, tol=OWN_RANK)
+    return ranks, moved
+
+
+def _groups(problem: Problem, split: Parts) -> list[Array]:
+    """Parts that hang together by a camera that they share and that may move."""
+    moving = np.asarray(problem.free.intrinsics.any(axis=1))
+    tied = moving[problem.camera_of_image] & (split.of_image >= 0)
+    ends = split.of_image[tied], split.count + problem.camera_of_image[tied]
+    size = split.count + problem.num_cameras
+    _, label = connected_components(csr_array((np.ones(tied.sum()), ends), shape=(size, size)), directed=False)
+    order = np.argsort(label[: split.count], kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if split.count else []
+
+
+def _without_shared_cameras(
+    problem: Problem, split: Parts, group: Array, held: list[Array], columns: Array, moved: Array
+) -> Array:
+    """(n, 15 q) what the generators of the q parts of a group do that neither poses nor cameras undo."""
+    users = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
+    shared = users[problem.camera_of_image] > 1
+    wide, width = len(group) * GENERATORS, columns.shape[2]
+    pieces: list[Array] = []
+    of_camera: dict[int, list[Array]] = {}
+    for number, part in enumerate(group):
+        place = slice(number * GENERATORS, (number + 1) * GENERATORS)
+        inside = split.of_image == part
+        rows = np.zeros((GENERATORS, wide))
+        own = moved[inside & ~shared].reshape(-1, GENERATORS)
+        rows[:, place] = _triangle(np.concatenate([held[part], own]))
+        pieces.append(rows)
+        for camera in np.unique(problem.camera_of_image[inside & shared]).tolist():
+            images = inside & (problem.camera_of_image == camera)
+            both = np.concatenate([columns[images], moved[images]], axis=2).reshape(-1, width + GENERATORS)
+            triangle = _triangle(both)
+            rows = np.zeros((len(triangle), width + wide))
+            rows[:, :width], rows[:, width:][:, place] = triangle[:, :width], triangle[:, width:]
+            of_camera.setdefault(camera, []).append(rows)
+    for found in of_camera.values():
+        rows = np.concatenate(found)
+        pieces.append(_left(rows[None, :, :width], rows[None, :, width:])[1][0])
+    return np.concatenate(pieces)
+
+
+def _left(columns: Array, rest: Array) -> tuple[Array, Array]:
+    """As `_reduced`, of columns that were of length one before something was taken from them."""
+    U, values, _ = np.linalg.svd(columns, full_matrices=False)
+    kept = values > OWN_RANK
+    U = np.where(kept[:, None, :], U, 0.0)
+    return kept.sum(axis=1), rest - U @ (U.transpose(0, 2, 1) @ rest)

@@ -1,17 +1,22 @@
 """Signals that end a run: SIGINT (Ctrl-C), SIGTERM (`kill`, a batch system) and SIGHUP (a closed terminal) act alike.
 
-    with heard():                the command line: each of the three raises KeyboardInterrupt in the main thread
-        with uninterrupted():    files that belong together: a signal is remembered, and raised when the block ends
-            with allowed():      a part of such a block that may be cut short
+    with heard():                    the command line: each of the three is remembered,
+        with allowed():              and raises KeyboardInterrupt in the main thread where something catches it
+            with uninterrupted():    files that belong together: remembered again, and raised when the block ends
+                with allowed():      a part of such a block that may be cut short
 
 In a program that calls `ba` as a library only `uninterrupted` acts, and only on SIGINT: whatever handler that program
 has for it is called when the block ends. Nothing is ever dropped, and nothing is done outside the main thread, which
 alone hears signals.
+
+Python discards what is raised in a destructor or a callback of the collector, and prints it. A KeyboardInterrupt that
+is lost there is not printed, and `check`, which long work calls now and then, raises it again.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -42,7 +47,7 @@ _state = _State()
 
 @contextmanager
 def heard(to_the_end: bool = False) -> Iterator[None]:
-    """Signals raise KeyboardInterrupt within the block. One that is ignored, as under `nohup`, stays ignored.
+    """Signals are ours within the block, and heard where it allows it; one that is ignored, as under `nohup`, stays so.
 
     to_the_end: the process ends after the block; a signal then ends it at once and without a word.
     """
@@ -52,15 +57,18 @@ def heard(to_the_end: bool = False) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     _state.before = {number: of for number, of in handlers.items() if of not in (None, signal.SIG_IGN)}
     _state.received, _state.pending, _state.raised_at = None, None, -SAME_PRESS_S
-    _state.heard = True
+    _state.heard, _state.deferring = True, 1
+    hook = sys.unraisablehook
     try:
+        sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else hook(lost)
         for number in _state.before:
             signal.signal(number, _hear)
         yield
     finally:
         for number, handler in _state.before.items():
             signal.signal(number, signal.SIG_DFL if to_the_end else handler)
-        _state.before, _state.heard = {}, False
+        sys.unraisablehook = hook
+        _state.before, _state.heard, _state.deferring = {}, False, 0
 
 
 @contextmanager
@@ -93,7 +101,7 @@ def uninterrupted(said: str = "") -> Iterator[None]:
 
 @contextmanager
 def allowed() -> Iterator[None]:
-    """Within `uninterrupted`: signals are heard again, also one that is remembered already."""
+    """Within `heard` or `uninterrupted`: signals are heard, also one that is remembered already."""
     outer, _state.deferring = _state.deferring, 0
     try:
         if _state.pending is not None and _in_main_thread():
@@ -125,6 +133,15 @@ def check() -> None:
     """Raise KeyboardInterrupt again where one was raised within `heard` and got lost, as it does in a destructor."""
     if _state.heard and _state.received is not None and not _state.deferring and _in_main_thread():
         raise KeyboardInterrupt
+
+
+def settled() -> None:
+    """Say that a KeyboardInterrupt was caught, so that the process may end with an exit code.
+
+    CPython notes one that leaves code given to `exec` as text, as dataclasses do on import, and then ends `python -m`
+    by SIGINT even where it was caught further up; the next such code that ends well takes that back.
+    """
+    exec("")
 
 
 def exit_code() -> int:

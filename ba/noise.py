@@ -5,12 +5,18 @@ is computed by way of the centre itself, whose coordinates may be large. Each qu
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from ba.config import Noise
+from ba import configfile
+from ba.config import Config, Noise
+from ba.errors import UserError
 from ba.problem import Float, Problem
 from ba.rotation import so3
+
+SOLUTION = "solution."
+"""How the file begins in which a run leaves its end."""
 
 
 def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
@@ -19,7 +25,7 @@ def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
     An image whose translation is partly fixed gets no position noise, and under rotation noise only the free
     components of its translation follow, so its centre does not quite stay. Without any noise it is the same object.
     """
-    if not any((noise.rotation_deg, noise.position, noise.points, noise.intrinsics)):
+    if noise == Noise():
         return problem
     turn, shift, drift, scale = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4))
     free, n_images = problem.free, problem.num_images
@@ -37,6 +43,34 @@ def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
         points=np.where(free.points[:, None], points, problem.points),
         intrinsics=np.where(free.intrinsics, intrinsics, problem.intrinsics),
     )
+
+
+def note_of_second_noise(config: Config) -> str | None:
+    """What to say where a run with noise starts from the solution of a run that had noise: it is applied once more.
+
+    Files of the formats have no place to tell, so the run folder in which the data lie does.
+    """
+    path = config.data.path
+    if path is None or config.noise == Noise() or not path.name.startswith(SOLUTION):
+        return None
+    if not (path.parent / "summary.json").is_file():
+        return None
+    earlier = _noise_of(path.parent / "config.yaml")
+    if earlier is None or not any(earlier.values()):
+        return None
+    return (
+        f"noise was applied to a solution: {path} is the end of a run whose start had noise already; "
+        "--set noise={} starts from the solution as it is"
+    )
+
+
+def _noise_of(path: Path) -> dict[str, float] | None:
+    """The section `noise` of a run folder's configuration, None where it has none to be read."""
+    try:
+        found = configfile.read(path)[0].get("noise")
+    except UserError:  # not a folder that a run has left
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _perturbed_poses(problem: Problem, turned: Float, shifted: Float) -> tuple[Float, Float]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ba.words import printable
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1f24; --soft: #667; --line: #d9dbe1; --page: #fff; --card: #f5f6f8;
   --mark: #2456c8; }
@@ -50,12 +52,13 @@ def escaped(text: str) -> str:
 
 
 def document(title: str, body: str, style: str = "") -> str:
-    """The whole page; `style` is added to the common one."""
-    return (
+    """The whole page; `style` is added to the common one. Control characters, as in names of files, are shown."""
+    page = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+    return printable(page, keep="\n")
 
 
 def section(title: str, content: str) -> str:

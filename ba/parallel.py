@@ -35,8 +35,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 def blas_threads(number: int) -> Iterator[None]:
     """At most `number` threads in numpy's and scipy's BLAS.
 
-    Its idle threads spin, and take the cores from ours: a step on Dubrovnik takes 24 ms with its default two, and 12 ms
-    with one. One thread also means the same bits whatever the number of cores.
+    Its idle threads spin, and take the cores from ours: a step on Dubrovnik takes twice as long with its default two
+    as with one. One thread also means the same bits whatever the number of cores.
     """
     with _controller().limit(limits=number, user_api="blas"):
         yield

@@ -14,17 +14,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ba import configfile, files, interrupt, io
+from ba import configfile, files, interrupt, io, kernelcache
 from ba.config import Config
 from ba.errors import SolverError, UserError
 from ba.io import synthetic
-from ba.noise import perturb
+from ba.noise import note_of_second_noise, perturb
 from ba.problem import Problem
 from ba.report import write_report
 from ba.residual import Projection, project
@@ -36,6 +36,7 @@ from ba.solver import solve
 from ba.solver.conditioning import is_bound_to_frame, is_far
 from ba.staging import SOLUTION
 from ba.summary import Before, before, summarize
+from ba.undetermined import report
 from ba.words import counted
 
 MANY = 1_000_000
@@ -44,6 +45,14 @@ SINGULAR = 1e-2
 """Third singular value of the tangent map, as a share of its first, below which a rotation is near a singularity."""
 BRIEF = "stopped early: no residuals.npz and no report.html, which take long for so many observations"
 UNDRAWN = "no picture: stopped early; `ba view FOLDER --screenshot PNG` draws it"
+
+
+@dataclass(frozen=True)
+class Began:
+    """When a run began, s, and how long this process had been compiling kernels by then."""
+
+    at: float = field(default_factory=time.perf_counter)
+    compiling: float = field(default_factory=kernelcache.compile_seconds)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,7 +78,7 @@ def run(
     the system would not write something, after writing what there is; KeyboardInterrupt for a signal that could end
     nothing any more, after writing everything.
     """
-    began = time.perf_counter()
+    began = Began()
     config = config if isinstance(config, Config) else configfile.load(config)
     configfile.check_names(config)
     path = config.data.path
@@ -94,16 +103,19 @@ def run(
 
 
 def _save(
-    folder: RunFolder, config: Config, loaded: Problem, start: Problem, known: Before, solution: Solution, began: float
+    folder: RunFolder, config: Config, loaded: Problem, start: Problem, known: Before, solution: Solution, began: Began
 ) -> tuple[dict[str, Any], list[str]]:
     """Write all that a run leaves, what matters most first. Returns the summary and its notes."""
     stopped = solution.status is Status.INTERRUPTED
     brief = stopped and start.num_observations > MANY
     projection = project(solution.problem, config.solver.threads)
     summary = summarize(config, start, known, solution, projection)
+    summary |= report(solution.problem, config.rotation, config.solver.threads, known=not stopped)
+    summary["compile_seconds"] = kernelcache.compile_seconds() - began.compiling
     if config.data.scene is not None:
         summary |= _against_truth(loaded, start, solution)
-    notes = [*_notes(summary, start, solution.problem), *([BRIEF] if brief else [])]
+    about_noise = note_of_second_noise(config)
+    notes = [*_notes(summary, start, solution.problem), *filter(None, [about_noise, BRIEF if brief else None])]
     _write_summary(summary, notes, began, folder)
     text = configfile.dump(config)
     with folder.keeping("config.yaml"):
@@ -118,13 +130,13 @@ def _save(
         with folder.keeping("residuals.npz"):
             _write_residuals(start, (project(start, config.solver.threads), projection), folder.path)
     if config.output.picture:
-        with folder.keeping("view.png", is_essential=False):
+        with folder.keeping("view.png"):
             failure = UNDRAWN if stopped or interrupt.pending() else _draw(start, solution, folder.path)
             notes += [failure] if failure else []
     notes += [folder.shown(refusal) for refusal in folder.refusals]
     _write_summary(summary, notes, began, folder)
     if config.output.report and not brief:
-        with folder.keeping("report.html", is_essential=False):
+        with folder.keeping("report.html"):
             residuals = projection.pixels - start.pixels
             view = folder.path / "view.png"
             write_report(folder.path / "report.html", summary, solution.iterations, residuals, view, text)
@@ -162,14 +174,24 @@ def _path(config: Config) -> Path:
 
 
 def _notes(summary: dict[str, Any], start: Problem, end: Problem) -> Iterator[str]:
-    for key, text in (
-        ("points_seen_fewer_than_twice", "points are seen fewer than twice and were held fixed"),
-        ("images_that_see_nothing", "images see nothing and were held fixed"),
-        ("behind_camera_end", "observations end with the point behind its camera"),
-        ("outside_field_end", "observations end where the camera's distortion is not one-to-one"),
+    for key, noun, one, more in (
+        (
+            "points_seen_fewer_than_twice",
+            "point",
+            "is seen fewer than twice and was",
+            "are seen fewer than twice and were",
+        ),
+        ("images_that_see_nothing", "image", "sees nothing and was", "see nothing and were"),
     ):
         if summary[key]:
-            yield f"{summary[key]} {text}"
+            yield f"{counted(summary[key], noun)} {one if summary[key] == 1 else more} held fixed"
+    for key, where in (
+        ("behind_camera_end", "with the point behind its camera"),
+        ("outside_field_end", "where the camera's distortion is not one-to-one"),
+    ):
+        if summary[key]:
+            yield f"{counted(summary[key], 'observation')} {'ends' if summary[key] == 1 else 'end'} {where}"
+    yield from (found["text"] for found in summary["undetermined"] or ())
     if is_far(start) and is_bound_to_frame(start):
         yield (
             "coordinates are far from the origin, and a translation held under a free rotation (fix, or gauge: "
@@ -203,8 +225,8 @@ def _against_truth(truth: Problem, start: Problem, solution: Solution) -> dict[s
     return {"truth": {"start": compare_to_truth(start, truth), "end": compare_to_truth(solution.problem, truth)}}
 
 
-def _write_summary(summary: dict[str, Any], notes: list[str], began: float, folder: RunFolder) -> None:
-    summary |= {"total_seconds": time.perf_counter() - began, "notes": list(notes)}
+def _write_summary(summary: dict[str, Any], notes: list[str], began: Began, folder: RunFolder) -> None:
+    summary |= {"total_seconds": time.perf_counter() - began.at, "notes": list(notes)}
     with folder.keeping("summary.json"):
         files.write_bytes(folder.path / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from ba.rows import TRUTH_TITLE, counted, fit_rows, inlier_limit, inlier_share, truth_rows
+from ba.rows import TRUTH_TITLE, fit_rows, inlier_limit, inlier_share, truth_rows
+from ba.words import counted, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -117,13 +118,13 @@ def print_summary(summary: Mapping[str, Any], folder: Path, notes: tuple[str, ..
     text = StringIO()
     console = Console(file=text, force_terminal=stream.isatty(), highlight=False, markup=False, soft_wrap=True)
     console.print()
-    console.print(Text.assemble((str(summary["status"]), style), f": {summary['message']}"))
+    console.print(Text.assemble((str(summary["status"]), style), f": {printable(summary['message'])}"))
     console.print(Padding(_table(summary), (1, 2), expand=False), soft_wrap=False)
     for line in _sentences(summary):
         console.print(f"  {line}")
-    console.print(Text.assemble("  written to ", (str(folder), "bold")))
+    console.print(Text.assemble("  written to ", (printable(folder), "bold")))
     for note in notes:
-        console.print(Text.assemble(("  note: ", "yellow"), note))
+        console.print(Text.assemble(("  note: ", "yellow"), printable(note)))
     print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=stream, flush=True)
 
 
@@ -149,8 +150,9 @@ def _table(summary: Mapping[str, Any]) -> "Table":
 
 def _sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if (share := inlier_share(summary)) is not None:
-        count = counted(summary["num_inliers"], "observations")
+        count = counted(summary["num_inliers"], "observation")
         yield f"inliers: {count} ({share}), off by at most {inlier_limit(summary)} at the end"
-    yield ", ".join(counted(summary[f"num_{what}"], what) for what in ("images", "cameras", "points", "observations"))
-    pace = f"{summary['solve_seconds']:.2f} s solving, {summary['total_seconds']:.2f} s in all"
-    yield f"{counted(summary['iterations'], 'iterations')}, {pace}"
+    yield ", ".join(counted(summary[f"num_{what}s"], what) for what in ("image", "camera", "point", "observation"))
+    compiling = f"{seconds:.2f} s compiling kernels, " if (seconds := summary.get("compile_seconds", 0.0)) else ""
+    pace = f"{summary['solve_seconds']:.2f} s solving, {compiling}{summary['total_seconds']:.2f} s in all"
+    yield f"{counted(summary['iterations'], 'iteration')}, {pace}"

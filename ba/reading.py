@@ -41,7 +41,7 @@ DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     ".xz": partial(lzma.LZMADecompressor, memlimit=DICTIONARY),
 }
 TOOLS = {".bz2": "bzip2", ".gz": "gzip", ".xz": "xz"}
-MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+MISPLACED = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 """What the system answers where a path is not what it should be: that is for the user to mend."""
 SHORT = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What it answers where it cannot even read."""

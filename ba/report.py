@@ -18,7 +18,8 @@ from ba.files import write_bytes
 from ba.page import Axis, Frame, document, power_ticks, round_ticks, section, table, text_of, whole_ticks
 from ba.result import Iteration
 from ba.robust import LIMIT_IN_MEDIANS, OUTSIDE, range_end
-from ba.rows import TRUTH_TITLE, Row, cost_label, counted, fit_rows, inlier_limit, inlier_share, truth_rows
+from ba.rows import TRUTH_TITLE, Row, cost_label, fit_rows, inlier_limit, inlier_share, truth_rows
+from ba.words import counted
 
 CHART = Frame()
 PICTURE_WIDTH = 1200
@@ -28,7 +29,7 @@ BEYOND_WIDTH, BEYOND_GAP = 48, 14
 LARGEST = 1e150
 """Residuals of this size and more have no finite square, so no finite cost; they are not drawn."""
 
-SIZES = ("images", "cameras", "points", "observations")
+SIZES = ("image", "camera", "point", "observation")
 COUNTS = (
     ("observations behind their camera", "behind_camera_start", "behind_camera_end"),
     ("observations where the distortion is not one-to-one", "outside_field_start", "outside_field_end"),
@@ -92,7 +93,7 @@ def _title(summary: Mapping[str, Any]) -> str:
 
 
 def _head(summary: Mapping[str, Any]) -> str:
-    sizes = ", ".join(counted(summary[f"num_{what}"], what) for what in SIZES if f"num_{what}" in summary)
+    sizes = ", ".join(_count(summary[f"num_{noun}s"], noun) for noun in SIZES if f"num_{noun}s" in summary)
     status = ": ".join(str(summary[key]) for key in ("status", "message") if summary.get(key))
     return (
         f"<header><h1>{escape(_title(summary))}</h1><p><strong>{escape(status)}</strong></p>{_inliers(summary)}"
@@ -110,10 +111,15 @@ def _inliers(summary: Mapping[str, Any]) -> str:
 
 def _effort(summary: Mapping[str, Any]) -> Iterator[str]:
     if "iterations" in summary:
-        yield counted(summary["iterations"], "iterations")
+        yield _count(summary["iterations"], "iteration")
     for key, what in (("solve_seconds", "s in the solver"), ("total_seconds", "s in all")):
         if key in summary:
             yield f"{text_of(summary[key])} {what}"
+
+
+def _count(value: Any, noun: str) -> str:
+    """A count of the summary; whatever else stands in its place is shown as it is."""
+    return counted(value, noun) if isinstance(value, int) else f"{text_of(value)} {noun}s"
 
 
 def _result(summary: Mapping[str, Any]) -> str:

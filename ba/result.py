@@ -22,7 +22,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Iteration:
-    """One accepted step; iteration 0 is the start. Cost is 0.5 * sum rho, in px^2 (or sigmas^2)."""
+    """One accepted step; iteration 0 is the start. Cost is 0.5 * sum rho, in px^2 (or sigmas^2).
+
+    step_norm, the Euclidean length of the step, and gradient_norm, the largest component of the cost's gradient, are of
+    the free numbers in the solver's coordinates (`ba.variables`): a rotation by the numbers in which it is
+    parameterized, in the chart about the last accepted state (with `solver.preconditioner: none` about the start); the
+    rest as it is, in the frame of `ba.solver.conditioning`, which moves and scales coordinates far from the origin.
+    """
 
     iteration: int
     cost: float

@@ -69,12 +69,6 @@ def inlier_limit(summary: Mapping[str, Any]) -> str:
     return f"{summary[f'inlier_limit_{unit}']:.3g} {unit}"
 
 
-def counted(number: Any, plural: str) -> str:
-    """A number with its noun: "1 image", "22,106 points"; what is no number as it is."""
-    text = f"{number:,}" if isinstance(number, int) else str(number)
-    return f"{text} {plural if number != 1 else plural[:-1]}"
-
-
 def _robust(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     unit = summary.get("residual_unit")
     if (share := inlier_share(summary)) is not None:

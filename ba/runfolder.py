@@ -37,8 +37,7 @@ RUNS = Path("runs")
 class RunFolder:
     """A run's folder while it is written, at `path`; `target` is its place as the user names it.
 
-    handle: holds the lock; refusals: what the system would not do; is_whole: whether all that makes a result is there;
-    published: where it was put.
+    handle: holds the lock; refusals: what the system would not do; published: where it was put.
     """
 
     path: Path
@@ -46,7 +45,6 @@ class RunFolder:
     overwrite: bool
     handle: int
     refusals: list[str] = field(default_factory=list)
-    is_whole: bool = True
     published: Path | None = None
     _log: TextIO | None = None
     _log_refused: bool = False
@@ -55,9 +53,9 @@ class RunFolder:
         """An observer that writes each iteration as a line before it passes it on. A full disk does not end a solve."""
 
         def log(iteration: Iteration) -> bool | None:
-            interrupt.check()
             if not self._log_refused:
                 self._write_line(iteration)
+            interrupt.check()
             return observer(iteration)
 
         return log
@@ -69,16 +67,12 @@ class RunFolder:
                 files.write_bytes(self.path / LOG, "".join(map(_line, iterations)).encode())
 
     @contextmanager
-    def keeping(self, name: str, is_essential: bool = True) -> Iterator[None]:
-        """What the system refuses within the block is kept for `publish` to tell; the run goes on.
-
-        is_essential: without it the folder is no whole result, and does not replace one.
-        """
+    def keeping(self, name: str) -> Iterator[None]:
+        """What the system refuses within the block is kept for `publish` to tell; the run goes on."""
         try:
             with reading.reported(self.path / name, "written"):
                 yield
         except (SystemRefusal, UserError, MemoryError) as error:
-            self.is_whole &= not is_essential
             self.refusals.append(f"{name}: {memory_is_short(error)}" if isinstance(error, MemoryError) else str(error))
 
     def publish(self) -> Path:
@@ -91,8 +85,8 @@ class RunFolder:
         if not (self.path / MARK).is_file():
             raise SystemRefusal(self.shown("; ".join(self.refusals)))
         with self.keeping(""):
-            for entry in os.scandir(self.path):
-                files.sync(Path(entry.path))
+            for name in os.listdir(self.path):
+                files.sync(self.path / name)
             files.sync(self.path)
         self.published = self._put_in_place()
         if self.refusals:
@@ -108,7 +102,7 @@ class RunFolder:
 
     def _put_in_place(self) -> Path:
         beside = numbered(self.target)
-        first = next(beside) if _holds_run(self.target) and not (self.overwrite and self.is_whole) else self.target
+        first = next(beside) if _holds_run(self.target) and (self.refusals or not self.overwrite) else self.target
         for place in (first, next(beside)):
             with self.keeping(place.name), reading.reported(place, "put in place"):
                 staging.put(self.path, Path(os.path.realpath(place)))
@@ -164,7 +158,7 @@ def memory_is_short(error: MemoryError) -> str:
 def _leave(folder: RunFolder, made: list[Path]) -> None:
     """Put in place what was saved, whatever ended the run after that; else leave nothing."""
     if folder.published is None and (folder.path / MARK).is_file():
-        folder.is_whole = False
+        folder.overwrite = False
         with suppress(SystemRefusal):  # What ended the run is told, and comes first.
             folder.publish()
     if folder.published is None:

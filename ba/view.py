@@ -38,6 +38,7 @@ from ba.scene import (
     frustum_size,
     view_of,
 )
+from ba.words import counted
 
 TIMEOUT_SECONDS = 120.0
 RENDER = (sys.executable, "-P", str(Path(__file__).with_name("render.py")))
@@ -225,7 +226,7 @@ def _last_line(text: str) -> str:
 
 
 def _sizes(problem: Problem) -> str:
-    return f"{problem.num_images:,} images, {problem.num_points:,} points"
+    return f"{counted(problem.num_images, 'image')}, {counted(problem.num_points, 'point')}"
 
 
 def _caption(after: Problem, states: dict[str, Cloud]) -> list[str]:

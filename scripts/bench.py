@@ -1,20 +1,24 @@
 """ba against its peers, on the same files, in turn, each run in a process of its own, on as many cores as threads.
 
-    scripts/bench [FILE ...] [--only ba-schur,ceres] [--repeats 3] [--threads 2] [--ftol 1e-10] [--out build/bench]
+    scripts/bench [FILE ...] [--only ba-schur,ceres] [--ceres-binary PATH] [--repeats 3] [--threads 2] [--in-front]
 
 Warm: seconds from the problem in memory to within 1e-4, 1e-5 and 1e-6 of the lowest known cost, with everything loaded;
 a peer's posing of its problem stands apart as `build`. A run stops once it is within 1e-6. Cold: seconds from the start
 of a process to its exit, for `ba run` and for one that reads the file, poses it and solves it by Ceres, both to
 ftol 1e-8. Writes results.json and a picture of cost against time for each file. Run it on an otherwise idle machine.
 
-That all minimize the same cost is checked for each run (see benchmarks/contest.py). Ends with 1 if a contender failed
-or solved another problem.
+`ceres` is Ceres as the PyPI wheel of pyceres has it, built for any x86-64; `ceres-native` is the program
+`bundle_adjuster` among Ceres' examples, as --ceres-binary names it (see benchmarks/native.py).
+
+That all minimize the same cost is checked for each run (see benchmarks/contest.py). GTSAM is left out where
+observations start behind their cameras; --in-front leaves those observations out, for all. Ends with 1 if a contender
+failed or solved another problem.
 """
 
 import argparse
 import json
 import os
-import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,14 +27,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import CERES_SOLVERS, CONTENDERS
-from benchmarks.table import SHARES, Run, Runs, cold_lines, lowest_cost, remarks, table
+from benchmarks import CERES_SOLVERS, CONTENDERS, NATIVE
+from benchmarks.provenance import keep, machine
+from benchmarks.table import SHARES, Run, Runs, cold_lines, lowest_cost, medians, remarks, table
 
 ROOT = Path(__file__).parents[1]
 FILES = tuple(ROOT / "datasets" / f"{name}.txt.xz" for name in ("dubrovnik-16-22106-pre", "ladybug-49-7776-pre"))
-LOWEST = {"dubrovnik-16-22106-pre": 18033.9034788, "ladybug-49-7776-pre": 13344.2408}
+LOWEST = {"dubrovnik-16-22106-pre": 18033.9034788, "ladybug-49-7776-pre": 13344.24074}
 COLD = ("ba-schur", "ceres")
 COLD_FTOL = 1e-8
+ASKED = {"ceres_solver": "auto", "ceres_binary": "", "ceres_built": "", "in_front": False}
+"""Of a task, what the command line may say, and what it is otherwise."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TBB_NUM_THREADS")
 
 
@@ -52,17 +59,32 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--ceres-solver", choices=CERES_SOLVERS, default="auto", help="auto: by number of images and fill"
     )
+    parser.add_argument("--ceres-binary", type=_program, metavar="PATH", help="a bundle_adjuster of Ceres")
+    parser.add_argument("--ceres-built", default="", metavar="TEXT", help="how it was built, for the record")
+    parser.add_argument("--in-front", action="store_true", help="without observations that start behind their cameras")
     parser.add_argument("--ftol", type=float, default=1e-10, help="where warm runs end by themselves (default 1e-10)")
     parser.add_argument("--no-cold", dest="cold", action="store_false", help="leave out the cold runs")
     parser.add_argument("--limit", type=_positive, default=900, help="seconds a run may take (default 900)")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder (default build/bench)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="the medians, as benchmarks/results has them")
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     chosen.files = chosen.files or list(FILES)
     if missing := [file for file in chosen.files if not file.is_file()]:
         parser.error(f"{missing[0]}: no such file")
-    chosen.only = chosen.only or [name for name, entry in CONTENDERS.items() if chosen.slow or not entry.slow]
+    if chosen.only and NATIVE in chosen.only and not chosen.ceres_binary:
+        parser.error(f"--only {NATIVE}: --ceres-binary PATH is missing")
+    chosen.only = chosen.only or [
+        name for name, entry in CONTENDERS.items()
+        if (chosen.slow or not entry.slow) and (chosen.ceres_binary or name != NATIVE)
+    ]  # fmt: skip
     return chosen
+
+
+def _program(text: str) -> str:
+    if not os.access(text, os.X_OK) or Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no program; a built bundle_adjuster of Ceres is right")
+    return str(Path(text).resolve())
 
 
 def _names(text: str) -> list[str]:
@@ -80,6 +102,11 @@ def _positive(text: str) -> int:
 
 def stem(file: Path) -> str:
     return file.name.split(".")[0]
+
+
+def title(file: Path, chosen: argparse.Namespace) -> str:
+    """What the results of a file are called."""
+    return stem(file) + ("-in-front" if chosen.in_front else "")
 
 
 def run_one(task: dict[str, Any]) -> None:
@@ -118,9 +145,8 @@ def keep_to_cores(number: int) -> None:
 
 
 def warm(name: str, file: Path, chosen: argparse.Namespace, **settings: Any) -> Run:
-    task = {
-        "contender": name, "file": str(file), "threads": chosen.threads, "ceres_solver": chosen.ceres_solver
-    } | settings  # fmt: skip
+    asked = {name: getattr(chosen, name, None) or value for name, value in ASKED.items()}
+    task = {"contender": name, "file": str(file), "threads": chosen.threads} | asked | settings
     said = in_process([sys.executable, __file__, "--one", json.dumps(task)], chosen)
     return dict(json.loads(said.splitlines()[-1]))
 
@@ -143,12 +169,14 @@ def cold(name: str, file: Path, chosen: argparse.Namespace) -> float:
 
 def measure(file: Path, chosen: argparse.Namespace) -> tuple[Runs, dict[str, list[float]], dict[str, str]]:
     """Warm runs, cold seconds, and why who failed, by contender."""
-    enough = LOWEST[stem(file)] * (1.0 + min(SHARES)) if stem(file) in LOWEST else 0.0
+    known = LOWEST.get(title(file, chosen))
+    enough = known * (1.0 + min(SHARES)) if known else 0.0
     runs: Runs = {}
     seconds: dict[str, list[float]] = {}
     failed: dict[str, str] = {}
+    contenders = able(file, chosen)
     for repeat in range(chosen.repeats):
-        for name in chosen.only:
+        for name in contenders:
             if name in failed:
                 continue
             say(f"{stem(file)}, run {repeat + 1} of {chosen.repeats}: {name}")
@@ -161,23 +189,19 @@ def measure(file: Path, chosen: argparse.Namespace) -> tuple[Runs, dict[str, lis
     return {name: group for name, group in runs.items() if group}, seconds, failed
 
 
+def able(file: Path, chosen: argparse.Namespace) -> list[str]:
+    """The contenders that can be given the problem."""
+    from benchmarks.contest import behind, load
+
+    hidden = int(behind(load(file, in_front=chosen.in_front)).sum())
+    unable = [name for name in chosen.only if hidden and CONTENDERS[name].front_only]
+    for name in unable:
+        print(f"{name}: left out of {stem(file)}: {hidden} observations start behind their cameras; see --in-front")
+    return [name for name in chosen.only if name not in unable]
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def machine() -> dict[str, Any]:
-    named = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return {
-        "cpu": named[0] if named else platform.processor(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
 def main(arguments: list[str]) -> int:
@@ -193,28 +217,43 @@ def main(arguments: list[str]) -> int:
     for file in chosen.files:
         runs, seconds, failed = measure(file, chosen)
         entry: dict[str, Any] = {"runs": runs, "cold_seconds": seconds, "failed": failed}
-        print(f"\n{stem(file)}, {chosen.repeats} runs")
+        print(f"\n{title(file, chosen)}, {chosen.repeats} runs")
         if runs:
-            entry["lowest_cost"] = report(file, runs, seconds, chosen.out)
+            entry["lowest_cost"] = report(title(file, chosen), runs, seconds, chosen.out)
         for name, reason in failed.items():
             print(f"{name}: failed: {reason}")
         bad |= bool(failed) or any(run["faults"] for group in runs.values() for run in group)
-        results["files"][stem(file)] = entry
+        results["files"][title(file, chosen)] = entry
         (chosen.out / "results.json").write_text(json.dumps(results, indent=1))
+    if chosen.json:
+        keep(chosen.json, f"scripts/bench {shlex.join(arguments)}", digest(results["files"]))
     say(f"written: {chosen.out}/results.json and a picture for each file")
     return int(bad)
 
 
-def report(file: Path, runs: Runs, seconds: dict[str, list[float]], out: Path) -> float:
+def report(title: str, runs: Runs, seconds: dict[str, list[float]], out: Path) -> float:
     """Print and draw; the lowest cost that it relates to."""
     from benchmarks.picture import draw
 
-    lowest = lowest_cost(runs, LOWEST.get(stem(file)))
+    lowest = lowest_cost(runs, LOWEST.get(title))
     print(f"lowest cost {lowest:.7f}, initial {next(iter(runs.values()))[0]['curve'][0][1]:.7f}")
     print(table(runs, lowest))
     print("\n".join([*cold_lines(seconds), *remarks(runs)]), flush=True)
-    draw(runs, lowest, stem(file), out / f"{stem(file)}.png")
+    draw(runs, lowest, title, out / f"{title}.png")
     return lowest
+
+
+def digest(files: dict[str, Any]) -> dict[str, Any]:
+    """Of each file, what a reader is told: medians, observations and versions by contender."""
+    return {
+        name: {
+            "lowest_cost": entry["lowest_cost"],
+            "observations": next(iter(entry["runs"].values()))[0]["observations"],
+            "contenders": {who: medians(group, entry["lowest_cost"]) for who, group in entry["runs"].items()},
+        }
+        for name, entry in files.items()
+        if entry["runs"]
+    }
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any
 from bench import Failed, in_process, machine, say
 from benchmarks import growth
 from benchmarks.growth import Run
+from benchmarks.provenance import keep
 
 SIZES = (10_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 LEAST, MOST = 1_000, 100_000_000
@@ -38,6 +39,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--ftol", type=float, default=1e-6, help="solver.ftol (default 1e-6)")
     parser.add_argument("--limit", type=_whole, default=1800, help="seconds a solve may take (default 1800)")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder (default build/bench)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="the table, as benchmarks/results has it")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--twice", action="store_true", help="solve the largest size two times and compare the bits")
     mode.add_argument(
@@ -135,6 +137,10 @@ def scale(chosen: argparse.Namespace) -> list[str]:
         print(growth.LEGEND, growth.conclusion(lines), sep="\n")
         title = f"{chosen.kind}, {chosen.threads} threads, {runs[-1]['linear_solver']}"
         growth.draw(runs, lines, title, results.with_suffix(".png"))
+        if chosen.json:
+            sizes = ",".join(str(size) for size in chosen.sizes)
+            command = f"scripts/bench-scaling --kind {chosen.kind} --sizes {sizes}"
+            keep(chosen.json, command, growth.digest(runs, lines))
         say(f"written: {results} and a picture")
     return wrong
 

@@ -1,6 +1,9 @@
 """Hard starts: from how many of them do ba and a peer reach the lowest cost?
 
-    scripts/bench-starts [FILE] [--seeds 20] [--first 0] [--rotation 5] [--position 5] [--points 10] [--peer ceres]
+    scripts/bench-starts [FILE] [--seeds 40] [--first 0] [--rotation 5] [--position 5] [--points 10] [--peer ceres]
+
+Both backends of ba run beside the peer. Seeds 0 to 19 are those by which the backend schur's first damping was chosen;
+what can be expected is told by the others, which are counted apart.
 
 A start is the file's problem with Gaussian noise (ba/noise.py): sigma is `rotation` degrees for each component of an
 image's rotation vector, `position` percent of the centres' extent for each coordinate of a centre, and `points` percent
@@ -8,13 +11,14 @@ of the points' extent for each coordinate of a point. Extent is the median dista
 centres of Dubrovnik-16 and 14.65 for its points, so 0.236 and 1.46 of its units. The diagonals of bounding boxes, 15.5
 and 189, would speak of a few outliers.
 
-Both are handed the same file, `starts/NAME-SEED.npz`, which holds the start bit for bit, each in its own process. A run
+All are handed the same file, `starts/NAME-SEED.npz`, which holds the start bit for bit, each in its own process. A run
 ends within 1e-6 of the lowest cost, when a step lowers the cost by less than 1e-10 of it, or after 200 steps (Ceres
 counts those that it refuses too); within 1e-4 it has reached the lowest cost. Points may pass through the plane of a
 camera on the way, so Ceres is posed every observation from both sides (benchmarks/ceres.py), which costs it time: the
 seconds are not those of scripts/bench.
 
-Writes starts.json. Ends with 1 if a run failed or ba reaches the lowest cost from fewer starts than the peer.
+Writes starts.json. Ends with 1 if a run failed or the backend schur reaches the lowest cost from fewer starts than the
+peer.
 """
 
 import argparse
@@ -27,6 +31,7 @@ from typing import Any
 import bench
 import numpy as np
 from benchmarks import CERES_SOLVERS, CONTENDERS
+from benchmarks.provenance import PACKAGES, keep
 from numpy.typing import NDArray
 
 from ba import io
@@ -34,7 +39,9 @@ from ba.config import Noise
 from ba.noise import perturb
 from ba.problem import Problem
 
-OURS = "ba-schur"
+OURS = ("ba-schur", "ba-scipy")
+TUNED = range(20)
+"""Seeds by which the first damping of `ba.solver.levenberg_marquardt` was chosen."""
 REACHED, ENOUGH = 1e-4, 1e-6
 
 
@@ -58,16 +65,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="scripts/bench-starts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("file", nargs="?", type=Path, default=bench.FILES[0], help="whatever ba reads (Dubrovnik-16)")
-    parser.add_argument("--seeds", type=int, default=20, help="number of starts (default 20)")
+    parser.add_argument("--seeds", type=int, default=40, help="number of starts (default 40)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--rotation", type=float, default=5.0, help="degrees (default 5)")
     parser.add_argument("--position", type=float, default=5.0, help="percent of the centres' extent (default 5)")
     parser.add_argument("--points", type=float, default=10.0, help="percent of the points' extent (default 10)")
-    parser.add_argument("--peer", choices=[name for name in CONTENDERS if name != OURS], default="ceres")
+    parser.add_argument("--peer", choices=[name for name in CONTENDERS if name not in OURS], default="ceres")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of each (default 2)")
     parser.add_argument("--ceres-solver", choices=CERES_SOLVERS, default="auto")
     parser.add_argument("--limit", type=int, default=900, help="seconds a run may take (default 900)")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder (default build/bench)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="the counts, as benchmarks/results has them")
     chosen = parser.parse_args(arguments)
     if not chosen.file.is_file():
         parser.error(f"{chosen.file}: no such file")
@@ -118,9 +126,17 @@ def table(ends: Ends, lowest: float) -> str:
         cells = "".join(f"{e.cost:>15.5f}{e.cost / lowest - 1:>10.1e}{e.steps:>7}{e.seconds:>7.1f}" for e in row)
         lines.append(f"{row[0].seed:>4}{row[0].start:>13.6g}{cells}")
     for name, group in ends.items():
-        lines.append(f"{name}: {reached(group, lowest)} of {len(group)} within {REACHED:g} of {lowest:.7f}")
+        counts = (f"{home} of {number} {kind} seeds" for kind, (home, number) in counted(group, lowest).items())
+        lines.append(f"{name}: {', '.join(counts)} within {REACHED:g} of {lowest:.7f}")
         lines += [f"{name}: seed {end.seed}: failed: {end.why}" for end in group if end.why]
     return "\n".join(lines)
+
+
+def counted(ends: list[End], lowest: float) -> dict[str, tuple[int, int]]:
+    """How many were reached, of how many: of the seeds that were tuned on, and of new ones."""
+    tuned = [end for end in ends if end.seed in TUNED]
+    new = [end for end in ends if end.seed not in TUNED]
+    return {kind: (reached(group, lowest), len(group)) for kind, group in {"tuned": tuned, "new": new}.items() if group}
 
 
 def verdict(ends: Ends, lowest: float) -> int:
@@ -135,7 +151,7 @@ def main(arguments: list[str]) -> int:
     sigmas = noise(problem, chosen)
     folder = chosen.out / "starts"
     folder.mkdir(parents=True, exist_ok=True)
-    ends: Ends = {OURS: [], chosen.peer: []}
+    ends: Ends = {name: [] for name in (*OURS, chosen.peer)}
     for seed in range(chosen.first, chosen.first + chosen.seeds):
         file = folder / f"{bench.stem(chosen.file)}-{seed}.npz"
         io.save(perturb(problem, sigmas, seed), file)
@@ -148,6 +164,11 @@ def main(arguments: list[str]) -> int:
     written: dict[str, Any] = {"noise": sigmas.model_dump(), "lowest_cost": lowest, "machine": bench.machine()}
     written["ends"] = {name: [vars(end) for end in group] for name, group in ends.items()}
     (chosen.out / "starts.json").write_text(json.dumps(written, indent=1))
+    if chosen.json:
+        counts = {name: counted(group, lowest) for name, group in ends.items()}
+        found = {"noise": sigmas.model_dump(), "lowest_cost": lowest, "reached": counts}
+        packages = (*PACKAGES, *CONTENDERS[chosen.peer].packages)
+        keep(chosen.json, f"scripts/bench-starts --first {chosen.first} --seeds {chosen.seeds}", found, packages)
     return verdict(ends, lowest)
 
 

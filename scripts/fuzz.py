@@ -28,7 +28,7 @@ from rich.table import Table  # noqa: E402
 from ba import safepath  # noqa: E402
 
 CHILD = ROOT / "scripts" / "fuzzing" / "child.py"
-MOST_FAULTS = 20
+MOST_FAULTS = 100
 """Of one reader; what is broken that often does not need to be shown more often."""
 SHOWN = 5
 

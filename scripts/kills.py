@@ -204,6 +204,7 @@ def _wrong_code(code: int, number: signal.Signals, phase: str, said: str) -> Ite
     right = {-number} if number == signal.SIGKILL else {128 + number}
     right |= {-number} if phase in ("start", "end") else set()
     right |= {0} if phase in ("end", "ended") else set()
+    right |= {1} if "Failed to import the site module" in said else set()  # Python itself has not begun
     if code not in right:
         yield f"exit code {code} after {number.name} in phase {phase}"
     if "Traceback" in said and phase != "start":

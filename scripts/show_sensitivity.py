@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.provenance import keep
 
 from ba import io
 from ba.config import Camera, Fix, Solver
@@ -122,6 +123,7 @@ def main() -> int:
     parser.add_argument("--gauge", choices=[name for name in GAUGES if name != "free"], default="three_points")
     parser.add_argument("--rotation", choices=list(ROTATIONS), default="so3_left")
     parser.add_argument("--directions", type=int, default=20)
+    parser.add_argument("--json", type=Path, metavar="PATH", help="the extremes, as benchmarks/results has them")
     given = parser.parse_args()
     try:
         optimum = at_optimum(io.load(given.file), given.gauge, given.rotation)
@@ -133,7 +135,7 @@ def main() -> int:
         f"Gauss-Newton's matrix G and the Hessian H: v'(H - G)v / v'Gv from {curvature.lowest:+.4f} to "
         f"{curvature.highest:+.4f}, {curvature.typical:.2g} typically"
     )
-    worst = 0.0
+    worst, by_matrix = 0.0, []
     for name, (make, change) in KINDS.items():
         parameters = change(optimum)
         print(f"\n{name}: {parameters[1]} numbers")
@@ -143,7 +145,12 @@ def main() -> int:
             columns = found.exact, found.plain, found.gauss_newton, found.resolving
             print(f"{number:9} " + " ".join(f"{column:9.1e}" for column in columns), flush=True)
             worst = max(worst, found.exact, found.plain)
+            by_matrix.append(found.gauss_newton)
     print(f"\nlargest difference of the exact operators: {worst:.1e}, {MOST:.0e} is asked")
+    if given.json:
+        results = {"exact": worst, "gauss_newton": [min(by_matrix), max(by_matrix)], "directions": given.directions}
+        results["curvature"] = [float(curvature.lowest), float(curvature.highest)]
+        keep(given.json, "scripts/show-sensitivity", results)
     return int(worst >= MOST)
 
 

@@ -41,9 +41,9 @@ NOT_YAML = [
     BadConfig("alias", "data: &a {scene: *a}\n", "line 1: the anchor or alias 'a' is not supported"),
     BadConfig("list as a key", SCENE + "? [a]\n: 1\n", "line 2: a list, section or alias stands where the name"),
     BadConfig("two documents", SCENE + "---\n" + SCENE, "line 2: a second document begins"),
-    BadConfig("data file", "3 7 19\n0 0 -385.99 387.12\n", "only `data: {path: x.txt}` is a complete", file="x.txt"),
+    BadConfig("data file", "3 7 19\n0 0 -385.99 387.12\n", "only `data: {path: x.asc}` is a complete", file="x.asc"),
     BadConfig("binary data file", b"\x89PNG\r\n\x1a\n\xff", "x.png, line 1: byte 0x89 is not UTF-8", file="x.png"),
-    BadConfig("archive", b"\xfd7zXZ\0", "only `data: {path: x.txt.xz}` is a complete", file="x.txt.xz"),
+    BadConfig("archive", b"\xfd7zXZ\0", "only `data: {path: x.yaml.xz}` is a complete", file="x.yaml.xz"),
 ]  # fmt: skip
 
 WRONG_KEYS = [

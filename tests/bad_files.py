@@ -2,10 +2,15 @@
 
 import bz2
 import gzip
+import io
 import lzma
+import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 GOOD_LINES = (
     "2 2 3",
@@ -60,7 +65,70 @@ def link_to_itself(folder: Path) -> Path:
     return folder / "scene.txt"
 
 
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "scene.txt")
+    return folder / "scene.txt"
+
+
+def endless(folder: Path) -> Path:
+    (folder / "scene.txt").symlink_to("/dev/zero")
+    return folder / "scene.txt"
+
+
+NPZ_HEADER = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3, 3), }"
+
+
+def npy(header: str, body: bytes = b"") -> bytes:
+    """A .npy file whose header and numbers need not agree."""
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text + body
+
+
+def npz(name: str, expected: str, suffix: str = ".npy", **changed: bytes) -> BadFile:
+    """A file of ours with some members replaced, under a wrong suffix."""
+    sound = io.BytesIO()
+    np.save(sound, np.zeros((2, 3)))
+    members = {member: sound.getvalue() for member in NPZ_MEMBERS} | changed
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for member, content_of_member in members.items():
+            archive.writestr(f"{member}{suffix}", content_of_member)
+    return content(name, "scene.npz", whole.getvalue(), expected)
+
+
+NPZ_MEMBERS = (
+    "rotations", "translations", "camera_of_image", "camera_models", "intrinsics", "points", "image_of_obs",
+    "point_of_obs", "pixels", "image_names", "free_rotations", "free_translations", "free_intrinsics", "free_points",
+)  # fmt: skip
+
+BAD_ARRAYS: list[BadFile] = [
+    npz("members of an .npz without .npy", "rotations: the array is missing", suffix=""),
+    npz("a header that promises too much", "rotations: an array of float64 and shape (2, 3, 3) has 144 bytes; 8 are",
+        rotations=npy(NPZ_HEADER, bytes(8))),
+    npz("a header that promises 8 EB", "rotations: an array of float64 and shape (1000000000000, 1000000)",
+        rotations=npy(NPZ_HEADER.replace("(2, 3, 3)", "(1000000000000, 1000000)"), bytes(8))),
+    npz("a header longer than the file", "rotations: not an array as numpy.save writes it; a header of 63 bytes",
+        rotations=npy(NPZ_HEADER)[:30]),
+    npz("a header that is no dictionary", "rotations: the header '{[' does not describe an array", rotations=npy("{[")),
+    npz("a header that is code", "does not describe an array of numbers", rotations=npy("__import__('os').abort()")),
+    npz("a header of brackets", "does not describe an array of numbers", rotations=npy("(" * 9000)),
+    npz("a header of 20 kB", "a header of 20,001 bytes is announced", rotations=npy(" " * 20_000)),
+    npz("a single value", "rotations: a single value found, an array with a row an entry",
+        rotations=npy(NPZ_HEADER.replace("(2, 3, 3)", "()"), bytes(8))),
+    npz("Python objects", "rotations: elements of type '|O' found; real numbers, truth values or text are right",
+        rotations=npy(NPZ_HEADER.replace("<f8", "|O"), bytes(144))),
+    npz("whole numbers for real ones", "rotations: type int64 found, f8 expected",
+        rotations=npy(NPZ_HEADER.replace("<f8", ">i8"), bytes(144))),
+]  # fmt: skip
+
 BAD_FILES: list[BadFile] = [
+    *BAD_ARRAYS,
+    BadFile("a pipe", pipe, "is a pipe, a file is expected"),
+    BadFile("a device that never ends", endless, "is a device, a file is expected"),
+    content("an archive of 64 MB", "scene.txt.xz", lzma.compress(bytes(1 << 26)), "that unpack to more than 16.8"),
+    content(
+        "two archives, the second cut", "scene.txt.gz", gzip.compress(GOOD) * 2 + b"\x1f\x8b", "it ends before its"
+    ),
     BadFile("no such file, a similar one", no_such_file, "no such file; did you mean "),
     BadFile("no such folder", lambda folder: folder / "nowhere" / "scene.txt", "nor is there a folder"),
     BadFile("a folder", lambda folder: folder, "is a folder, a file is expected"),

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from oracle import making
 from oracle.case import Case, read_case
-from oracle.reading import Scene, write_npz
+from oracle.reading import Scene, write_bal, write_npz
 
 import ba
 from ba.check import check
@@ -23,17 +23,20 @@ MOST_STEPS = 8
 class Recipe:
     """data: a file of `datasets`, a scene to write, or a section of the configuration; keys: of the configuration.
 
-    steps: accepted steps at most, fewer where the run ends by itself; check: whether `ba check` is asked, too.
+    format: the suffix under which a scene is written; steps: accepted steps at most, fewer where the run ends by
+    itself; check: whether `ba check` is asked, too.
     """
 
     data: str | dict[str, Any] | Callable[[], Scene]
     keys: dict[str, Any] = field(default_factory=dict)
+    format: str = ".npz"
     steps: int = MOST_STEPS
     check: bool = False
 
 
 NOISE = {"rotation_deg": 0.3, "position": 0.05, "points": 0.05, "intrinsics": 0.01}
 SCHUR = {"backend": "schur", "threads": 1}
+WRITERS = {".npz": write_npz, ".txt": write_bal}
 
 
 def _covariances() -> Scene:
@@ -43,8 +46,9 @@ def _covariances() -> Scene:
 RECIPES: dict[str, Recipe] = {
     "BAL": Recipe("dubrovnik-3-7-pre.txt", steps=4, check=True),
     "BAL, points behind": Recipe("ladybug-49-7776-pre.txt.xz", {"solver": SCHUR}, steps=2),
+    "BAL, an image that sees nothing": Recipe(making.one_sees_nothing, format=".txt", steps=2, check=True),
     "robust": Recipe(
-        {"scene": {"images": 6, "points": 60, "outliers": 0.1, "seed": 4}},
+        {"scene": {"images": 6, "points": 250, "outliers": 0.1, "seed": 4}},
         {"loss": {"name": "huber", "scale": 1.5}, "noise": NOISE, "seed": 11},
         steps=8,
     ),
@@ -122,8 +126,9 @@ def _configuration(recipe: Recipe, folder: Path) -> dict[str, Any]:
     elif isinstance(recipe.data, str):
         data = {"path": str(DATASETS / recipe.data)}
     else:
-        write_npz(recipe.data(), folder / "input.npz")
-        data = {"path": str(folder / "input.npz")}
+        path = folder / f"input{recipe.format}"
+        WRITERS[recipe.format](recipe.data(), path)
+        data = {"path": str(path)}
     return {"data": data, **recipe.keys}
 
 

@@ -13,10 +13,12 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import bench  # noqa: E402
-from benchmarks import CONTENDERS, ours  # noqa: E402
-from benchmarks.contest import NEGATED_U, TURNED, Task, behind, cost, faults  # noqa: E402
+from benchmarks import CONTENDERS, NATIVE, ours  # noqa: E402
+from benchmarks.contest import NEGATED_U, TURNED, Task, behind, cost, faults, load  # noqa: E402
 from benchmarks.picture import draw  # noqa: E402
-from benchmarks.table import arrival, cold_lines, lowest_cost, remarks, table  # noqa: E402
+from benchmarks.table import arrival, cold_lines, lowest_cost, medians, remarks, table  # noqa: E402
+
+from ba import io  # noqa: E402
 
 
 def made_up(scale: float, fault: str = "") -> dict[str, Any]:
@@ -31,7 +33,7 @@ def made_up(scale: float, fault: str = "") -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", CONTENDERS)
+@pytest.mark.parametrize("name", set(CONTENDERS) - {NATIVE})
 def test_every_contender_can_be_chosen_and_has_a_module(name: str) -> None:
     assert bench.parse(["--only", name]).only == [name]
     assert (ROOT / "scripts" / "benchmarks" / f"{CONTENDERS[name].module}.py").is_file()
@@ -50,8 +52,22 @@ def test_the_files_of_the_default_exist_and_have_a_known_lowest_cost() -> None:
     assert {bench.stem(file) for file in files} == set(bench.LOWEST)
 
 
+def test_the_native_ceres_takes_part_where_its_program_is_named() -> None:
+    assert NATIVE not in bench.parse([]).only
+    assert NATIVE in bench.parse(["--ceres-binary", "/bin/sh"]).only
+
+
 @pytest.mark.parametrize(
-    "wrong", [["--only", "cerse"], ["--repeats", "0"], ["--threads", "-1"], ["--limit", "x"], ["no.txt"]]
+    "wrong",
+    [
+        ["--only", NATIVE],
+        ["--ceres-binary", "no-program"],
+        ["--only", "cerse"],
+        ["--repeats", "0"],
+        ["--threads", "-1"],
+        ["--limit", "x"],
+        ["no.txt"],
+    ],
 )
 def test_a_wrong_argument_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -108,6 +124,34 @@ def test_a_camera_turned_half_round_sees_what_lies_behind_with_u_negated() -> No
     assert not behind(problem).any()
     assert behind(flipped).all()
     assert cost(flipped) == pytest.approx(cost(problem), rel=1e-12)
+
+
+def test_what_starts_behind_its_camera_is_left_out_in_front(tmp_path: Path) -> None:
+    problem = random_problem(np.random.default_rng(0), models=("bal",))
+    hidden = np.arange(problem.num_images) == 0
+    rotations, translations = problem.rotations.copy(), problem.translations.copy()
+    rotations[hidden], translations[hidden] = TURNED @ rotations[hidden], translations[hidden] @ TURNED
+    io.save(replace(problem, rotations=rotations, translations=translations), tmp_path / "turned.npz")
+    whole, cut = load(tmp_path / "turned.npz"), load(tmp_path / "turned.npz", in_front=True)
+    assert behind(whole).any()
+    assert not behind(cut).any()
+    assert 0 < cut.num_observations < whole.num_observations
+
+
+def test_gtsam_is_left_out_where_it_has_no_residual(capsys: pytest.CaptureFixture[str]) -> None:
+    dubrovnik, ladybug = bench.FILES
+    asked = ["--only", "ba-schur,gtsam"]
+    assert bench.able(dubrovnik, bench.parse(asked)) == ["ba-schur", "gtsam"]
+    assert bench.able(ladybug, bench.parse(asked)) == ["ba-schur"]
+    assert "31 observations" in capsys.readouterr().out
+    assert bench.able(ladybug, bench.parse([*asked, "--in-front"])) == ["ba-schur", "gtsam"]
+
+
+def test_medians_are_those_of_the_runs_and_none_where_one_never_arrives() -> None:
+    found = medians([made_up(scale) for scale in (1.0, 1.5, 0.5)], 1.0)
+    assert found["seconds"] == {"0.0001": 2.0, "1e-05": 4.0, "1e-06": 4.0}
+    assert (found["runs"], found["steps"]) == (3, 3)
+    assert medians([made_up(1.0)], 0.5)["seconds"]["0.0001"] is None
 
 
 def test_a_run_of_another_problem_has_faults() -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import bench_starts  # noqa: E402
-from bench_starts import End, extent, reached, table, verdict  # noqa: E402
+from bench_starts import End, counted, extent, reached, table, verdict  # noqa: E402
 from benchmarks.contest import behind, cost  # noqa: E402
 
 
@@ -54,9 +54,15 @@ def test_a_start_is_reached_within_a_share_of_the_lowest_cost_and_without_a_faul
 def test_table_has_a_line_a_seed_and_counts_and_reasons_for_each_contender() -> None:
     said = table({"ours": ends(1.0, 2.0), "peer": ends(3.0, 1.0, why="not done")}, 1.0).splitlines()
     assert said[2].split() == ["0", "100", "1.00000", "0.0e+00", "5", "0.5", "3.00000", "2.0e+00", "5", "0.5"]
-    assert said[4].startswith("ours: 1 of 2 within 0.0001")
-    assert said[5].startswith("peer: 0 of 2 within 0.0001")
+    assert said[4].startswith("ours: 1 of 2 tuned seeds within 0.0001")
+    assert said[5].startswith("peer: 0 of 2 tuned seeds within 0.0001")
     assert said[6] == "peer: seed 0: failed: not done"
+
+
+def test_seeds_that_were_tuned_on_are_counted_apart_from_new_ones() -> None:
+    group = [End(seed, 100.0, cost, 5, 0.5) for seed, cost in ((0, 1.0), (19, 2.0), (20, 1.0), (21, 1.0))]
+    assert counted(group, 1.0) == {"tuned": (1, 2), "new": (2, 2)}
+    assert counted(group[2:], 1.0) == {"new": (2, 2)}
 
 
 def test_verdict_is_good_only_where_the_first_reaches_as_many_and_nobody_failed() -> None:

@@ -102,6 +102,7 @@ WRONG: dict[str, tuple[str, Callable[[Problem], Problem], str]] = {
     "far out": ("pixels", off_picture, "image 1 point 10; 1 beyond"),
     "no errors": ("errors", lambda p: kept(p, np.arange(0)), "none"),
     "underdetermined": ("freedom", lambda p: kept(p, np.arange(0, 120, 7)), "too few in"),
+    "undetermined": ("determined", lambda p: side_by_side(p, good(2, 20)), "2 components have no point in common"),
 }
 
 

@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import math
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,9 @@ import numpy as np
 import pytest
 
 import ba
-from ba import io
+from ba import io, pipeline
 from ba.cli import main
-from ba.comparison import Findings, config, execute, plan, results, table
+from ba.comparison import Findings, config, execute, plan, program, results, table
 from ba.comparison.conclusions import conclude
 from ba.comparison.outcome import Outcome
 from ba.comparison.profiles import OFF_SO3, SHARES
@@ -343,9 +345,26 @@ def test_a_terminal_shows_a_bar_and_a_file_a_line_for_each_kind(monkeypatch: pyt
         assert stream.isatty() or len(lines) == 1
 
 
-def test_what_decides_how_a_run_ends_is_there() -> None:
-    folder = Path(plan.__file__).parents[1]
-    assert all((folder / name).exists() for name in plan.SOURCES)
+def test_what_decides_how_a_run_ends_is_found_from_imports() -> None:
+    """A run is measured, and its start is made by `load_start`, from these modules and no other of the program."""
+    found = set(program.sources())
+    for name in ("alignment.py", "solver/levenberg_marquardt.py", "schur/kernels.py", "comparison/measure.py"):
+        assert program.PACKAGE / name in found
+    for function in (pipeline.load_start, pipeline._path):
+        for name in function.__code__.co_names:
+            used = function.__globals__.get(name)
+            module = getattr(used, "__module__", None) or getattr(used, "__name__", "")
+            path = program.path_of(module)
+            assert path is None or path in found or path == Path(pipeline.__file__), name
+    assert program.PACKAGE / "report.py" not in found
+
+
+def test_every_source_of_the_measuring_process_is_found() -> None:
+    code = "import sys, ba.comparison.measure\nprint(*(n for n in sys.modules if n.startswith('ba.')))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split()) - {"ba.comparison"}
+    assert len(loaded) > 40
+    assert {program.path_of(name) for name in loaded} <= set(program.sources())
 
 
 def test_another_program_or_setting_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

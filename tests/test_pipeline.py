@@ -139,7 +139,7 @@ def test_unconstrained_points_are_told_and_held(tmp_path: Path) -> None:
     lonely.write_text("\n".join([*words, "1.0", "2.0", "-30.0"]))
     result = pipeline.run(configured(data={"path": lonely}), tmp_path / "run")
     assert result.summary["points_seen_fewer_than_twice"] == 1
-    assert result.notes[0].startswith("1 points are seen fewer than twice")
+    assert result.notes[0].startswith("1 point is seen fewer than twice and was held fixed")
     assert result.solution.problem.points[7].tolist() == [1.0, 2.0, -30.0]
 
 

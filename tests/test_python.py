@@ -1,5 +1,6 @@
 """From Python: one import, the command line's messages, short texts for large things."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "backend": ({"options": ba.Solver(backend="shcur")}, "solver.backend: .* did you mean schur?"),
     "linear solver": ({"options": {"linear": "spares"}}, "solver.linear: .* did you mean sparse?"),
     "option": ({"options": {"maxiter": 3}}, "solver.maxiter: no such key; did you mean solver.max_iterations?"),
-    "options of a kind": ({"options": "schur"}, "options: .schur. found, a ba.Solver, or its keys"),
+    "options of a kind": ({"options": "schur"}, 'options: "schur" found, a ba.Solver, or its keys'),
     "seconds": ({"options": {"max_seconds": 0}}, "solver.max_seconds: 0 found, a number > 0, or null expected"),
     "bounds": ({"bounds": {"f": 3.0}}, "bounds: not names with (lowest, highest)"),
     "observer": ({"observer": 3}, "observer: 3 found, a function"),
@@ -74,7 +75,6 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_argument_is_answered_like_a_wrong_configuration(name: str, scene: Problem) -> None:
-    import re
 
     arguments, expected = WRONG[name]
     pattern = ".*".join(re.escape(part) for part in expected.split(".*"))

@@ -12,7 +12,7 @@ import pytest
 from ba import pipeline
 from ba.config import Config
 from ba.progress import print_summary
-from ba.rows import counted, fit_rows, truth_rows
+from ba.rows import fit_rows, truth_rows
 
 ROOT = Path(__file__).parents[1]
 CUT = {"path": ROOT / "datasets" / "dubrovnik-3-7-pre.txt"}
@@ -144,11 +144,6 @@ def test_mismatches_are_told_under_a_plain_loss_too() -> None:
     ]  # fmt: skip
     assert [row.label for row in fit_rows(summary | {"final_rms_px": 0.65})] == PLAIN
     assert truth_rows(summary) == []
-
-
-@pytest.mark.parametrize(("number", "text"), [(0, "0 images"), (1, "1 image"), (22106, "22,106 images")])
-def test_one_is_not_many(number: int, text: str) -> None:
-    assert counted(number, "images") == text
 
 
 def test_one_iteration_is_one(tmp_path: Path) -> None:

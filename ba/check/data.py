@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ba.camera import BEHIND, CAMERAS, OUTSIDE
-from ba.check.sample import image_name
 from ba.check.survey import Survey
+from ba.undetermined import findings, image_name
+from ba.words import counted
 
 NARROW, VERY_NARROW = 2.0, 1.0
 """Degrees between rays below which a point's depth is poorly determined, and hardly at all."""
@@ -55,7 +56,7 @@ def connectivity(survey: Survey) -> Finding:
     found = survey.components
     if len(found) <= 1:
         return Finding("all images and points that are seen hang together")
-    parts = ", ".join(f"{part.images:,} images with {part.points:,} points" for part in found[:4])
+    parts = ", ".join(f"{counted(part.images, 'image')} with {counted(part.points, 'point')}" for part in found[:4])
     more = f" and {len(found) - 4} more" if len(found) > 4 else ""
     last = image_name(survey.problem, found[-1].first_image)
     text = f"{len(found)} separate components, each with a frame and a scale of its own: {parts}{more}"
@@ -179,6 +180,11 @@ def gauge(survey: Survey) -> Finding:
     return Finding(f"{total:,} directions change no residual, with `{survey.rotation.name}`")
 
 
+def determined(survey: Survey) -> Finding:
+    texts = [found.text for found in findings(survey.determination)]
+    return Finding("; ".join(texts) or "nothing is open but what is expected of gauge and rotation", not texts)
+
+
 DATA_TESTS: dict[str, Callable[[Survey], Finding]] = {
     "sizes": sizes,
     "connectivity": connectivity,
@@ -191,6 +197,7 @@ DATA_TESTS: dict[str, Callable[[Survey], Finding]] = {
     "errors": errors,
     "freedom": freedom,
     "gauge": gauge,
+    "determined": determined,
 }
 
 

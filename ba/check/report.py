@@ -9,6 +9,7 @@ import numpy as np
 from ba.check.data import Finding
 from ba.check.derivatives import Derivatives, Row
 from ba.derivatives import EXACT, JACOBIANS, KINDS
+from ba.words import counted
 
 UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -47,7 +48,8 @@ def derivative_lines(found: Derivatives) -> Iterator[str]:
     height, width = found.pattern.shape
     cut = found.cut
     yield (
-        f"    zeros: on the cut of {cut.num_images:,} images and {cut.num_points:,} points, {height:,} x {width:,}, "
+        f"    zeros: on the cut of {counted(cut.num_images, 'image')} and {counted(cut.num_points, 'point')}, "
+        f"{height:,} x {width:,}, "
         f"{found.pattern.nnz / max(height * width, 1):.2%} are in the pattern;"
     )
     inner = ", ".join(f"{share:.0%} of {kind}" for kind, share in found.inner_zeros.items())

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
+from ba.graph import incidence
 from ba.problem import Free, Problem
+from ba.undetermined import image_name
 
 Array = NDArray[Any]
 
@@ -26,19 +27,6 @@ class Sample:
 
     def image_name(self, image: int) -> str:
         return image_name(self.problem, image, int(self.images[image]))
-
-
-def image_name(problem: Problem, image: int, known_as: int | None = None) -> str:
-    """`image 3`, with the name of its file where one is known."""
-    name = f" ({problem.image_names[image]})" if problem.image_names else ""
-    return f"image {image if known_as is None else known_as}{name}"
-
-
-def incidence(problem: Problem) -> csr_array:
-    """(n_images + n_points)^2 graph with an edge from each image to every point that it sees."""
-    size = problem.num_images + problem.num_points
-    ends = problem.image_of_obs, problem.num_images + problem.point_of_obs.astype(np.int64)
-    return csr_array((np.ones(problem.num_observations), ends), shape=(size, size))
 
 
 def cut(sample: Sample, observations: int) -> Sample:

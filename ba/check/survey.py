@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
-from ba.check.sample import Sample, incidence, restricted
-from ba.freedom import free_directions
+from ba.determination import Determination, determine
+from ba.graph import Parts
 from ba.problem import Problem, images_of_points
-from ba.residual import Projection, Residuals, project
+from ba.residual import Projection, project
 from ba.rotation import Parameterization
-from ba.solver.conditioning import condition
-from ba.variables import make_layout, make_variables
+from ba.variables import make_layout
 
 Array = NDArray[Any]
 
@@ -72,7 +70,8 @@ class Survey:
     def angles(self) -> Array:
         """(n_points,) degrees, the largest between two rays of a point; NaN where fewer than two images see it.
 
-        The ray farthest from a point's first, and the one farthest from that: for up to three rays the very largest.
+        From a point's first ray to the farthest from it, from there to the farthest, and once more to the farthest: the
+        angle of the last way. For up to three rays that is the very largest.
         """
         problem = self.problem
         order = np.argsort(problem.point_of_obs, kind="stable")
@@ -96,39 +95,45 @@ class Survey:
         return last
 
     @cached_property
+    def determination(self) -> Determination:
+        return determine(self.problem, self.rotation, self.threads)
+
+    @cached_property
     def components(self) -> list[Component]:
         """The components that hold observations, largest first."""
-        problem = self.problem
-        _, label = connected_components(incidence(problem), directed=False)
-        of_image, of_point = label[: problem.num_images], label[problem.num_images :]
-        labels, counts = np.unique(of_image[problem.image_of_obs], return_counts=True)
-        free = self._free_numbers(of_image, of_point)
-        found = []
-        for component, observations in zip(labels, counts, strict=True):
-            images, points = np.flatnonzero(of_image == component), np.flatnonzero(of_point == component)
-            gauge = self._gauge(points)
-            numbers = int(free[component])
-            found.append(Component(len(images), len(points), 2 * int(observations), numbers, gauge, int(images[0])))
-        return sorted(found, key=lambda component: -component.residuals)
+        problem, found = self.problem, self.determination.found
+        split, camera = found.parts, problem.camera_of_image
+        of_obs = split.of_image[problem.image_of_obs]
+        first = np.unique(camera, return_index=True)
+        free = self._free_numbers(split, *first)
+        gauge = found.frames + _summed(found.images, split.of_image, split.count)
+        gauge = gauge + _summed(found.cameras[first[0]], split.of_image[first[1]], split.count)
+        gauge = gauge + _summed(found.points, split.of_point, split.count)
+        sizes = [
+            np.bincount(label[label >= 0], minlength=split.count) for label in (split.of_image, split.of_point, of_obs)
+        ]
+        return [
+            Component(
+                images=int(sizes[0][part]),
+                points=int(sizes[1][part]),
+                residuals=2 * int(sizes[2][part]),
+                free=int(free[part]),
+                gauge=int(gauge[part]),
+                first_image=int(np.argmax(split.of_image == part)),
+            )
+            for part in range(split.count)
+        ]
 
-    def _gauge(self, points: Array) -> int:
-        """Free directions of the component with these points."""
-        problem = self.problem
-        if len(points) < problem.num_points:
-            numbers = (np.arange(n) for n in (problem.num_images, problem.num_cameras, problem.num_points))
-            problem = restricted(Sample(problem, *numbers), points).problem
-        # Far from the origin rounding hides that a held pose holds the frame.
-        problem = condition(problem).problem
-        variables = make_variables(problem, self.rotation)
-        blocks = Residuals(problem, self.threads).blocks(variables.at(variables.start))
-        return free_directions(problem, blocks)
-
-    def _free_numbers(self, of_image: Array, of_point: Array) -> Array:
+    def _free_numbers(self, split: Parts, cameras: Array, first: Array) -> Array:
         """Free numbers of each component; a camera counts where its first image is."""
-        problem, layout = self.problem, make_layout(self.problem, self.rotation.tangent_dim)
-        free = np.zeros(max(of_image.max(initial=0), of_point.max(initial=0)) + 1, np.int64)
-        cameras, first = np.unique(problem.camera_of_image, return_index=True)
-        np.add.at(free, of_image, (layout.image_columns >= 0).sum(axis=1))
-        np.add.at(free, of_image[first], (layout.camera_columns[cameras] >= 0).sum(axis=1))
-        np.add.at(free, of_point, 3 * (layout.point_columns >= 0))
-        return free
+        layout = make_layout(self.problem, self.rotation.tangent_dim)
+        free = _summed((layout.image_columns >= 0).sum(axis=1), split.of_image, split.count)
+        free = free + _summed((layout.camera_columns[cameras] >= 0).sum(axis=1), split.of_image[first], split.count)
+        return free + _summed(3 * (layout.point_columns >= 0), split.of_point, split.count)
+
+
+def _summed(numbers: Array, label: Array, count: int) -> Array:
+    """(count,) sums of numbers by label, without those that have none."""
+    total = np.zeros(count, np.int64)
+    np.add.at(total, label[label >= 0], numbers[label >= 0])
+    return total

@@ -11,12 +11,15 @@ table        what is printed                          report, pictures  the page
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ba.errors import UserError
+from ba.words import counted
 
 if TYPE_CHECKING:
     from ba.comparison.config import Source
@@ -27,12 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Findings:
-    """A finished comparison: a row a run, a row a dataset and label, what follows, and where everything stands."""
+    """A finished comparison: a row a run, a row a dataset and label, what follows, and where everything stands.
+
+    notes: what was kept of an earlier call and found damaged, so done again.
+    """
 
     outcomes: list[Outcome]
     summaries: list[Summary]
     conclusions: tuple[str, str, str]
     folder: Path
+    notes: tuple[str, ...] = ()
 
 
 def compare(
@@ -46,30 +53,41 @@ def compare(
 
     out: the folder, runs/NAME if not given; workers: processes at a time, as many as there are cores if not given (a
     script that uses them needs the `if __name__ == "__main__"` of multiprocessing); tick: told of progress. Raises
-    UserError for what the user can mend. Ctrl-C leaves what is done, and a second call goes on from there.
+    UserError for what the user can mend, also where another comparison is at work in the folder. Ctrl-C leaves what is
+    done, and a second call goes on from there; what it finds damaged it does again.
     """
     from ba.comparison import conclusions, config, execute, plan, report, results
 
     source = config.load(path, overrides)
     runs = plan.make_plan(source)
     folder = out or Path("runs") / source.name
-    _make(folder)
-    execute.execute(runs, folder, execute.cores() if workers is None else workers, tick)
-    found = results.outcomes(runs, folder)
-    rows = results.summaries(found)
-    sentences = conclusions.conclude(found, rows)
-    results.write(found, rows, folder)
-    report.write(found, sentences, _stress(source, runs), folder, _rule(source))
-    return Findings(found, rows, sentences, folder)
+    with _locked(folder):
+        notes = execute.execute(runs, folder, execute.cores() if workers is None else workers, tick)
+        found = results.outcomes(runs, folder)
+        rows = results.summaries(found)
+        sentences = conclusions.conclude(found, rows)
+        results.write(found, rows, folder)
+        report.write(found, sentences, _stress(source, runs), folder, _rule(source))
+    return Findings(found, rows, sentences, folder, notes)
 
 
-def _make(folder: Path) -> None:
-    try:
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder, made if it is missing, is ours within the block. Raises UserError where it is another's."""
+    from ba.locks import lock
+    from ba.reading import reported
+
+    with reported(folder, "the comparison's folder"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be the comparison's folder ({error.strerror}); --out DIR names another"
-        ) from None
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if lock(handle) is False:
+            raise UserError(
+                f"{folder}: another comparison is at work there; wait for it, or --out DIR names another folder"
+            )
+        yield
+    finally:
+        os.close(handle)
 
 
 def _stress(source: Source, runs: Sequence[Run]) -> list[Any]:
@@ -86,7 +104,7 @@ def _rule(source: Source) -> str:
     stop = source.comparison.stop
     return (
         f"Every run stops when a step lowers the cost by less than {stop.ftol:g} of it, when no step lowers it any "
-        f"more, or after {stop.max_iterations} steps."
+        f"more, or after {counted(stop.max_iterations, 'step')}."
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ba.comparison.outcome import Outcome
 from ba.comparison.profiles import OFF_SO3, SHARES
 from ba.comparison.results import Summary
+from ba.words import counted
 
 TARGET = 1e-6
 AT_TARGET = SHARES.index(TARGET)
@@ -60,12 +61,13 @@ def _failures(rows: Sequence[Summary]) -> str:
     if not runs:
         return "No run may be ranked."
     if not failed:
-        return f"All {runs} runs that may be ranked came within 1e-4 of the lowest cost of their dataset and seed."
+        ranked = counted(runs, "run")
+        return f"All {ranked} that may be ranked came within 1e-4 of the lowest cost of their dataset and seed."
     named = "; ".join(f"{row.label} on {row.dataset} ({row.failures} of {row.of})" for row in failed[:5])
     others = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
     return (
-        f"{sum(row.failures for row in failed)} of {runs} runs that may be ranked never came within 1e-4 of the lowest "
-        f"cost of their dataset and seed: {named}{others}."
+        f"{sum(row.failures for row in failed)} of {counted(runs, 'run')} that may be ranked never came within 1e-4 of "
+        f"the lowest cost of their dataset and seed: {named}{others}."
     )
 
 
@@ -81,11 +83,11 @@ def _ends(found: Sequence[Outcome], rows: Sequence[Summary]) -> str:
         agree = "No ends can be compared after alignment"
     left = [outcome for outcome in found if outcome.distance_from_so3 > OFF_SO3]
     if not left:
-        return f"{agree}, and all {len(found)} runs end within {OFF_SO3:.0e} of SO(3)."
+        return f"{agree}, and all {counted(len(found), 'run')} end within {OFF_SO3:.0e} of SO(3)."
     names = " and ".join(dict.fromkeys(outcome.label for outcome in left))
     distance = max(outcome.distance_from_so3 for outcome in left)
     lower = sum("lower cost off SO(3)" in outcome.flags for outcome in left)
     return (
         f"{agree}; {names} left SO(3), by |RᵀR − I| up to {distance:.2g}, so its costs, lower in {lower} of "
-        f"{len(left)} runs, are no gain and not ranked."
+        f"{counted(len(left), 'run')}, are no gain and not ranked."
     )

@@ -4,8 +4,8 @@
     runs/KEY.json      how a run ended, and KEY.npy its points
     timings/KEY.json   cost and seconds of its steps, with nothing else running
 
-Each is written as soon as it is known, under a key of all that determines it: what is there is not done again. Ctrl-C
-loses the runs at work.
+Each is written as soon as it is known, under a key of all that determines it: what is there, and whole, is not done
+again. Ctrl-C loses the runs at work.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ba import files, interrupt, io, safepath
-from ba.comparison.measure import measure, timed
+from ba import children, files, interrupt, io, safepath
+from ba.comparison.measure import Ending, measure, timed
 from ba.comparison.plan import Run, Start
 from ba.errors import UserError
 from ba.pipeline import load_start
@@ -38,13 +39,37 @@ REFERENCE = "so3_left"
 """Starts are made of rotations whatever is varied: nine free numbers begin where the others do."""
 
 
-def execute(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> None:
-    """Do what is not done yet. workers: processes at a time, for results; 1 works without any."""
+def execute(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> tuple[str, ...]:
+    """Do what is not done yet, and return what was done again because it was damaged, a sentence each.
+
+    workers: processes at a time, for results; 1 works without any.
+    """
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    _make_starts(runs, folder, tick)
-    _find_results(runs, folder, workers, tick)
-    _take_timings(runs, folder, tick)
+    for name in (".", *FOLDERS):
+        files.remove_stale(folder / name)
+    damaged: list[str] = []
+    _make_starts(runs, folder, tick, damaged)
+    _find_results(runs, folder, workers, tick, damaged)
+    _take_timings(runs, folder, tick, damaged)
+    return tuple(damaged)
+
+
+DAMAGE = (UserError, OSError, EOFError, ValueError, KeyError, TypeError)
+"""What readers raise on a file that was cut or overwritten."""
+
+
+def _is_kept(path: Path, read: Callable[[], Any], damaged: list[str]) -> bool:
+    """Whether a file is there, and what `read` makes of it raises nothing; if that does, `damaged` grows by a line."""
+    if not path.exists():
+        return False
+    try:
+        read()
+    except DAMAGE as error:
+        reason = " ".join(str(error).removeprefix(f"{path}: ").split())
+        damaged.append(f"{path}: damaged, so done again ({reason})")
+        return False
+    return True
 
 
 def start_path(start: Start, folder: Path) -> Path:
@@ -57,26 +82,38 @@ def truth_path(start: Start, folder: Path) -> Path:
 
 
 def result_of(run: Run, folder: Path) -> dict[str, Any]:
-    """The fields of a `measure.Ending`."""
+    """The fields of a `measure.Ending`. Raises TypeError or ValueError where the file holds none."""
     found: dict[str, Any] = json.loads((folder / "runs" / f"{run.key}.json").read_text())
+    Ending(**found)
     return found
 
 
 def points_of(run: Run, folder: Path) -> NDArray[np.float64]:
-    """(n_points, 3)"""
-    return np.asarray(np.load(folder / "runs" / f"{run.key}.npy", allow_pickle=False))
+    """(n_points, 3). Raises ValueError, EOFError or OSError where the file does not hold all of them."""
+    return np.asarray(np.load(_points_path(run, folder), allow_pickle=False)).reshape(-1, 3)
+
+
+def _points_path(run: Run, folder: Path) -> Path:
+    return folder / "runs" / f"{run.key}.npy"
 
 
 def timing_of(run: Run, folder: Path) -> dict[str, list[float]]:
+    """`cost` and `seconds` of each step. Raises KeyError or ValueError where the file does not hold both."""
     found: dict[str, list[float]] = json.loads((folder / "timings" / f"{run.key}.json").read_text())
+    if len(found["cost"]) != len(found["seconds"]):
+        raise ValueError("costs and seconds of different length")
     return found
 
 
-def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick) -> None:
+def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[str]) -> None:
     starts = list({run.start.key: run.start for run in runs}.values())
     for done, start in enumerate(starts):
+        interrupt.check()
         tick("starts", done, len(starts))
-        if start_path(start, folder).exists():
+        paths = [start_path(start, folder)]
+        if start.config.data.scene is not None:
+            paths.append(truth_path(start, folder))
+        if all(_is_kept(path, partial(io.load, path), damaged) for path in paths):
             continue
         with _named(start.group):
             loaded, problem = load_start(start.config.model_copy(update={"rotation": REFERENCE}))
@@ -86,16 +123,23 @@ def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick) -> None:
             io.save(problem, start_path(start, folder))
 
 
-def _find_results(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> None:
-    missing = [run for run in runs if not (folder / "runs" / f"{run.key}.json").exists()]
+def _find_results(runs: Sequence[Run], folder: Path, workers: int, tick: Tick, damaged: list[str]) -> None:
+    missing = [run for run in runs if not _has_result(run, folder, damaged)]
     done = len(runs) - len(missing)
     for run, (ending, points) in _measured(missing, folder, min(workers, len(missing))):
         with interrupt.uninterrupted():
-            with files.replacing(folder / "runs" / f"{run.key}.npy") as temporary:
+            with files.replacing(_points_path(run, folder)) as temporary:
                 np.save(temporary, points, allow_pickle=False)
             _write(folder / "runs" / f"{run.key}.json", ending)
+        interrupt.check()
         done += 1
         tick(f"runs, {workers} at a time", done, len(runs))
+
+
+def _has_result(run: Run, folder: Path, damaged: list[str]) -> bool:
+    return _is_kept(folder / "runs" / f"{run.key}.json", partial(result_of, run, folder), damaged) and _is_kept(
+        _points_path(run, folder), partial(points_of, run, folder), damaged
+    )
 
 
 def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple[Run, Any]]:
@@ -128,7 +172,7 @@ def _named(*names: str) -> Iterator[None]:
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that a Ctrl-C ends at once, wherever it is heard. Fresh ones, for forked ones may not use threads."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_die_quietly)
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_quietly, initargs=(os.getpid(),))
     others = set(multiprocessing.active_children())
     try:
         yield pool
@@ -141,22 +185,25 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown()
 
 
-def _die_quietly() -> None:
+def _end_quietly(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    children.end_with_parent(parent)
 
 
-def _take_timings(runs: Sequence[Run], folder: Path, tick: Tick) -> None:
-    missing = [run for run in runs if not (folder / "timings" / f"{run.key}.json").exists()]
+def _take_timings(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[str]) -> None:
+    paths = {run.key: folder / "timings" / f"{run.key}.json" for run in runs}
+    missing = [run for run in runs if not _is_kept(paths[run.key], partial(timing_of, run, folder), damaged)]
     # Within a start by chance, and by another for each seed: nothing is always first, when caches are cold.
     order = {key: place for place, key in enumerate(dict.fromkeys(run.start.key for run in runs))}
     missing.sort(key=lambda run: (order[run.start.key], run.key))
     loaded: tuple[str, Any] = "", None
     for done, run in enumerate(missing, len(runs) - len(missing)):
+        interrupt.check()
         tick("timings, one alone", done, len(runs))
         if loaded[0] != run.start.key:
             loaded = run.start.key, io.load(start_path(run.start, folder))
         _warm(run, loaded[1])
-        _write(folder / "timings" / f"{run.key}.json", timed(loaded[1], run.config))
+        _write(paths[run.key], timed(loaded[1], run.config))
     tick("timings, one alone", len(runs), len(runs))
 
 

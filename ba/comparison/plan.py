@@ -12,36 +12,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import ba
 from ba import reading
 from ba.comparison.config import Source, run_config
+from ba.comparison.program import PACKAGE, sources
 from ba.config import Config
 from ba.summary import versions
 
 RANKED = ("rotation", "solver")
 """Keys whose values are ways to the same minimum."""
-
-SOURCES = (
-    *(
-        "camera",
-        "io",
-        "rotation",
-        "schur",
-        "solver",
-        "freedom.py",
-        "comparison/measure.py",
-        "jit.py",
-        "loss.py",
-    ),
-    *("noise.py", "parallel.py", "problem.py", "residual.py", "select.py", "simd.py", "variables.py"),
-)
-"""What of the program decides how a run ends: a kept run is not taken for one of another program."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +103,8 @@ def digest(content: Any) -> str:
 
 @cache
 def _program() -> str:
-    """Digest of what decides how a run ends: sources and versions."""
-    folder = Path(ba.__file__).parent
-    paths = sorted(path for name in SOURCES for path in _python_files(folder / name))
-    return digest([versions(), {path.relative_to(folder).as_posix(): reading.sha256(path) for path in paths}])
-
-
-def _python_files(path: Path) -> Iterable[Path]:
-    return path.rglob("*.py") if path.is_dir() else [path]
+    """Digest of what decides how a run ends, so that a kept run is not taken for one of another program."""
+    return digest([versions(), {path.relative_to(PACKAGE).as_posix(): reading.sha256(path) for path in sources()}])
 
 
 @cache

@@ -30,6 +30,7 @@ from ba.comparison.outcome import Outcome
 from ba.comparison.profiles import FAILED, MEASURES, Spread, profile, ranked, spreads, steps_to
 from ba.files import write_bytes
 from ba.page import Html, document, section, table
+from ba.words import counted
 
 MAIN_SHARES = (1e-4, 1e-6)
 PAGE_STYLE = """
@@ -99,8 +100,7 @@ READING = Html(
 
 
 def _counted(names: Iterable[object], one: str) -> str:
-    count = len(set(names))
-    return f"{count} {one}{'' if count == 1 else 's'}"
+    return counted(len(set(names)), one)
 
 
 def _title(outcomes: Sequence[Outcome]) -> str:
@@ -111,11 +111,12 @@ def _title(outcomes: Sequence[Outcome]) -> str:
 def _head(outcomes: Sequence[Outcome], conclusions: Sequence[str], rule: str) -> str:
     datasets = ", ".join(dict.fromkeys(outcome.dataset for outcome in outcomes))
     seeds = _counted((outcome.seed for outcome in outcomes), "seed")
+    runs = counted(len(outcomes), "run")
     ends = ", ".join(f"{count} {status}" for status, count in Counter(o.status for o in outcomes).most_common())
     said = "".join(f"<li>{escape(conclusion)}</li>" for conclusion in conclusions)
     return (
         f"<header><h1>{escape(_title(outcomes))}</h1>"
-        f'<p class="soft">{escape(datasets)}; {seeds} of start noise; {len(outcomes)} runs ({escape(ends)}). '
+        f'<p class="soft">{escape(datasets)}; {seeds} of start noise; {runs} ({escape(ends)}). '
         f"For each dataset and seed all start from the same state and stop by the same rule. {escape(rule)}</p>"
         f'</header><ul class="said">{said}</ul>'
     )

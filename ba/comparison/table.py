@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from ba.comparison.profiles import SHARES
 from ba.comparison.results import Summary
 from ba.progress import is_live
+from ba.words import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,12 +82,12 @@ def print_summary(rows: Sequence[Summary], conclusions: Iterable[str], folder: P
             console.print(table)
         for row in group:
             if row.flags:
-                console.print(f"  {row.label} is not ranked: {'; '.join(row.flags)}", style="yellow")
+                console.print(f"  {printable(row.label)} is not ranked: {'; '.join(row.flags)}", style="yellow")
         console.print()
     console.print(CAPTION, style="dim")
     for sentence in conclusions:
-        console.print(f"- {sentence}")
-    console.print(Text.assemble("written to ", (str(folder), "bold")), soft_wrap=True)
+        console.print(f"- {printable(sentence)}")
+    console.print(Text.assemble("written to ", (printable(folder), "bold")), soft_wrap=True)
     print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=stream, flush=True)
 
 
@@ -110,7 +111,9 @@ def _table(title: str, columns: Sequence[tuple[str, list[str]]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title=printable(title) or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for index, (heading, _) in enumerate(columns):
         table.add_column(heading, justify="right" if index else "left", no_wrap=index > 0)
     for row in zip(*(cells for _, cells in columns), strict=True):
@@ -135,7 +138,7 @@ def _cells(row: Summary) -> list[str]:
         for cell in (_number(row.steps[SHARES.index(share)], "g"), _number(row.seconds[SHARES.index(share)], ".3f"))
     ]
     return [
-        row.label,
+        printable(row.label),
         *arrivals,
         f"{row.failures} of {row.of}" if not row.unranked else "-",
         f"{row.distance_from_so3:.1e}",

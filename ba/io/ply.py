@@ -200,7 +200,8 @@ def _binary(
             f"{path}, byte {end}: {len(content) - end:,} bytes follow the last of {vertices.rows:,} vertices"
         )
     table = np.frombuffer(content, row, vertices.rows, start)
-    return np.stack([table[name].astype(np.float64) for name in COORDINATES], axis=1)
+    with np.errstate(invalid="ignore"):  # of a NaN, which who wants finite points will name
+        return np.stack([table[name].astype(np.float64) for name in COORDINATES], axis=1)
 
 
 def _row(properties: list[Property], order: str) -> np.dtype[Any]:

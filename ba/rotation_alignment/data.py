@@ -61,7 +61,8 @@ def _read_npy(path: Path) -> Array:
     points = npy.parse(str(path), read_bytes(path))
     if points.dtype.kind not in "fiu":
         raise UserError(f"{path}: no array of real numbers found, (n, 3) real numbers expected")
-    return points.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of a NaN, which is named later
+        return points.astype(np.float64)
 
 
 def _read_csv(path: Path) -> Array:

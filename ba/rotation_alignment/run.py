@@ -31,6 +31,7 @@ from ba.rotation_alignment.config import RotationAlignment
 from ba.rotation_alignment.problem import PointSets, angle_between, closed_form, cost
 from ba.rotation_alignment.solve import Course
 from ba.runfolder import RunFolder, staged
+from ba.words import printable
 
 PRODUCTS = ("config.yaml", "summary.json", "iterations.jsonl", "results.csv", "starts.csv", "aligned.ply", "view.png")
 OFF_SO3 = 1e-6
@@ -88,8 +89,10 @@ class _Work:
     def do(self, config: RotationAlignment, sets: PointSets, best: Array, start: Array) -> None:
         pairs = [(rotation, residual) for residual in config.residuals for rotation in config.rotations]
         for pair in pairs:
+            interrupt.check()
             self.solved.append(lab.align(sets, best, *pair, start, config.max_iterations))
         for pair in pairs:
+            interrupt.check()
             self.starts.extend(_starts(sets, best, pair, config))
 
 
@@ -119,7 +122,7 @@ def _save(
     with folder.keeping("aligned.ply"):
         data.write_ply(folder.path / "aligned.ply", sets.p2 @ found.T)
     if config.output.picture:
-        with folder.keeping("view.png", is_essential=False):
+        with folder.keeping("view.png"):
             notes += _drawn(sets, start, found, folder.path / "view.png", work.stopped or interrupt.pending())
     _write_summary(folder, summary, notes, began)
     return Result(rows, starts, best, found, summary, tuple(notes), folder.target)
@@ -163,7 +166,7 @@ def show(folder: Path, png: Path | None) -> None:
     elif failure := picture.write(sets, start, end, png):
         raise UserError(failure)
     else:
-        print(png)
+        print(printable(png))
 
 
 def _starts(sets: PointSets, best: Array, pair: tuple[str, str], config: RotationAlignment) -> Iterator[lab.StartRow]:

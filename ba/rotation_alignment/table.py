@@ -6,6 +6,8 @@ import math
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
+from ba.words import counted, printable
+
 if TYPE_CHECKING:
     from ba.rotation_alignment.run import Result
 
@@ -16,7 +18,8 @@ def write(result: Result, stream: TextIO) -> None:
     text = StringIO()
     closed = result.summary["closed_form"]
     truth = "" if closed["to_truth"] is None else f", {closed['to_truth']:.2e} rad from the truth"
-    print(f"{result.summary['num_points']:,} points; closed form: cost {closed['cost']:.10g}{truth}", file=text)
+    points = counted(result.summary["num_points"], "point")
+    print(f"{points}; closed form: cost {closed['cost']:.10g}{truth}", file=text)
     print("angle: between the rotation that was found and that of the closed form\n", file=text)
     print(HEADER, file=text)
     for row in result.rows:
@@ -28,9 +31,9 @@ def write(result: Result, stream: TextIO) -> None:
         )
     if result.starts:
         _write_starts(result, text)
-    print(f"\nwritten to {result.folder}", file=text)
+    print(f"\nwritten to {printable(result.folder)}", file=text)
     for note in result.notes:
-        print(f"note: {note}", file=text)
+        print(f"note: {printable(note)}", file=text)
     print(text.getvalue(), end="", file=stream, flush=True)
 
 

@@ -11,7 +11,8 @@ To the end of a solve, jacobi took 253 iterations on an internet collection (300
 with 2, 4, 8 terms 367, 224, 198, each of so many products; on a street loop of that size 3384, and power with 4 terms
 1955. Products take the time, so jacobi is the default.
 
-Steps are inexact: the residual falls below `tolerance` times the right-hand side (Dembo, Eisenstat, Steihaug, 1982).
+Steps are inexact (Dembo, Eisenstat, Steihaug, 1982): iterations end where the residual r of S x = b has
+sqrt(r^T M^-1 r) <= tolerance * sqrt(b^T M^-1 b), in the norm of the preconditioner M, and not in the plain one.
 """
 
 from collections.abc import Callable
@@ -37,8 +38,10 @@ TERMS = 4
 def solve(
     reduced: Reduced, tolerance: float, preconditioner: str = "jacobi", check: Callable[[], None] = lambda: None
 ) -> tuple[Array, int]:
-    """The step (n_groups, width) with a relative residual of at most `tolerance`, and the iterations it took.
+    """The step (n_groups, width), and the iterations it took.
 
+    Its residual is at most `tolerance` times the right-hand side in the norm of the preconditioner's inverse, unless
+    MAX_ITERATIONS are over or a direction has no curvature. Raises SolverError where that is the first direction.
     check: called before each iteration; what it raises ends them.
     """
     product = explicit_product(reduced) if reduced.explicit else implicit_product(reduced)

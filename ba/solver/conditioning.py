@@ -60,7 +60,7 @@ def condition(problem: Problem) -> Conditioned:
     points, observations = _order(problem)
     rank = np.empty(len(points), np.int32)
     rank[points] = np.arange(len(points), dtype=np.int32)
-    moved = problem if similarity is None else transform(problem, similarity)
+    moved = in_frame(problem, similarity)
     free = replace(moved.free, points=moved.free.points[points])
     sorted_problem = replace(
         moved,
@@ -95,6 +95,15 @@ def _order(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
         np.arange(len(image)) + np.repeat(starts[points] - (ends - lengths[points]), lengths[points])
     ]
     return points, observations
+
+
+def near_origin(problem: Problem) -> Problem:
+    """The problem in a frame fit for derivatives, its images and points in their order."""
+    return in_frame(problem, _frame(problem))
+
+
+def in_frame(problem: Problem, similarity: Similarity | None) -> Problem:
+    return problem if similarity is None else transform(problem, similarity)
 
 
 def is_far(problem: Problem) -> bool:

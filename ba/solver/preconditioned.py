@@ -45,8 +45,7 @@ from ba.variables import Variables
 Array = NDArray[Any]
 
 MAX_DENSE = 12_000
-"""Largest S that is factored as a dense matrix: 1.1 GB, half of it again for each part of the elimination, and about
-10 s on two cores."""
+"""Largest S that is factored as a dense matrix: 1.1 GB, and half of it again for each part of the elimination."""
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-9, 1e8
 

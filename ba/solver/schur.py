@@ -1,8 +1,9 @@
 """Backend `schur`: Levenberg-Marquardt on the reduced camera system, with kernels of our own.
 
 A step eliminates the points, solves for poses and cameras by one of `ba.schur.LINEAR_SOLVERS`, and substitutes back
-(Brown, 1958; Triggs et al. 2000, section 6). Under a robust loss residuals and blocks are rescaled first, so that the
-Gauss-Newton equations of the rescaled ones are those of the loss (Triggs et al. 2000, eq. 11; see `_corrected`).
+(Brown, 1958; Triggs et al. 2000, section 6). Under a robust loss residuals and blocks are first scaled by sqrt(rho'),
+which is iteratively reweighted least squares; `Objective.row_scale` says why the negative curvature of the loss
+(Triggs et al. 2000, eq. 11) is left out.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from ba.variables import Parameters, Variables
 Array = NDArray[Any]
 
 LEAST_FORCING, MOST_FORCING = 1e-3, 0.1
-"""Inexact linear solvers stop at this share of the right-hand side: the less, the faster the gradient falls (Eisenstat
-and Walker, "Choosing the forcing terms in an inexact Newton method", 1996, choice 2)."""
+"""Inexact linear solvers stop at this share of the right-hand side, in the norm of their preconditioner: the less, the
+faster the gradient falls (Eisenstat and Walker, "Choosing the forcing terms in an inexact Newton method", 1996, choice
+2)."""
 
 
 def solve(variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], log: Log) -> Finish:

@@ -27,7 +27,7 @@ def solve(problem: Problem, task: Task) -> Outcome:
     reconstruction, image_ids, point_ids = _reconstruction(problem)
     adjuster, posed = _posed(problem, reconstruction, image_ids, point_ids, both_sides=task.both_sides)
     built = time.perf_counter() - began
-    name = _choice(task.ceres_solver, problem)
+    name = choice(task.ceres_solver, problem)
     options = _options(name, task)
     curve, watch = Curve(), _watch(task.enough)
     options.callbacks = [watch]
@@ -51,7 +51,8 @@ def solve(problem: Problem, task: Task) -> Outcome:
     return outcome
 
 
-def _choice(asked: str, problem: Problem) -> str:
+def choice(asked: str, problem: Problem) -> str:
+    """The linear solver that is asked for, or what suits the problem."""
     if asked != "auto":
         return asked
     if problem.num_images <= LARGEST_DENSE:

@@ -61,6 +61,15 @@ def conclusion(lines: dict[str, Line]) -> str:
     return f"fitted from {FIT_FROM:,} observations: {powers}"
 
 
+def digest(runs: Sequence[Run], lines: dict[str, Line]) -> dict[str, Any]:
+    """The fitted powers, and what a reader is told of each size."""
+    told = ("observations", "step_seconds", "near_seconds", "solve_seconds", "peak_mb", "linear_solver")
+    return {
+        "powers": {key: slope for key, (slope, _) in lines.items()},
+        "sizes": {str(run["asked"]): {key: run[key] for key in told} for run in runs},
+    }
+
+
 def draw(runs: Sequence[Run], lines: dict[str, Line], title: str, path: Path) -> None:
     """Measurements and fitted powers, side by side, both axes logarithmic, as a PNG."""
     import matplotlib

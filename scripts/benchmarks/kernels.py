@@ -31,6 +31,7 @@ from bench import Failed, machine, say
 from ba.errors import UserError
 from ba.files import replacing
 from ba.reading import existing_file
+from benchmarks.provenance import keep
 
 SUITE = Path(__file__).with_name("bench_kernels.py")
 BASELINE = Path(__file__).with_name("kernels-baseline.json")
@@ -97,6 +98,14 @@ def table(timings: Timings, baseline: Ratios) -> str:
         compared = f"{before:>10.4f}{change(timing.ratio, before):>9}" if before else f"{'none':>10}"
         lines.append(f"{name:<28}{threads:>8}{1e3 * timing.seconds:>9.3f}{speed_up:>10}{timing.ratio:>9.4f}" + compared)
     return "\n".join(lines)
+
+
+def milliseconds(timings: Timings) -> dict[str, dict[str, float]]:
+    """Of a call, by kernel and threads."""
+    found: dict[str, dict[str, float]] = {}
+    for (name, threads), timing in timings.items():
+        found.setdefault(name, {})[str(threads)] = round(1e3 * timing.seconds, 4)
+    return found
 
 
 def timed(only: Sequence[str]) -> Timings:
@@ -197,6 +206,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--only", type=_names, default=(), metavar="NAMES", help="kernels, joined by commas")
     mode.add_argument("--update", action="store_true", help="make what is measured the new baseline")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="the milliseconds, as benchmarks/results has them")
     parser.add_argument("--baseline", type=Path, default=BASELINE, metavar="FILE", help="the baseline (default: ours)")
     return parser.parse_args(arguments)
 
@@ -231,6 +241,8 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.only:
         baseline = {key: ratio for key, ratio in baseline.items() if key in timings}
     print("\n".join([table(timings, baseline), *remarks(timings)]))
+    if chosen.json:
+        keep(chosen.json, "scripts/bench-kernels", milliseconds(timings))
     if chosen.update:
         write(chosen.baseline, ratios, here)
         say(f"written: {chosen.baseline}")

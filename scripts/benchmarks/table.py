@@ -52,6 +52,21 @@ def _cell(group: list[Run], first: list[Run], cost: float) -> str:
     return f"{middle:>12.3f}{spread:>8.3f}{ratio:>8}"
 
 
+def medians(group: list[Run], lowest: float) -> dict[str, Any]:
+    """Of one contender's runs: median seconds to each share above the lowest cost (None: never), steps, versions."""
+    initial = group[0]["curve"][0][1]
+    seconds = {
+        f"{share:g}": median(arrival(run["curve"], goal(lowest, share, initial)) for run in group) for share in SHARES
+    }
+    return {
+        "seconds": {share: round(value, 4) if isfinite(value) else None for share, value in seconds.items()},
+        "runs": len(group),
+        "steps": median(len(run["curve"]) - 1 for run in group),
+        "settings": group[0]["settings"],
+        "versions": group[0]["versions"],
+    }
+
+
 def remarks(runs: Runs) -> list[str]:
     """Settings and phases of each contender, and what was wrong with a run."""
     lines = []

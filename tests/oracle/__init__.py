@@ -7,8 +7,9 @@ reading      BAL, .npz and PLY files, and run folders         rotating   rotatio
 starting     what may move, noise, the solver's own frame     projecting pixels, their derivatives, their rounding
 costs        losses, costs, gradients, lengths of steps       truth      alignment with the ground truth
 known        an answer with the rounding it may carry         case       the runs of one problem, one step apart
+markup       HTML and SVG as a tree                           printed    numbers in text, by their digits
 
-summary, iterations, files, page, checks, comparison, alignment: one module for each thing that `ba` writes or prints.
-Each holds a table from the name of a number to the function that computes it, and a table of what cannot be computed,
-with the reason.
+summary, robust, iterations, files, page, charts, checks, comparison, alignment: what `ba` writes or prints. Each holds
+a table from the name of a number to the function that computes it, and a table of what cannot be computed, with the
+reason.
 """

@@ -59,19 +59,20 @@ class Survey:
             found.append((images, points))
         return sorted(found, key=lambda piece: -int(piece[0][scene.image].sum()))
 
-    def dense_jacobian(self) -> Any:
-        """(2 n_obs, free numbers), columns in any order, in the solver's frame."""
-        scene, n = in_frame(self.scene, solver_frame(self.scene)), len(self.scene.image)
-        free = scene.free
-        masks = free.rotations[:, None], free.translations, free.intrinsics, free.points[:, None]
-        index = scene.image, scene.image, scene.camera, scene.point
-        parts = []
-        for J, place, mask in zip(jacobian(scene, self.rotation), index, masks, strict=True):
-            part = np.zeros((2 * n, len(mask), J.shape[2]))
-            for i in range(n):
-                part[2 * i : 2 * i + 2, place[i]] = J[i]
-            parts.append(part[:, np.broadcast_to(mask, part.shape[1:])])
-        return np.hstack(parts)
+
+@cache
+def jacobian_blocks(scene: Scene, rotation: str) -> tuple[Any, Any]:
+    """(2 n_obs, ...) by the free numbers of poses and cameras, and by those of points, in the solver's frame."""
+    scene, free = in_frame(scene, solver_frame(scene)), scene.free
+    masks = free.rotations[:, None], free.translations, free.intrinsics, free.points[:, None]
+    index = scene.image, scene.image, scene.camera, scene.point
+    parts = []
+    for J, place, mask in zip(jacobian(scene, rotation), index, masks, strict=True):
+        part = np.zeros((2 * len(J), len(mask), J.shape[2]))
+        for i in range(len(J)):
+            part[2 * i : 2 * i + 2, place[i]] = J[i]
+        parts.append(part[:, np.broadcast_to(mask, part.shape[1:])])
+    return np.hstack(parts[:3]), parts[3]
 
 
 @cache
@@ -126,14 +127,15 @@ def depths(survey: Survey) -> Expected:
 
 
 def ray_angles(survey: Survey) -> Expected:
-    """Of a point's rays that which is farthest from the first, and the one farthest from that, in degrees."""
+    """Degrees between two rays of a point: from the first to the farthest, thrice, and the last way counts."""
     scene, centers = survey.scene, survey.scene.centers
     widest = np.full(len(scene.points), np.nan)
     for point in np.flatnonzero(images_of_points(scene) >= 2):
         rays = scene.points[point] - centers[scene.image[scene.point == point]]
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-        far = rays[np.linalg.norm(rays - rays[0], axis=1).argmax()]
-        widest[point] = 2 * np.rad2deg(np.arcsin(min(np.linalg.norm(rays - far, axis=1).max() / 2, 1)))
+        apart = np.linalg.norm(rays[:, None] - rays, axis=2)
+        at = int(apart[int(apart[0].argmax())].argmax())
+        widest[point] = 2 * np.rad2deg(np.arcsin(min(apart[at].max() / 2, 1)))
     known = widest[~np.isnan(widest)]
     shares = [Known(float(value), 1e-9) for value in np.quantile(known, [0.05, 0.5, 0.95])]
     counts = [int((known < limit).sum()) for limit in (NARROW, VERY_NARROW)]
@@ -207,8 +209,12 @@ def gauge(survey: Survey) -> Expected:
 
 
 def nullity(survey: Survey) -> int:
+    return nullity_of(survey.scene, survey.rotation)
+
+
+def nullity_of(scene: Scene, rotation: str) -> int:
     """How many directions of the free numbers change no residual: their number less the rank of the Jacobian."""
-    J = survey.dense_jacobian()
+    J = np.hstack(jacobian_blocks(scene, rotation))
     for axis in (1, 0):  # rows and columns of length one have the same null space
         lengths = np.linalg.norm(J, axis=axis, keepdims=True)
         J = J / np.where(lengths > 0, lengths, 1)

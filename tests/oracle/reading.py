@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from oracle.rotating import exp
+from oracle.rotating import exp, log
 
 OPENERS = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 BAL_AXES = np.array([1.0, -1.0, -1.0])
@@ -100,6 +100,16 @@ def read_bal(path: Path) -> Scene:
         path=path,
     )
     return replace(scene, free=determined(scene))
+
+
+def write_bal(scene: Scene, path: Path) -> None:
+    """A scene whose images have a BAL camera each, in the digits that give every number back."""
+    lines = [f"{len(scene.R)} {len(scene.points)} {len(scene.image)}"]
+    for image, point, (u, v) in zip(scene.image, scene.point, (BAL_AXES[:2] * scene.pixels).tolist(), strict=True):
+        lines.append(f"{image} {point} {u!r} {v!r}")
+    cameras = np.hstack([log(BAL_AXES[:, None] * scene.R), BAL_AXES * scene.t, scene.intrinsics])
+    lines += [repr(number) for number in [*cameras.ravel().tolist(), *scene.points.ravel().tolist()]]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def everything(images: int, intrinsics: Any, points: int) -> Free:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle import truth
+from oracle import robust, truth
 from oracle.case import Case
 from oracle.costs import cost, gradient_norm, median, rms
 from oracle.known import Known
@@ -90,6 +90,7 @@ SUMMARY: dict[str, Callable[[Case], Any]] = {
     "seed": lambda case: case.config["seed"],
     "versions.python": lambda case: platform.python_version(),
     **{f"versions.{name}": lambda case, name=name: version(name) for name in ("ba", "numpy", "scipy", "numba")},
+    **robust.SUMMARY,
     **{f"truth.start.{name}": _truth(lambda case: case.start, name) for name in TRUTH},
     **{f"truth.end.{name}": _truth(lambda case: case.end, name) for name in TRUTH},
 }
