@@ -1,6 +1,7 @@
 """What `ba check` says of data is counted here by hand, on problems in which the answers are known."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -189,6 +190,32 @@ def test_free_numbers_and_residuals_of_the_parts() -> None:
     assert (small.images, small.points, small.residuals, small.first_image) == (1, 10, 2 * 10, 3)
     assert large.free == 3 * 6 + 3 + 20 * 3
     assert small.free == 6 + 5 + 10 * 3
+
+
+def with_few_points_of_one_image(problem: Problem) -> Problem:
+    """Image 3, which has a camera of its own, sees three points: six residuals for its pose and its intrinsics."""
+    return kept(problem, (problem.image_of_obs < 3) | (problem.point_of_obs < 3))
+
+
+def with_a_point_at_infinity(problem: Problem) -> Problem:
+    """Point 5, which images 0 and 1 see, so far away that its rays are one."""
+    baseline = problem.centers[1] - problem.centers[0]
+    ahead = np.cross(baseline, [0.3, 1.0, 0.2])
+    points = problem.points.copy()
+    points[5] = problem.centers[0] + 1e12 * ahead
+    return replace(kept(problem, (problem.point_of_obs != 5) | (problem.image_of_obs < 2)), points=points)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "more"), [(lambda problem: problem, 0), (with_few_points_of_one_image, 3), (with_a_point_at_infinity, 1)]
+)
+def test_the_gauge_of_a_part_counts_what_is_open_of_frame_cameras_and_points(
+    spoil: Callable[[Problem], Problem], more: int
+) -> None:
+    problem = random_problem(np.random.default_rng(3), ("bal",) * 4, n_points=30)
+    survey = Survey(spoil(problem), ROTATIONS["so3_left"], 1)
+    assert [part.gauge for part in survey.components] == [7 + more]
+    assert survey.determination.free_directions == 7 + more
 
 
 def test_a_cut_has_whole_tracks() -> None:
