@@ -1,6 +1,7 @@
 """What `ba check` says of data is counted here by hand, on problems in which the answers are known."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,17 @@ def test_angles_are_the_largest_between_two_rays_in_degrees(order: list[int]) ->
     low, middle, high = np.quantile(ANGLES, [0.05, 0.5, 0.95])
     assert values[1:4] == pytest.approx([low, middle, high], rel=0.05)
     assert "8 below 2, 3 below 1, least 0.5 (point 0)" in text
+
+
+def test_the_largest_angle_may_be_between_two_rays_of_which_neither_is_far_from_the_first() -> None:
+    """The farthest from the first is (1, 0), that from it (-0.4, 0.9), and the largest distance is from there."""
+    centers = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [-0.4, 0.9, 0.0], [0.4, -0.9, 0.0]])
+    problem = replace(fan([5.0]), points=np.array([[0.0, 0.0, 9.0]]), translations=-centers)
+    rays = problem.points[0] - centers
+    rays /= np.linalg.norm(rays, axis=1)[:, None]
+    right = np.degrees(np.arccos(np.clip(rays @ rays.T, -1.0, 1.0).min()))
+    assert right == pytest.approx(np.degrees(np.arccos(rays[2] @ rays[3])))
+    assert Survey(problem, ROTATIONS["so3_left"], 1).angles == pytest.approx([right], rel=1e-6)
 
 
 def test_narrow_angles_need_a_look_beyond_a_twentieth_of_the_points() -> None:
@@ -178,6 +190,32 @@ def test_free_numbers_and_residuals_of_the_parts() -> None:
     assert (small.images, small.points, small.residuals, small.first_image) == (1, 10, 2 * 10, 3)
     assert large.free == 3 * 6 + 3 + 20 * 3
     assert small.free == 6 + 5 + 10 * 3
+
+
+def with_few_points_of_one_image(problem: Problem) -> Problem:
+    """Image 3, which has a camera of its own, sees three points: six residuals for its pose and its intrinsics."""
+    return kept(problem, (problem.image_of_obs < 3) | (problem.point_of_obs < 3))
+
+
+def with_a_point_at_infinity(problem: Problem) -> Problem:
+    """Point 5, which images 0 and 1 see, so far away that its rays are one."""
+    baseline = problem.centers[1] - problem.centers[0]
+    ahead = np.cross(baseline, [0.3, 1.0, 0.2])
+    points = problem.points.copy()
+    points[5] = problem.centers[0] + 1e12 * ahead
+    return replace(kept(problem, (problem.point_of_obs != 5) | (problem.image_of_obs < 2)), points=points)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "more"), [(lambda problem: problem, 0), (with_few_points_of_one_image, 3), (with_a_point_at_infinity, 1)]
+)
+def test_the_gauge_of_a_part_counts_what_is_open_of_frame_cameras_and_points(
+    spoil: Callable[[Problem], Problem], more: int
+) -> None:
+    problem = random_problem(np.random.default_rng(3), ("bal",) * 4, n_points=30)
+    survey = Survey(spoil(problem), ROTATIONS["so3_left"], 1)
+    assert [part.gauge for part in survey.components] == [7 + more]
+    assert survey.determination.free_directions == 7 + more
 
 
 def test_a_cut_has_whole_tracks() -> None:

@@ -146,11 +146,14 @@ def test_a_step_that_promises_no_more_than_rounding_ends_the_solve() -> None:
 
 def test_forcing_terms_follow_the_square_of_the_fall_of_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
+    taken: list[int] = []
 
     def spied(*chosen: Any) -> Any:
         def solve_reduced(reduced: Any, tolerance: float) -> Any:
             asked.append(tolerance)
-            return original(*chosen)(reduced, tolerance)
+            step, iterations = original(*chosen)(reduced, tolerance)
+            taken.append(iterations)
+            return step, iterations
 
         return solve_reduced
 
@@ -163,6 +166,7 @@ def test_forcing_terms_follow_the_square_of_the_fall_of_the_gradient(monkeypatch
     assert asked[0] == 0.1
     assert {round(np.log10(tolerance), 6) for tolerance in asked} <= {round(np.log10(value), 6) for value in right}
     assert min(asked) == pytest.approx(1e-3)
+    assert solution.details["linear_iterations"] == sum(taken) > max(taken)
     assert len({value for value in asked if 1.01e-3 < value < 0.099}) >= 1, "one between the bounds"
 
 

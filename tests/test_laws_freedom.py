@@ -113,3 +113,29 @@ def test_where_every_point_is_held_nothing_is_open() -> None:
     problem = problem_of("shared", "free", "none")
     problem = problem.with_free(replace(problem.free, points=np.zeros(problem.num_points, bool)))
     assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == 0
+
+
+def points_open(problem: Problem) -> int:
+    """Points of which some direction moves no pixel: those whose own 2 n x 3 derivative lacks rank, by numpy."""
+    variables = make_variables(problem, ROTATIONS["so3_left"])
+    J = Residuals(problem).linearize(variables, variables.start).csr().toarray()[:, variables.layout.num_reduced :]
+    values = [np.linalg.svd(J[:, 3 * k : 3 * k + 3], compute_uv=False) for k in range(problem.num_points)]
+    return sum(int((value <= 1e-8 * value[0]).sum()) for value in values)
+
+
+@pytest.mark.parametrize(("angle", "expected"), [(1e-12, 1), (1e-6, 0), (1e-3, 0)])
+def test_a_point_whose_rays_are_parallel_slides_along_them(angle: float, expected: int) -> None:
+    """Point 5, which images 0 and 1 see, is so far away that its rays make this angle."""
+    problem = random_problem(np.random.default_rng(31), ("bal",) * 4, n_points=40)
+    kept = (problem.point_of_obs != 5) | (problem.image_of_obs < 2)
+    names = "image_of_obs", "point_of_obs", "pixels"
+    problem = replace(problem, **{name: getattr(problem, name)[kept] for name in names})
+    baseline = problem.centers[1] - problem.centers[0]
+    ahead = np.cross(baseline, [0.3, 1.0, 0.2])
+    ahead *= np.linalg.norm(baseline) / angle / np.linalg.norm(ahead)
+    points = problem.points.copy()
+    points[5] = problem.centers[0] + 0.5 * baseline + ahead
+    away = replace(problem, points=points)
+    near, far = (freedom(one, ROTATIONS["so3_left"], Loss())[0] for one in (problem, away))
+    assert far - near == expected
+    assert points_open(condition(problem).problem) == 0

@@ -5,6 +5,7 @@ import pytest
 import textbook
 
 from ba.loss import LOSSES, scaled
+from ba.solver.plain import joint
 
 GRID = np.concatenate([np.linspace(0.0, 6.0, 601), np.geomspace(6.0, 1e6, 50)])
 
@@ -27,3 +28,15 @@ def test_value_and_derivatives_are_those_of_the_definition(name: str, scale: flo
 def test_the_largest_numbers_overflow_nowhere(name: str) -> None:
     found = LOSSES[name](np.array([1e150, 1e200, 1e307]))
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_scipys_cost_and_gradient_are_those_of_the_joint_loss(name: str) -> None:
+    """scipy takes half the sum of rho over all numbers, and rho' times each of them for the gradient."""
+    r = np.random.default_rng(0).normal(size=(40, 2)) * 3.0
+    rho, loss = joint(scaled(LOSSES[name], 1.5)), scaled(LOSSES[name], 1.5)
+    value, first, second = rho((r**2).ravel())
+    s = np.sum(r**2, axis=1)
+    assert 0.5 * value.sum() == pytest.approx(0.5 * loss(s)[0].sum(), rel=1e-12)
+    assert first.reshape(-1, 2) * r == pytest.approx(loss(s)[1][:, None] * r, rel=1e-12)
+    assert not second.any()

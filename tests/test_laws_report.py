@@ -134,6 +134,11 @@ def test_the_histogram_tells_median_largest_and_what_is_beyond_its_axis() -> Non
     assert f"more than {end:.3g} px: 2</title>" in chart
 
 
+def test_the_share_beyond_the_axis_is_that_of_all() -> None:
+    chart = unescape(residual_chart(np.concatenate([np.full(70, 1.0), np.full(30, 1000.0)])))
+    assert "30 of 100 (30 %) are larger than 5.16 px" in chart
+
+
 def test_bars_stand_over_their_edges_as_high_as_the_logarithm_of_their_counts() -> None:
     norms = np.concatenate([np.full(1000, 0.5), np.full(10, 9.9), np.full(100, 10.0)])
     chart = residual_chart(norms)

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from ba.errors import UserError
-from ba.rotation import ROTATIONS
+from ba.rotation import ROTATIONS, Parameterization
 from ba.rotation_alignment import data, lab
 from ba.rotation_alignment.config import Generated
 from ba.rotation_alignment.problem import RESIDUALS, PointSets, angle_between, closed_form, cost, linearize, slope
@@ -83,48 +83,48 @@ def test_points_almost_on_a_line_still_determine_a_rotation(thickness: float, de
             closed_form(sets)
 
 
-def reference(sets: PointSets, start: np.ndarray, steps: int) -> tuple[list[float], list[float], list[int]]:
+def reference(
+    sets: PointSets, parameterization: Parameterization, start: np.ndarray, steps: int
+) -> tuple[list[float], list[float], list[int]]:
     """Costs, gradient norms and evaluations of Levenberg-Marquardt, by the rules of the module's docstring."""
-    R, damping, growth, evaluations = start, 1e-3, 2.0, 1
+    theta, damping, growth, evaluations = start, 1e-3, 2.0, 1
     costs, slopes, counts = [], [], []
     while True:
-        turned = sets.p2 @ R.T
-        r = (sets.p1 - turned).ravel()
-        J = np.concatenate(
-            [np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) for x, y, z in turned]
-        )  # d r = [R p2]_x d phi
-        g = J.T @ r
+        r, J = (part[0] for part in linearize(sets, parameterization, theta, np.zeros((1, 3)), "vector"))
+        g, H = J.T @ r, J.T @ J
         costs.append(0.5 * float(r @ r))
         slopes.append(float(np.abs(g).max()))
         counts.append(evaluations)
         if len(costs) > steps:
             return costs, slopes, counts
         while True:
-            H = J.T @ J
-            mu = damping * H.diagonal().max()
-            step = -np.linalg.solve(H + mu * np.eye(3), g)
+            step = -np.linalg.solve(H + damping * H.diagonal().max() * np.eye(3), g)
             evaluations += 1
-            moved = Rotation.from_rotvec(step).as_matrix() @ R
+            moved = parameterization.retract(theta, step[None])
             predicted = -(g @ step) - 0.5 * step @ H @ step
-            gain = (costs[-1] - total(sets, moved)) / predicted
+            gain = (costs[-1] - total(sets, parameterization.to_matrix(moved)[0])) / predicted
             if gain > 1e-3:
-                damping, growth = damping * max(1.0 / 3.0, 2.0 - 2.0 * gain), 2.0
-                R = moved
+                damping, growth, theta = damping * max(1.0 / 3.0, 2.0 - 2.0 * gain), 2.0, moved
                 break
             damping, growth = damping * growth, 2.0 * growth
 
 
-@pytest.mark.parametrize("degrees", [20.0, 120.0, 176.0])
-def test_steps_follow_the_rule(degrees: float) -> None:
-    sets = noisy()
-    start = Rotation.from_rotvec(np.radians(degrees) * np.array([0.6, 0.8, 0.0])).as_matrix() @ closed_form(sets)
-    (found,) = solve(sets, ROTATIONS["so3_left"], start.reshape(1, 9), "vector", 6)
-    n = len(found.steps) - 1
-    assert n >= 4
-    costs, slopes, counts = reference(sets, start, n)
-    assert [step.cost for step in found.steps] == pytest.approx(costs, rel=1e-9)
-    assert [step.gradient_norm for step in found.steps[:-1]] == pytest.approx(slopes[:-1], rel=1e-5, abs=1e-9)
+@pytest.mark.parametrize(
+    ("name", "degrees", "rejects"),
+    [("so3_left", 20.0, 0), ("so3_left", 120.0, 0), ("cayley", 100.0, 0), ("cayley", 150.0, 4), ("cayley", 165.0, 6),
+     ("euler_zxz", 140.0, 4), ("euler_xyz", 165.0, 4)],
+)  # fmt: skip
+def test_steps_follow_the_rule(name: str, degrees: float, rejects: int) -> None:
+    sets, parameterization = noisy(), ROTATIONS[name]
+    start = Rotation.from_rotvec(np.radians(degrees) * np.array([0.8, 0.0, -0.6])).as_matrix() @ closed_form(sets)
+    theta = parameterization.from_matrix(start[None])
+    (found,) = solve(sets, parameterization, theta, "vector", 6)
+    n = min(len(found.steps) - 1, 6)
+    costs, slopes, counts = reference(sets, parameterization, theta, n)
+    assert [step.cost for step in found.steps] == pytest.approx(costs, rel=1e-7)
+    assert [step.gradient_norm for step in found.steps[:-1]] == pytest.approx(slopes[:-1], rel=1e-4, abs=1e-8)
     assert [step.evaluations for step in found.steps] == counts
+    assert counts[-1] - (n + 1) == rejects
 
 
 def test_as_many_steps_as_are_allowed_are_taken() -> None:

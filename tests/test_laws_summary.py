@@ -154,12 +154,17 @@ def test_sizes_effort_settings_and_provenance(ran: Any) -> None:
 
 def test_a_generated_scene_is_known_by_its_pixels(tmp_path: Path) -> None:
     config = Config.model_validate(
-        {"data": {"scene": {"images": 4, "points": 20}}, "output": {"picture": False, "report": False}}
+        {
+            "data": {"scene": {"images": 4, "points": 20, "shared_camera": True}},
+            "output": {"picture": False, "report": False},
+        }
     )
     pipeline.run(config, tmp_path / "out")
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     truth = io.load(tmp_path / "out" / "truth.npz")
     assert summary["data_sha256"] == hashlib.sha256(truth.pixels.tobytes()).hexdigest()
+    assert [summary[f"num_{what}"] for what in ("images", "cameras", "points")] == [4, 1, 20]
+    assert summary["num_observations"] == len(truth.pixels)
 
 
 def test_what_cannot_be_determined_is_counted_and_held() -> None:

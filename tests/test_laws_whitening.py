@@ -8,8 +8,9 @@ import textbook
 from scenes import random_problem
 
 from ba.config import Loss, Solver
+from ba.errors import UserError
 from ba.loss import LOSSES, scaled
-from ba.problem import Problem
+from ba.problem import Problem, make_problem
 from ba.residual import Residuals, whitener
 from ba.rotation import ROTATIONS
 from ba.solver import solve
@@ -112,3 +113,26 @@ def test_a_cost_that_is_not_finite_is_infinite() -> None:
         for loss in (None, LOSSES["huber"]):
             cost = Objective(Residuals(correlated()), loss).cost(r)
             assert cost == np.inf or (worst == 1e200 and loss is not None)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "taken"),
+    [
+        ([[4.0, 1.9], [1.9, 1.0]], True),
+        ([[4.0, 1.9], [1.9 + 1e-12, 1.0]], True),
+        ([[4.0, 1.9], [1.8, 1.0]], False),
+        ([[4.0, 2.1], [2.1, 1.0]], False),
+        ([[-4.0, 0.0], [0.0, -1.0]], False),
+    ],
+)
+def test_a_covariance_is_symmetric_and_positive_definite(covariance: list[list[float]], taken: bool) -> None:
+    problem = correlated()
+    covariances = problem.covariances.copy()
+    covariances[7] = covariance
+    names = "rotations", "translations", "camera_models", "intrinsics", "points", "image_of_obs", "point_of_obs"
+    known = {name: getattr(problem, name) for name in (*names, "pixels", "camera_of_image")}
+    if taken:
+        assert np.array_equal(make_problem(**known, covariances=covariances).covariances[7], covariance)
+    else:
+        with pytest.raises(UserError, match=r"covariances\[7\]"):
+            make_problem(**known, covariances=covariances)

@@ -9,6 +9,7 @@ line: pytest's exit status, or -1 where it did not end in time, with all that it
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -100,6 +101,8 @@ def serve() -> None:
 
     for name in HEAVY:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # what imports left behind is not collected, with warnings that are errors, in the middle of a test
     signal.signal(signal.SIGTERM, stop)
     for line in sys.stdin:
         request = json.loads(line)
