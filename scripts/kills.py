@@ -86,7 +86,8 @@ class Lane:
             folder.mkdir(parents=True)
         self.config.write_text(CONFIG)
         self.seed = 0
-        self.start(0).wait(LIMIT_S)
+        with self.start(0) as process:
+            process.wait(LIMIT_S)
         (self.result / MINE).write_text("mine")
 
     def start(self, seed: int) -> subprocess.Popen[bytes]:
@@ -120,10 +121,11 @@ class Lane:
     def durations(self) -> dict[str, float]:
         """How long each phase of an undisturbed run takes, s."""
         self.seed += 1
-        process, began = self.start(self.seed), {PHASES[0]: time.monotonic()}
-        while (phase := self.phase(process)) is not None:
-            began.setdefault(phase, time.monotonic())
-            time.sleep(POLL_S)
+        with self.start(self.seed) as process:
+            began = {PHASES[0]: time.monotonic()}
+            while (phase := self.phase(process)) is not None:
+                began.setdefault(phase, time.monotonic())
+                time.sleep(POLL_S)
         times = [*sorted(began.values()), time.monotonic()]
         return {phase: end - start for phase, (start, end) in zip(began, pairwise(times), strict=True)}
 
