@@ -112,10 +112,13 @@ def _save(
     summary = summarize(config, start, known, solution, projection)
     summary |= report(solution.problem, config.rotation, config.solver.threads, known=not stopped)
     summary["compile_seconds"] = kernelcache.compile_seconds() - began.compiling
+    about = [note_of_second_noise(config), BRIEF if brief else None]
     if config.data.scene is not None:
-        summary |= _against_truth(loaded, start, solution)
-    about_noise = note_of_second_noise(config)
-    notes = [*_notes(summary, start, solution.problem), *filter(None, [about_noise, BRIEF if brief else None])]
+        try:
+            summary |= _against_truth(loaded, start, solution)
+        except UserError as error:  # nothing aligns an end that has run off; the numbers of the run are no less true
+            about.append(str(error))
+    notes = [*_notes(summary, start, solution.problem), *filter(None, about)]
     _write_summary(summary, notes, began, folder)
     text = configfile.dump(config)
     with folder.keeping("config.yaml"):

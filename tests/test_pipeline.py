@@ -86,6 +86,19 @@ def test_the_effective_configuration_runs_again_to_the_same_bits(tmp_path: Path,
     assert (tmp_path / "first" / "config.yaml").read_text() == (tmp_path / "again" / "config.yaml").read_text()
 
 
+def test_an_end_that_nothing_aligns_is_a_note_and_loses_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Problem) -> dict[str, float]:
+        raise UserError("alignment: all points lie on a line")
+
+    monkeypatch.setattr("ba.alignment.compare_to_truth", refuse)
+    config = Config.model_validate({"data": {"scene": {"images": 4, "points": 24}}, "output": {"picture": False}})
+    result = pipeline.run(config, tmp_path / "run")
+    assert "alignment: all points lie on a line" in result.notes
+    assert "truth" not in json.loads((tmp_path / "run" / "summary.json").read_text())
+
+
 def test_a_generated_scene_is_compared_with_its_truth(tmp_path: Path) -> None:
     noise = {"rotation_deg": 0.5, "position": 0.02, "points": 0.02}
     config = configured(data=SCENE, noise=noise, camera={"refine": "none"}, solver={"max_iterations": 100})
@@ -189,12 +202,12 @@ def test_the_picture_is_drawn_or_its_absence_explained(tmp_path: Path, monkeypat
         png.write_bytes((ROOT / "tests" / "pixel.png").read_bytes())
 
     monkeypatch.setattr("ba.view.screenshot", draw)
-    assert not pipeline.run(configured(output={"picture": True}), tmp_path).notes
+    notes = pipeline.run(configured(output={"picture": True}), tmp_path).notes
+    assert not any("picture" in note for note in notes)
     assert (tmp_path / "view.png").is_file()
     monkeypatch.setattr("ba.view.screenshot", lambda *_: "no picture: install it by this command")
-    assert pipeline.run(configured(output={"picture": True}), tmp_path, overwrite=True).notes == (
-        "no picture: install it by this command",
-    )
+    result = pipeline.run(configured(output={"picture": True}), tmp_path, overwrite=True)
+    assert result.notes == (*notes, "no picture: install it by this command")
 
 
 def test_ctrl_c_in_the_picture_costs_only_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +216,7 @@ def test_ctrl_c_in_the_picture_costs_only_the_picture(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("ba.view.screenshot", stop)
     result = pipeline.run(configured(output={"picture": True}), tmp_path)
-    assert result.notes == (pipeline.UNDRAWN,)
+    assert result.notes[-1] == pipeline.UNDRAWN
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"solution.txt"}
 
 

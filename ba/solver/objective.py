@@ -155,7 +155,7 @@ class Finish:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-INTERRUPTED = Status.INTERRUPTED, "stopped by Ctrl-C; this is the best state so far"
+INTERRUPTED = Status.INTERRUPTED, "stopped by Ctrl-C or another signal; this is the best state so far"
 BY_OBSERVER = Status.INTERRUPTED, "stopped by the observer; this is the state that it was last told of"
 OUT_OF_SECONDS = Status.MAX_SECONDS, "solver.max_seconds is over; this is the best state so far"
 OUT_OF_ITERATIONS = Status.MAX_ITERATIONS, "solver.max_iterations reached"
