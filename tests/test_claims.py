@@ -76,8 +76,8 @@ def test_the_mismatches_are_looked_past_as_said(tmp_path: Path) -> None:
     share = summary["num_inliers"] / summary["num_observations"]
     rms, inlier_rms = summary["final_rms_px"], summary["final_inlier_rms_px"]
     said = (
-        f"{config.data.scene.outliers:.0%} are mismatches, so the RMS over all stays at {rms:.0f} px; the row that counts "
-        f"is that of the inliers, {inlier_rms:.2f} px on {share:.0%} of the observations"
+        f"{config.data.scene.outliers:.0%} are mismatches, so the RMS over all stays at {rms:.0f} px; "
+        f"the row that counts is that of the inliers, {inlier_rms:.2f} px on {share:.0%} of the observations"
     ).replace("%", " %")
     assert said in " ".join((ROOT / README).read_text().split())
 
