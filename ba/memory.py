@@ -40,9 +40,9 @@ KERNELS = 32_000_000
 KEPT, MOST_KEPT = 70, 64 << 20
 """Bytes of freed arrays that malloc keeps, for an observation, and at most (twice its M_MMAP_THRESHOLD)."""
 
-COPIES = 9
-"""Copies of J that stand in scipy's trf when it asks for the next: its first, the last two, their adjoints and scaled
-ones; dogbox has no more."""
+COPIES = 8
+"""Jacobians as large as J that stand at the peak of scipy's trf, with its adjoints and its squares: measured at 1e5 and
+3e5 observations."""
 
 RESIDUALS, VARIABLES = 6, 20
 """Vectors of the residuals' and of the variables' length that scipy's trf and LSMR hold."""
