@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ba import configfile, files, interrupt, io, kernelcache
+from ba import configfile, files, interrupt, io, kernelcache, memory
 from ba.config import Config
 from ba.errors import SolverError, UserError
 from ba.io import synthetic
@@ -85,6 +85,7 @@ def run(
     name = "synthetic" if path is None else path.name.split(".")[0]
     with staged(out or config.output.dir, name, [] if path is None else [path], overwrite) as folder:
         loaded, start = load_start(config)
+        memory.check(start, config)
         known = before(config, start)
         solution = solve(
             start,

@@ -22,6 +22,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from ba import limits
 from ba.errors import SystemRefusal, UserError
 
 MAX_CONFIGURATION = 1_000_000
@@ -181,10 +182,8 @@ def _megabytes(size: int) -> str:
 
 def _half_the_memory() -> int:
     """Bytes; what is read is held at least twice, as it lies in the file and as numbers."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return 1 << 34
+    most = limits.most_in_memory()
+    return 1 << 34 if most is None else most // 2
 
 
 def _not_empty(path: Path, content: bytes) -> bytes:

@@ -4,10 +4,20 @@ import difflib
 import json
 from collections.abc import Iterable
 
+UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
 
 def counted(number: int, noun: str) -> str:
     """`1 iteration`, `22,106 points`. noun: in the singular, its plural made by an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def in_bytes(size: int) -> str:
+    """A number of bytes in three digits and a unit: `4.96 GB`."""
+    for unit, name in UNITS:
+        if size >= unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size} B"
 
 
 def printable(text: object, keep: str = "") -> str:

@@ -15,7 +15,6 @@ from ba.camera import CAMERAS
 from ba.check import Check, check
 from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Cost
-from ba.check.memory import forecast
 from ba.check.sample import Sample, cut
 from ba.check.survey import Survey
 from ba.config import Camera as CameraConfig
@@ -24,9 +23,7 @@ from ba.derivatives import JACOBIANS, Way, jacobian, ways
 from ba.problem import Problem
 from ba.residual import Residuals
 from ba.rotation import ROTATIONS
-from ba.schur import LINEAR_SOLVERS
 from ba.select import GAUGES, select
-from ba.solver.conditioning import condition
 from ba.variables import make_variables
 
 ROOT = Path(__file__).parents[1]
@@ -161,18 +158,6 @@ def test_a_cut_is_a_connected_piece_with_the_same_residuals(observations: int) -
     for image, point, residual in zip(piece.problem.image_of_obs, piece.problem.point_of_obs, residuals, strict=True):
         known = all_residuals[pairs.index((piece.images[image], piece.points[point]))]
         assert residual == pytest.approx(known, abs=1e-9)
-
-
-def test_memory_is_forecast_for_what_is_there_and_for_every_solver() -> None:
-    problem = condition(good()).problem
-    variables = make_variables(problem, ROTATIONS["so3_left"])
-    linearization = Residuals(problem).linearize(variables, variables.start)
-    J, known = linearization.csr(), forecast(problem, 3)
-    parts = linearization.residual, linearization.camera_blocks, linearization.point_blocks
-    assert known["blocks r, A, B"] == sum(part.nbytes for part in parts)
-    assert known["Jacobian as CSR"] == J.data.nbytes + 4 * (J.indices.size + J.indptr.size)
-    assert all(any(f", {name}" in line for line in known) for name in LINEAR_SOLVERS)
-    assert sum("chosen" in line for line in known) == 1
 
 
 def test_growth_is_the_slope_of_the_logarithms() -> None:

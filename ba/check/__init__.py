@@ -4,7 +4,9 @@ data         the tests of the data, one a line
 survey       what they read, computed once
 derivatives  the analytic Jacobian against every way of `ba.derivatives`, with what each costs
 sample       connected cuts for what takes too long on the whole
-memory, picture, report
+picture, report
+
+Memory is forecast by `ba.memory`.
 """
 
 from __future__ import annotations
@@ -14,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ba import configfile
+from ba import configfile, memory
 from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Derivatives, check_derivatives
-from ba.check.memory import forecast
 from ba.check.picture import draw_pattern
 from ba.check.report import data_lines, derivative_lines, memory_lines
 from ba.check.sample import Sample
@@ -34,7 +35,11 @@ CONFIGURATIONS = (".yaml", ".yml")
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """What was found. text: all of it in words; failures: derivatives that are wrong, each in one line."""
+    """What was found.
+
+    memory: bytes at the peak of a run by way to solve (`ba.memory.WAYS`); text: all of it in words; failures:
+    derivatives that are wrong, each in one line.
+    """
 
     findings: dict[str, Finding]
     memory: dict[str, int]
@@ -72,13 +77,14 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     if not start.num_observations:
         return Check(findings, {}, None, "\n".join(lines))
     conditioned = condition(start)
-    memory = forecast(conditioned.problem, rotation.tangent_dim)
-    lines += ["", "memory", *memory_lines(memory)]
+    sizes = memory.measured(conditioned.problem, rotation.tangent_dim)
+    parts, ways = memory.forecast(sizes, config.solver), memory.ways(sizes, config.solver)
+    lines += ["", "memory of a run", *memory_lines(parts, ways, memory.chosen(sizes, config.solver))]
     images, cameras = np.arange(start.num_images), np.arange(start.num_cameras)
     sample = Sample(conditioned.problem, images, cameras, conditioned.points)
     derivatives = check_derivatives(sample, rotation, seed, states)
     lines += ["", _title(rotation, seed, states), *derivative_lines(derivatives)]
-    return Check(findings, memory, derivatives, "\n".join(lines))
+    return Check(findings, ways, derivatives, "\n".join(lines))
 
 
 def _config(source: Config | Path | str) -> Config:

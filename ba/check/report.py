@@ -9,9 +9,7 @@ import numpy as np
 from ba.check.data import Finding
 from ba.check.derivatives import Derivatives, Row
 from ba.derivatives import EXACT, JACOBIANS, KINDS
-from ba.words import counted
-
-UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+from ba.words import counted, in_bytes
 
 
 def data_lines(findings: dict[str, Finding]) -> Iterator[str]:
@@ -20,9 +18,14 @@ def data_lines(findings: dict[str, Finding]) -> Iterator[str]:
         yield f"  {' ' if finding.sound else '!'} {name:<13} {finding.text}"
 
 
-def memory_lines(forecast: dict[str, int]) -> Iterator[str]:
-    for name, size in forecast.items():
-        yield f"    {name:<32} {in_bytes(size):>9}"
+def memory_lines(parts: dict[str, int], ways: dict[str, int], chosen: str) -> Iterator[str]:
+    """What every way would take, that of the configuration marked, and the parts of the latter."""
+    for name, size in ways.items():
+        yield f"  {'*' if name == chosen else ' '} {name:<32} {in_bytes(size):>9}"
+    yield f"    * as configured, peak of the whole run: {in_bytes(sum(parts.values()))}, of which"
+    for name, size in parts.items():
+        if size:
+            yield f"      {name:<32} {in_bytes(size):>9}"
 
 
 def derivative_lines(found: Derivatives) -> Iterator[str]:
@@ -75,11 +78,3 @@ def _cost(row: Row) -> str:
 
 def _width(kind: str) -> int:
     return max(len(kind), 7) + 2
-
-
-def in_bytes(size: int) -> str:
-    """Three digits and a unit."""
-    for unit, name in UNITS:
-        if size >= unit:
-            return f"{size / unit:.3g} {name}"
-    return f"{size} B"
