@@ -1,9 +1,9 @@
 """How much memory a run will take at its peak, from counts alone, and a refusal of what exceeds any limit.
 
 `forecast` adds up what stands at the peak, each part by the arrays that it is made of (shape times bytes of an item).
-The peak is while the reduced system is solved, for every backend: reading and writing hold less, but for a large text
-file, which `loading` counts. Held to measurements of `ba run` by scripts/memory. What is left out: compiling the
-kernels once, about 110 MB, and the picture, which another process draws.
+The peak was in the solver in every run that was measured, so reading and writing are not counted. scripts/memory holds
+it to the peak of `ba run`: from 1e5 to 1e6 observations within 12 %. Left out: compiling the kernels once, about 110
+MB, and the picture, which another process draws.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ KEPT, MOST_KEPT = 70, 64 << 20
 """Bytes of freed arrays that malloc keeps, for an observation, and at most (twice its M_MMAP_THRESHOLD)."""
 
 COPIES = 8
-"""Jacobians as large as J that stand at the peak of scipy's trf, with its adjoints and its squares: measured at 1e5 and
-3e5 observations."""
+"""Jacobians as large as J that stand at the peak of scipy's trf, with its adjoints and its squares: chosen to fit what
+1e5 and 3e5 observations took."""
 
 RESIDUALS, VARIABLES = 6, 20
 """Vectors of the residuals' and of the variables' length that scipy's trf and LSMR hold."""
 
 DENSE_COPIES = 3
-"""Dense Jacobians that stand at once under lm: ours, the last one, and MINPACK's."""
+"""Dense Jacobians that stand at once under lm: ours, the last one, and MINPACK's. Not measured."""
 
 MOST_BLOCKS = 20_000_000
 """Blocks of S beyond which the fill of its factor is not worked out, which would take minutes."""

@@ -29,7 +29,7 @@ from ba.variables import Variables, make_variables
 
 Array = NDArray[Any]
 
-FEW, MOST = 2_000, 500_000
+FEW, MOST = 2_000, 200_000
 """Observations of the cut for quadratic ways, and for all others."""
 
 LONG, ENOUGH = 0.3, 500
