@@ -283,7 +283,7 @@ def _power(number: float) -> str:
 
 def _check() -> Iterable[Claim]:
     table = "\n".join(kept("check")["results"]["table"])
-    yield Claim(README, "Of `ba check configs/quickstart.yaml`:\n\n```text\n{table}\n```", {"table": table})
+    yield Claim(README, "`ba check configs/quickstart.yaml`:\n\n```text\n{table}\n```", {"table": table})
 
 
 def _alignment() -> Iterable[Claim]:
