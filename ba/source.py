@@ -46,7 +46,8 @@ def is_data(path: Path | str) -> bool:
     if not any(suffix in entry.suffixes for entry in import_module("ba.io").FORMATS.values() if entry.read):
         return False
     with path.open("rb") as file:
-        return path.suffix in COMPRESSORS or not BEGINNING.match(file.read(4096))
+        head = file.read(4096)
+    return path.suffix in COMPRESSORS or b"\0" in head or not BEGINNING.match(head)
 
 
 def _descriptor(path: Path | str) -> int | None:

@@ -1,6 +1,5 @@
 """A run takes a data file in the place of a configuration, and a configuration from standard input or a pipe."""
 
-import lzma
 import os
 import subprocess
 import sys
@@ -8,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ba import cli, source
+from ba import cli, io, source
 from ba.errors import UserError
+from ba.files import COMPRESSORS
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "datasets" / "dubrovnik-3-7-pre.txt"
@@ -36,9 +36,17 @@ def ba(command: str, text: str | bytes = "") -> "subprocess.CompletedProcess[byt
 QUICK = ["--set", "output.picture=false", "--set", "output.report=false", "--set", "solver.max_iterations=1", "--quiet"]
 
 
-@pytest.mark.parametrize("name", ["x.txt", "x.txt.xz"])
+NAMES = [
+    f"y{suffix}{compression}"
+    for entry in io.FORMATS.values()
+    for suffix in (entry.suffixes if entry.read else ())
+    for compression in ("", *COMPRESSORS)
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_data_file_is_a_configuration_with_only_its_path(name: str, folder: Path) -> None:
-    (folder / "x.txt.xz").write_bytes(lzma.compress(DATA.read_bytes()))
+    io.save(io.load(DATA), folder / name)
     assert cli.main(["run", name, "--out", "here", *QUICK]) == 0
     assert f"path: {folder.resolve() / name}" in Path("here", "config.yaml").read_text()
 
