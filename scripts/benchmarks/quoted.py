@@ -116,7 +116,7 @@ def _peers() -> Iterable[Claim]:
     yield Claim(
         README,
         "The PyPI wheels are pyceres {pyceres} with pycolmap {pycolmap} (Ceres {ceres}) and gtsam {gtsam}; the native "
-        "Ceres is {native}.",
+        "Ceres ({native}) is its own example bundle_adjuster.",
         {
             "pyceres": bal.said("ceres", "pyceres"),
             "pycolmap": bal.said("ceres", "pycolmap"),
@@ -176,9 +176,9 @@ def _starts() -> Iterable[Claim]:
     counts = {(who, kind): by_kind[kind] for who, by_kind in found.items() for kind in by_kind}
     yield Claim(
         README,
-        "Of {new} seeds that nothing was tuned on, `schur` reaches it from {schur}, the default `scipy` from {scipy}, "
-        "and Ceres from {ceres}; of the {tuned} seeds by which the first damping of `schur` was chosen, from "
-        "{schur_tuned}, {scipy_tuned} and {ceres_tuned}.",
+        "Of {new} seeds that nothing was tuned on: `schur` {schur}, the default `scipy` {scipy}, Ceres {ceres}. Of the "
+        "{tuned} seeds by which the first damping of `schur` was chosen: {schur_tuned}, {scipy_tuned} and "
+        "{ceres_tuned}.",
         {
             "new": str(counts["ba-schur", "new"][1]),
             "schur": str(counts["ba-schur", "new"][0]),
