@@ -31,8 +31,10 @@ HEAVY = (
     "scipy.stats", "threadpoolctl", "yaml",
 )  # fmt: skip
 
-# pytest warns of plugins that it finds imported: their own assertions will not be explained.
-ALWAYS = ("-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+ALWAYS = ("-x", "-q", "-p", "no:cacheprovider")
+IGNORED = "PytestAssertRewriteWarning", "PytestUnraisableExceptionWarning"
+"""Of plugins that are imported already, whose own assertions will not be explained; and of what a test that failed left
+open, which would end pytest with an internal error in place of the failure."""
 
 
 def take_over(folder: str, without: list[str]) -> None:
@@ -60,7 +62,8 @@ def run(request: dict[str, Any]) -> int:
         os.dup2(output, 2)
         if request.get("take_over"):
             take_over(*request["take_over"])
-        status = int(pytest.main([*ALWAYS, *request["tests"]]))
+        ignored = [part for name in IGNORED for part in ("-W", f"ignore::pytest.{name}")]
+        status = int(pytest.main([*ALWAYS, *ignored, *request["tests"]]))
     except BaseException:
         traceback.print_exc()
         raise
