@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import bench_all  # noqa: E402
 from benchmarks.claims import Claim, faults, rewritten, spans  # noqa: E402
 from benchmarks.digests import alignment, check, comparison  # noqa: E402
-from benchmarks.provenance import RESULTS, keep  # noqa: E402
+from benchmarks.provenance import RESULTS, keep, without_places  # noqa: E402
 from benchmarks.quoted import README, Race, claims, listed, short, times  # noqa: E402
 
 from ba import configfile, io, pipeline  # noqa: E402
@@ -80,6 +80,12 @@ def test_the_mismatches_are_looked_past_as_said(tmp_path: Path) -> None:
         f"the row that counts is that of the inliers, {inlier_rms:.2f} px on {share:.0%} of the observations"
     ).replace("%", " %")
     assert said in " ".join((ROOT / README).read_text().split())
+
+
+def test_a_command_is_kept_without_the_places_of_a_machine() -> None:
+    command = f"scripts/bench {ROOT}/build/scene.npz --ceres-binary /opt/ceres/bin/bundle_adjuster --ceres-built '-O3'"
+    kept = "scripts/bench build/scene.npz --ceres-binary bundle_adjuster --ceres-built '-O3'"
+    assert without_places(command) == kept
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)

@@ -8,6 +8,7 @@
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -41,13 +42,19 @@ def _field(path: str, name: str) -> str | None:
 def keep(path: Path, command: str, results: Any, packages: Iterable[str] = PACKAGES) -> None:
     """Write what a command measured, in one piece or not at all."""
     taken = {
-        "command": command,
+        "command": without_places(command),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "versions": {package: found for package in packages if (found := _version(package))},
     }
     with replacing(path) as temporary:
         temporary.write_text(json.dumps({"taken": taken, "results": results}, indent=1) + "\n")
+
+
+def without_places(command: str) -> str:
+    """A command without where this checkout, and what stands outside of it, happen to lie."""
+    relative = command.replace(f"{Path(__file__).parents[2]}{os.sep}", "")
+    return re.sub(r"(?<![\w.])/(?:[^/\s']+/)+", "", relative)
 
 
 def _version(package: str) -> str | None:
