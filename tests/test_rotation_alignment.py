@@ -309,3 +309,11 @@ def test_a_list_of_parameterizations_is_run_in_its_order() -> None:
     config = RotationAlignment(kind="rotation_alignment", rotation=["matrix9", "so3_left"])
     assert config.rotations == ("matrix9", "so3_left")
     assert all(isinstance(ROTATIONS[name], Parameterization) for name in config.rotations)
+
+
+def test_a_name_with_a_line_feed_leaves_the_message_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "names.yaml"
+    path.write_text('kind: rotation_alignment\nrotation: ["qu\\naternion"]\n')
+    with pytest.raises(UserError, match="did you mean quaternion") as refused:
+        load(path)
+    assert "\n" not in str(refused.value)

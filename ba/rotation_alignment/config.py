@@ -12,6 +12,7 @@ from ba.config import AnyPath, Finite, NonNegative, Output, Section, Seed, refus
 from ba.errors import UserError
 from ba.reading import existing_file
 from ba.rotation import ROTATIONS
+from ba.words import printable
 from ba.yamltext import Key, dotted, write
 
 Vector = tuple[Finite, Finite, Finite]
@@ -128,6 +129,6 @@ def _name_faults(config: RotationAlignment) -> Iterator[tuple[Key, str]]:
             key: Key = ("rotation",) if isinstance(config.rotation, str) else ("rotation", index)
             closest = difflib.get_close_matches(name, ROTATIONS, n=1, cutoff=0.5)
             guess = f"did you mean {closest[0]}? " if closest else ""
-            yield key, f'"{name}" is not known; {guess}There are: {", ".join(ROTATIONS)}, or {ALL}'
+            yield key, f'"{printable(name)}" is not known; {guess}There are: {", ".join(ROTATIONS)}, or {ALL}'
     if not config.rotations:
         yield ("rotation",), f"[] found, a name, a list of names or {ALL} expected"
