@@ -188,7 +188,10 @@ def _joint_motions(of: Determination) -> Iterator[Undetermined]:
     if of.joint <= 0:
         return
     images = _images(of.problem, of.joint_images)
-    why = _too_few(of.problem) or f"{images} share too few points with the others to be held"
+    why = (
+        _too_few(of.problem)
+        or f"{images} {'shares' if len(of.joint_images) == 1 else 'share'} too few points with the others to be held"
+    )
     text = f"{why}: {_free(of.joint)}"
     yield Undetermined(text, of.joint, of.joint_images, np.empty(0, np.int64))
 
