@@ -6,7 +6,8 @@ the projective one (Hartley and Zisserman, 2nd ed., section 10.2), to first orde
 
     dX = a + M X - (c.X) X,   15 generators.
 
-So the count is the null space of [A | B dX(generators)] with the rows that hold fixed points. How much of it there is
+So the count is the null space of [A | B dX(generators)], where B of a fixed point is zero: no map of space moves it,
+and poses may move as far as its projections stay. How much of it there is
 is found and not assumed: rotations keep a similarity (7); nine free numbers, or a full calibration matrix for each
 image, all 15; and a camera with its images has directions of its own, such as the lengths of quaternions. The count
 splits by cameras: own directions are what the rank of a camera's A lacks, and a generator survives where what it does
@@ -127,7 +128,7 @@ def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None
     pose, width = blocks[1].shape[2] - problem.intrinsics.shape[1], problem.intrinsics.shape[1]
     X = _normalized(problem, split)
     triangles = _triangles(problem, blocks, X)
-    frames, bases, sines = _apart(problem, split, X, triangles)
+    frames, bases, sines = _apart(split, triangles)
     triangles[:, :, pose + width :] = triangles[:, :, pose + width :] @ bases[split.of_image]
     free = problem.free
     pose_free = free.rotations * (pose - 3) + free.translations.sum(axis=1)
@@ -137,9 +138,8 @@ def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None
         rest[:, :, width:],
     )
     camera_rank, moved = _without_own_cameras(problem, columns, moved)
-    held = [_held(problem, split, X, part) @ bases[part] for part in range(split.count)]
     for group in _groups(problem, split):
-        left = _triangle(_without_shared_cameras(problem, split, group, held, columns, moved))
+        left = _triangle(_without_shared_cameras(problem, split, group, columns, moved))
         known, before = np.cumsum(frames[group]), 0
         for number, part in enumerate(group):
             values = np.linalg.svd(left[:, : (number + 1) * GENERATORS], compute_uv=False)
@@ -210,26 +210,19 @@ def _triangle(rows: Array) -> Array:
     return triangle
 
 
-def _held(problem: Problem, split: Parts, X: Array, part: int) -> Array:
-    """(3 n, 15) what generators do to the fixed points of a part."""
-    held = X[~problem.free.points & (split.of_point == part)]
-    return _generated(np.broadcast_to(np.eye(3), (len(held), 3, 3)), held).reshape(-1, GENERATORS)
-
-
-def _apart(problem: Problem, split: Parts, X: Array, triangles: Array) -> tuple[Array, Array, Array]:
-    """Of each part the number of generators that do anything to what is seen of it or held, (15, 15) combinations of
-    them whose effects are orthonormal, with zeros for those that do nothing, and the sine that is zero after that."""
+def _apart(split: Parts, triangles: Array) -> tuple[Array, Array, Array]:
+    """Of each part the number of generators that do anything to what is seen of its free points, (15, 15) combinations
+    of them whose effects are orthonormal, and zeros for the others, and the sine that is zero after that."""
     ranks, bases = np.zeros(split.count, np.int64), np.zeros((max(split.count, 1), GENERATORS, GENERATORS))
     sines = np.zeros(split.count)
     for part in range(split.count):
-        effects = triangles[split.of_image == part, :, -GENERATORS:].reshape(-1, GENERATORS)
-        effects = _triangle(np.concatenate([_held(problem, split, X, part), effects]))
+        effects = _triangle(triangles[split.of_image == part, :, -GENERATORS:].reshape(-1, GENERATORS))
         lengths = np.linalg.norm(effects, axis=0)
         scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
         _, values, V = np.linalg.svd(effects * scale)
         kept = values > OWN_RANK * values[0]
         ranks[part] = kept.sum()
-        sines[part] = max(ROUNDING * values[0] / values[kept].min(initial=values[0]), LEAST_SINE)
+        sines[part] = max(ROUNDING * values[0] / values[kept].min(initial=np.inf), LEAST_SINE)
         bases[part] = scale[:, None] * np.where(kept, V.T / np.where(kept, values, 1.0), 0.0)
     return ranks, bases, sines
 
@@ -275,9 +268,7 @@ def _groups(problem: Problem, split: Parts) -> list[Array]:
     return np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if split.count else []
 
 
-def _without_shared_cameras(
-    problem: Problem, split: Parts, group: Array, held: list[Array], columns: Array, moved: Array
-) -> Array:
+def _without_shared_cameras(problem: Problem, split: Parts, group: Array, columns: Array, moved: Array) -> Array:
     """(n, 15 q) what the generators of the q parts of a group do that neither poses nor cameras undo."""
     users = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
     shared = users[problem.camera_of_image] > 1
@@ -288,8 +279,7 @@ def _without_shared_cameras(
         place = slice(number * GENERATORS, (number + 1) * GENERATORS)
         inside = split.of_image == part
         rows = np.zeros((GENERATORS, wide))
-        own = moved[inside & ~shared].reshape(-1, GENERATORS)
-        rows[:, place] = _triangle(np.concatenate([held[part], own]))
+        rows[:, place] = _triangle(moved[inside & ~shared].reshape(-1, GENERATORS))
         pieces.append(rows)
         for camera in np.unique(problem.camera_of_image[inside & shared]).tolist():
             images = inside & (problem.camera_of_image == camera)

@@ -139,3 +139,25 @@ def test_a_point_whose_rays_are_parallel_slides_along_them(angle: float, expecte
     near, far = (freedom(one, ROTATIONS["so3_left"], Loss())[0] for one in (problem, away))
     assert far - near == expected
     assert points_open(condition(problem).problem) == 0
+
+
+@pytest.mark.parametrize("images", [1, 2, 4])
+@pytest.mark.parametrize("more_held", [0, 1, 2])
+def test_a_held_point_leaves_to_the_frame_what_its_images_do_not_see(images: int, more_held: int) -> None:
+    """Point 5 is held: where only image 0 sees it, the scene may still carry it along that ray."""
+    problem = random_problem(np.random.default_rng(31), ("bal",) * 4, n_points=40)
+    kept = (problem.point_of_obs != 5) | (problem.image_of_obs < images)
+    names = "image_of_obs", "point_of_obs", "pixels"
+    points = problem.free.points.copy()
+    points[[5, *range(more_held)]] = False
+    problem = replace(problem, **{name: getattr(problem, name)[kept] for name in names})
+    problem = condition(problem.with_free(replace(problem.free, points=points))).problem
+    missing, *_ = spectrum(problem, "so3_left", Loss())
+    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == missing
+
+
+def test_a_single_image_of_held_points_is_found_from_them() -> None:
+    """Maps that slide points along their rays move nothing that is free."""
+    problem = random_problem(np.random.default_rng(31), ("bal",), n_points=40)
+    problem = problem.with_free(replace(problem.free, points=np.zeros(problem.num_points, bool)))
+    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == 0
