@@ -16,61 +16,61 @@ from typing import TYPE_CHECKING, Any
 from ba.errors import CheckError, SolverError, SystemRefusal, UserError
 
 if TYPE_CHECKING:
+    from ba.analyse.derivatives import jacobian as jacobian
+    from ba.analyse.hessian import hessian_product as hessian_product
+    from ba.analyse.optimum import Optimum as Optimum
+    from ba.analyse.optimum import make_optimum as make_optimum
+    from ba.analyse.optimum import refine as refine
+    from ba.analyse.sensitivity import Sensitivity as Sensitivity
+    from ba.analyse.sensitivity import to_fixed as to_fixed
+    from ba.analyse.sensitivity import to_observations as to_observations
     from ba.check import check as check
-    from ba.comparison import compare as compare
-    from ba.config import Camera as Camera
-    from ba.config import Config as Config
-    from ba.config import Data as Data
-    from ba.config import Fix as Fix
-    from ba.config import Loss as Loss
-    from ba.config import Noise as Noise
-    from ba.config import Output as Output
-    from ba.config import Scene as Scene
-    from ba.config import Solver as Solver
-    from ba.derivatives import jacobian as jacobian
-    from ba.hessian import hessian_product as hessian_product
+    from ba.config.keys import Camera as Camera
+    from ba.config.keys import Config as Config
+    from ba.config.keys import Data as Data
+    from ba.config.keys import Fix as Fix
+    from ba.config.keys import Loss as Loss
+    from ba.config.keys import Noise as Noise
+    from ba.config.keys import Output as Output
+    from ba.config.keys import Scene as Scene
+    from ba.config.keys import Solver as Solver
     from ba.io import load as load
     from ba.io import save as save
     from ba.io.synthetic import generate as generate
-    from ba.noise import perturb as perturb
-    from ba.optimum import Optimum as Optimum
-    from ba.optimum import make_optimum as make_optimum
-    from ba.optimum import refine as refine
+    from ba.model.problem import Free as Free
+    from ba.model.problem import Problem as Problem
+    from ba.model.problem import make_problem as make_problem
     from ba.pipeline import Result as Result
-    from ba.problem import Free as Free
-    from ba.problem import Problem as Problem
-    from ba.problem import make_problem as make_problem
-    from ba.request import run as run
-    from ba.result import Iteration as Iteration
-    from ba.result import Solution as Solution
-    from ba.result import Status as Status
-    from ba.select import select as select
-    from ba.sensitivity import Sensitivity as Sensitivity
-    from ba.sensitivity import to_fixed as to_fixed
-    from ba.sensitivity import to_observations as to_observations
-    from ba.solver import solve as solve
+    from ba.prepare.noise import perturb as perturb
+    from ba.prepare.select import select as select
+    from ba.solve import solve as solve
+    from ba.solve.result import Iteration as Iteration
+    from ba.solve.result import Solution as Solution
+    from ba.solve.result import Status as Status
+    from ba.studies.comparison import compare as compare
+    from ba.studies.request import run as run
 
 __version__ = "0.1.0"
 
 _HOMES = {
     name: f"ba.{module}"
     for module, names in {
+        "analyse.derivatives": "jacobian",
+        "analyse.hessian": "hessian_product",
+        "analyse.optimum": "Optimum make_optimum refine",
+        "analyse.sensitivity": "Sensitivity to_fixed to_observations",
         "check": "check",
-        "comparison": "compare",
-        "config": "Camera Config Data Fix Loss Noise Output Scene Solver",
-        "derivatives": "jacobian",
-        "hessian": "hessian_product",
+        "config.keys": "Camera Config Data Fix Loss Noise Output Scene Solver",
         "io": "load save",
         "io.synthetic": "generate",
-        "noise": "perturb",
-        "optimum": "Optimum make_optimum refine",
+        "model.problem": "Free Problem make_problem",
         "pipeline": "Result",
-        "problem": "Free Problem make_problem",
-        "request": "run",
-        "result": "Iteration Solution Status",
-        "select": "select",
-        "sensitivity": "Sensitivity to_fixed to_observations",
-        "solver": "solve",
+        "prepare.noise": "perturb",
+        "prepare.select": "select",
+        "solve": "solve",
+        "solve.result": "Iteration Solution Status",
+        "studies.comparison": "compare",
+        "studies.request": "run",
     }.items()
     for name in names.split()
 }

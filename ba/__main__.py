@@ -2,7 +2,7 @@
 
 import sys
 
-from ba import safepath
+from ba.system import safepath
 
 safepath.forget_working_folder()
 

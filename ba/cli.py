@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. What it does lives in `ba.pipeline` and `ba.view`.
+"""The command line: arguments in, exit code out. What it does lives in `ba.pipeline` and `ba.show.view`.
 
 Exit codes: 0 done, 2 the configuration, the data or the arguments are wrong, 3 the solver failed or a derivative is
 wrong, 4 the system refused (disk full, memory short, output closed or full), 130, 143 or 129 ended by Ctrl-C, SIGTERM
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 import ba
-from ba import interrupt, safepath
 from ba.errors import CheckError, SolverError, SystemRefusal, UserError
-from ba.output import Guarded, guarded
-from ba.words import printable
+from ba.system import interrupt, safepath
+from ba.system.output import Guarded, guarded
+from ba.system.words import printable
 
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What the system answers where nothing is wrong with the program, wherever that was."""
@@ -152,14 +152,15 @@ def _stream(arguments: argparse.Namespace) -> TextIO | None:
     """Where to print; nowhere where it shall be quiet, and then nor do kernels announce that they are compiled."""
     if not arguments.quiet:
         return sys.stdout
-    from ba import kernelcache
+    from ba.engine import kernelcache
 
     kernelcache.silence()
     return None
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from ba import progress, request
+    from ba.show import progress
+    from ba.studies import request
 
     stream = _stream(arguments)
     if module := request.module_of(arguments.config):
@@ -177,7 +178,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from ba import compare
-    from ba.comparison import table
+    from ba.studies.comparison import table
 
     stream = _stream(arguments)
     try:
@@ -193,7 +194,9 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _view(arguments: argparse.Namespace) -> None:
-    from ba import configfile, pipeline, view
+    from ba import pipeline
+    from ba.config import reading as configfile
+    from ba.show import view
 
     config = arguments.path / "config.yaml"
     if config.is_file() and (module := configfile.module_of(config)):

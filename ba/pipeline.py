@@ -1,4 +1,4 @@
-"""The pipeline: load, perturb, select what is free, solve, write the run folder (see `ba.runfolder`).
+"""The pipeline: load, perturb, select what is free, solve, write the run folder (see `ba.show.runfolder`).
 
 summary.json        the numbers of the run; written first, so that a disk that fills up loses the picture and not these
 config.yaml         the effective configuration; it runs again to the same bits
@@ -20,24 +20,28 @@ from typing import Any
 
 import numpy as np
 
-from ba import configfile, files, interrupt, io, kernelcache, memory
-from ba.config import Config
+from ba import io
+from ba.analyse import memory
+from ba.analyse.undetermined import report
+from ba.config import reading as configfile
+from ba.config.keys import Config
+from ba.engine import kernelcache
 from ba.errors import SolverError, UserError
 from ba.io import synthetic
-from ba.noise import note_of_second_noise, perturb
-from ba.problem import Problem
-from ba.report import write_report
-from ba.residual import Projection, project
-from ba.result import Observer, Solution, Status, ignore
-from ba.rotation import ROTATIONS, isotropy
-from ba.runfolder import RunFolder, staged
-from ba.select import select, with_rotations
-from ba.solver import solve
-from ba.solver.conditioning import is_bound_to_frame, is_far
-from ba.staging import SOLUTION
-from ba.summary import Before, before, summarize
-from ba.undetermined import report
-from ba.words import counted
+from ba.model.problem import Problem
+from ba.model.residual import Projection, project
+from ba.model.rotation import ROTATIONS, isotropy
+from ba.prepare.conditioning import is_bound_to_frame, is_far
+from ba.prepare.noise import note_of_second_noise, perturb
+from ba.prepare.select import select, with_rotations
+from ba.show.report import write_report
+from ba.show.runfolder import RunFolder, staged
+from ba.show.staging import SOLUTION
+from ba.show.summary import Before, before, summarize
+from ba.solve import solve
+from ba.solve.result import Observer, Solution, Status, ignore
+from ba.system import files, interrupt
+from ba.system.words import counted
 
 MANY = 1_000_000
 """Observations above which Ctrl-C leaves out what takes long and follows from the rest."""
@@ -224,7 +228,7 @@ def _near_singularities(name: str, start: Problem, end: Problem) -> Iterator[str
 
 
 def _against_truth(truth: Problem, start: Problem, solution: Solution) -> dict[str, Any]:
-    from ba.alignment import compare_to_truth
+    from ba.model.similarity import compare_to_truth
 
     return {"truth": {"start": compare_to_truth(start, truth), "end": compare_to_truth(solution.problem, truth)}}
 
@@ -264,7 +268,7 @@ def _write_residuals(start: Problem, projections: tuple[Projection, Projection],
 
 def _draw(start: Problem, solution: Solution, folder: Path) -> str | None:
     """Write view.png; None, or why there is none."""
-    from ba import view
+    from ba.show import view
 
     try:
         with interrupt.allowed():

@@ -21,18 +21,18 @@ from benchmarks.contest import Curve
 from benchmarks.provenance import keep, machine
 from benchmarks.table import arrival
 
-from ba.config import Noise, Scene, Solver
+from ba.config.keys import Noise, Scene, Solver
+from ba.engine.parallel import blas_threads
 from ba.io.synthetic import generate
-from ba.noise import perturb
-from ba.parallel import blas_threads
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.schur import Eliminator, Reduced, make_structure, sparse
-from ba.schur.conjugate_gradients import explicit_product, implicit_product, matrix
-from ba.solver import solve
-from ba.solver.conditioning import condition
-from ba.variables import make_variables
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.conditioning import condition
+from ba.prepare.noise import perturb
+from ba.solve import solve
+from ba.solve.reduced import Eliminator, Reduced, make_structure, sparse
+from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product, matrix
 
 OBSERVATIONS_PER_IMAGE = 250
 NOISE = Noise(rotation_deg=0.2, position=0.05, points=0.05)

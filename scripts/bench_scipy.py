@@ -27,10 +27,10 @@ from scipy.optimize import OptimizeResult, least_squares
 from scipy.sparse import lil_matrix
 
 from ba import io
-from ba.config import Solver
-from ba.problem import Problem
-from ba.result import Iteration
-from ba.solver import solve
+from ba.config.keys import Solver
+from ba.model.problem import Problem
+from ba.solve import solve
+from ba.solve.result import Iteration
 
 DATA = Path(__file__).parents[1] / "datasets" / "dubrovnik-16-22106-pre.txt.xz"
 LOWEST, SHARE = 18033.9034788, 1e-4

@@ -5,11 +5,11 @@
 Both backends of ba run beside the peer. Seeds 0 to 19 are those by which the backend schur's first damping was chosen;
 what can be expected is told by the others, which are counted apart.
 
-A start is the file's problem with Gaussian noise (ba/noise.py): sigma is `rotation` degrees for each component of an
-image's rotation vector, `position` percent of the centres' extent for each coordinate of a centre, and `points` percent
-of the points' extent for each coordinate of a point. Extent is the median distance from the median: 4.72 for the
-centres of Dubrovnik-16 and 14.65 for its points, so 0.236 and 1.46 of its units. The diagonals of bounding boxes, 15.5
-and 189, would speak of a few outliers.
+A start is the file's problem with Gaussian noise (ba/prepare/noise.py): sigma is `rotation` degrees for each component
+of an image's rotation vector, `position` percent of the centres' extent for each coordinate of a centre, and `points`
+percent of the points' extent for each coordinate of a point. Extent is the median distance from the median: 4.72 for
+the centres of Dubrovnik-16 and 14.65 for its points, so 0.236 and 1.46 of its units. The diagonals of bounding boxes,
+15.5 and 189, would speak of a few outliers.
 
 All are handed the same file, `starts/NAME-SEED.npz`, which holds the start bit for bit, each in its own process. A run
 ends within 1e-6 of the lowest cost, when a step lowers the cost by less than 1e-10 of it, or after 200 steps (Ceres
@@ -35,13 +35,13 @@ from benchmarks.provenance import PACKAGES, keep
 from numpy.typing import NDArray
 
 from ba import io
-from ba.config import Noise
-from ba.noise import perturb
-from ba.problem import Problem
+from ba.config.keys import Noise
+from ba.model.problem import Problem
+from ba.prepare.noise import perturb
 
 OURS = ("ba-schur", "ba-scipy")
 TUNED = range(20)
-"""Seeds by which the first damping of `ba.solver.levenberg_marquardt` was chosen."""
+"""Seeds by which the first damping of `ba.solve.levenberg_marquardt` was chosen."""
 REACHED, ENOUGH = 1e-4, 1e-6
 
 

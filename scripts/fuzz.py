@@ -25,7 +25,7 @@ from fuzzing.readers import readers  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from ba import safepath  # noqa: E402
+from ba.system import safepath  # noqa: E402
 
 CHILD = ROOT / "scripts" / "fuzzing" / "child.py"
 MOST_FAULTS = 100

@@ -41,8 +41,8 @@ import yaml
 from PIL import Image
 
 from ba import io
-from ba.runfolder import staged
-from ba.staging import staging_of
+from ba.show.runfolder import staged
+from ba.show.staging import staging_of
 
 PHASES = ("start", "load", "solve", "write", "picture", "report", "end")
 """Until the hidden folder is there; until the first step; until the summary; until the drawing process is at work;

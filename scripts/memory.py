@@ -1,4 +1,4 @@
-"""The forecast of a run's memory (`ba.memory`) against the peak of `ba run`, each run in a process of its own.
+"""The forecast of a run's memory (`ba.analyse.memory`) against the peak of `ba run`, each run in a process of its own.
 
     scripts/memory [--sizes 1e5,3e5,1e6] [--only "scipy, preconditioner none"] [--kind street_loop] [--iterations 2]
 
@@ -23,7 +23,7 @@ PER_IMAGE = 200
 
 @dataclass(frozen=True)
 class Order:
-    """A generated scene and a way of `ba.memory.WAYS` to solve it."""
+    """A generated scene and a way of `ba.analyse.memory.WAYS` to solve it."""
 
     kind: str
     observations: int
@@ -56,10 +56,11 @@ def measure(order: Order) -> Measured:
 
 def run_one(order: Order) -> str:
     """Forecast, peak in bytes and seconds of the forecast, for a run in this process."""
-    from ba import memory, pipeline
-    from ba.config import Config, Data, Noise, Output, Scene, Solver
-    from ba.rotation import ROTATIONS
-    from ba.solver.conditioning import condition
+    from ba import pipeline
+    from ba.analyse import memory
+    from ba.config.keys import Config, Data, Noise, Output, Scene, Solver
+    from ba.model.rotation import ROTATIONS
+    from ba.prepare.conditioning import condition
 
     images = order.images or max(order.observations // PER_IMAGE, 2)
     with tempfile.TemporaryDirectory() as folder:
@@ -84,8 +85,8 @@ def peak_bytes() -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    from ba.analyse.memory import WAYS
     from ba.io.scenes import LAYOUTS
-    from ba.memory import WAYS
 
     parser = argparse.ArgumentParser(
         prog="scripts/memory", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -106,7 +107,7 @@ def main() -> int:
         return 0
     sys.path.insert(0, str(ROOT))
     options = parse(sys.argv[1:])
-    from ba.memory import WAYS
+    from ba.analyse.memory import WAYS
 
     print(f"{'observations':>12}  {'way':<28}{'forecast MB':>12}{'measured MB':>12}{'off':>8}{'forecast s':>12}")
     worst = 0.0

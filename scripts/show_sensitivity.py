@@ -20,17 +20,17 @@ import numpy as np
 from benchmarks.provenance import keep
 
 from ba import io
-from ba.config import Camera, Fix, Solver
+from ba.analyse.hessian import gradient
+from ba.analyse.optimum import Optimum, make_optimum, refine
+from ba.analyse.sensitivity import Sensitivity, fixed, to_fixed, to_observations
+from ba.config.keys import Camera, Fix, Solver
 from ba.errors import UserError
-from ba.hessian import gradient
-from ba.optimum import Optimum, make_optimum, refine
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.select import GAUGES, select
-from ba.sensitivity import Sensitivity, fixed, to_fixed, to_observations
-from ba.solver import solve
-from ba.variables import make_variables
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.select import GAUGES, select
+from ba.solve import solve
 
 FILE = Path(__file__).parents[1] / "datasets" / "dubrovnik-16-22106-pre.txt.xz"
 MOST = 1e-5

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.io import load
 from ba.io.synthetic import generate
-from ba.problem import Problem
+from ba.model.problem import Problem
 
 if TYPE_CHECKING:
     from oracle.case import Case

@@ -4,10 +4,10 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from ba.camera import CAMERAS
-from ba.problem import Free, Problem, make_problem
-from ba.residual import project
-from ba.rotation import ROTATIONS, so3
+from ba.model.camera import CAMERAS
+from ba.model.problem import Free, Problem, make_problem
+from ba.model.residual import project
+from ba.model.rotation import ROTATIONS, so3
 
 N_IMAGES, N_POINTS = 4, 7
 

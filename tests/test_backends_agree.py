@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ba.alignment import Similarity, transform
-from ba.config import Noise, Scene
+from ba.config.keys import Noise, Scene
 from ba.io.synthetic import generate
-from ba.noise import perturb
-from ba.problem import Problem
-from ba.rotation import ROTATIONS, so3
+from ba.model.problem import Problem
+from ba.model.rotation import ROTATIONS, so3
+from ba.model.similarity import Similarity, transform
+from ba.prepare.noise import perturb
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 

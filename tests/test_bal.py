@@ -11,13 +11,13 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from ba import io
-from ba.camera import CAMERAS
 from ba.errors import UserError
-from ba.files import COMPRESSORS, write_bytes
 from ba.io import bal
-from ba.problem import Problem, make_problem
-from ba.reading import read_text
-from ba.rotation import so3
+from ba.model.camera import CAMERAS
+from ba.model.problem import Problem, make_problem
+from ba.model.rotation import so3
+from ba.system.files import COMPRESSORS, write_bytes
+from ba.system.reading import read_text
 
 DATASETS = Path(__file__).parent.parent / "datasets"
 SUFFIXES = [".txt", *(f".txt{suffix}" for suffix in COMPRESSORS)]

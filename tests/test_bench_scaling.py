@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from ba import io, pipeline
-from ba.config import Config
+from ba.config.keys import Config
 from ba.io.scenes import LAYOUTS
-from ba.result import Iteration
-from ba.staging import staging_of
+from ba.show.staging import staging_of
+from ba.solve.result import Iteration
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -8,8 +8,8 @@ import pytest
 from scenes import random_problem
 
 from ba import io
-from ba.config import Noise
-from ba.noise import perturb
+from ba.config.keys import Noise
+from ba.prepare.noise import perturb
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))

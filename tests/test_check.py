@@ -9,22 +9,22 @@ import pytest
 from PIL import Image
 from scenes import random_problem
 
-import ba.derivatives
+import ba.analyse.derivatives
 from ba import cli, io
-from ba.camera import CAMERAS
+from ba.analyse.derivatives import JACOBIANS, Way, jacobian, ways
 from ba.check import Check, check
 from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Cost
 from ba.check.sample import Sample, cut
 from ba.check.survey import Survey
-from ba.config import Camera as CameraConfig
-from ba.config import Config, Fix
-from ba.derivatives import JACOBIANS, Way, jacobian, ways
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.select import GAUGES, select
-from ba.variables import make_variables
+from ba.config.keys import Camera as CameraConfig
+from ba.config.keys import Config, Fix
+from ba.model.camera import CAMERAS
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.select import GAUGES, select
 
 ROOT = Path(__file__).parents[1]
 TINY = "data: {scene: {images: 3, points: 12}}\n"
@@ -214,7 +214,7 @@ def test_a_wrong_derivative_ends_with_code_3_and_is_named(
         J.data[np.argmax(np.abs(J.data))] *= 1.0 + 1e-9
         return J
 
-    monkeypatch.setitem(ba.derivatives.JACOBIANS, "analytic", Way(wrong, 1e-12))
+    monkeypatch.setitem(ba.analyse.derivatives.JACOBIANS, "analytic", Way(wrong, 1e-12))
     (tmp_path / "tiny.yaml").write_text(TINY)
     assert cli.main(["check", str(tmp_path / "tiny.yaml"), "--states", "0"]) == 3
     out, err = capsys.readouterr()

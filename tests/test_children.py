@@ -7,20 +7,21 @@ import sys
 import time
 from pathlib import Path
 
-from ba import children
+from ba.system import children
 
 ROOT = Path(__file__).parents[1]
 LONG_S = 20.0
 PARENT = """
 import multiprocessing, os, subprocess, sys, time
-from ba import children
-from ba.comparison.execute import _pool
+from ba.system import children
+from ba.studies.comparison.execute import _pool
 if __name__ == "__main__":
     if sys.argv[1] == "worker":
         with _pool(1) as pool:
             print(pool.submit(os.getpid).result(), flush=True)
             time.sleep(60)
-    code = "import os, time, ba.children as c; c.end_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"
+    code = "import os, time, ba.system.children as c; c.end_with_parent(); print(os.getpid(), flush=True)"
+    code += "; time.sleep(60)"
     subprocess.run([sys.executable, "-c", code], env=os.environ | children.environment())
 """
 
@@ -59,13 +60,13 @@ def test_a_worker_of_a_comparison_ends_with_a_killed_one(tmp_path: Path) -> None
 
 
 def test_a_child_whose_parent_has_gone_before_it_asks_ends_at_once() -> None:
-    code = "from ba.children import end_with_parent\nend_with_parent(1)\nprint('lives')"
+    code = "from ba.system.children import end_with_parent\nend_with_parent(1)\nprint('lives')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
 
 
 def test_a_process_that_was_not_told_of_a_parent_goes_on() -> None:
-    code = "from ba.children import end_with_parent\nend_with_parent()\nprint('lives')"
+    code = "from ba.system.children import end_with_parent\nend_with_parent()\nprint('lives')"
     environment = {name: value for name, value in os.environ.items() if name != children.PARENT}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "lives\n"

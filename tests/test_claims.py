@@ -18,9 +18,10 @@ from benchmarks.digests import alignment, check, comparison  # noqa: E402
 from benchmarks.provenance import RESULTS, keep, without_places  # noqa: E402
 from benchmarks.quoted import README, Race, claims, listed, short, times  # noqa: E402
 
-from ba import configfile, io, pipeline  # noqa: E402
-from ba.rotation import ROTATIONS  # noqa: E402
-from ba.solver import solve  # noqa: E402
+from ba import io, pipeline  # noqa: E402
+from ba.config import reading as configfile  # noqa: E402
+from ba.model.rotation import ROTATIONS  # noqa: E402
+from ba.solve import solve  # noqa: E402
 
 TEXT = "It takes 3.0 s\nand 40 MB, as it did."
 SENTENCE = "It takes {seconds} s and {memory} MB,"

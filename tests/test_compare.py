@@ -14,20 +14,20 @@ import pytest
 
 import ba
 from ba import io, pipeline
+from ba.analyse.freedom import eigenvalues, freedom
 from ba.cli import main
-from ba.comparison import Findings, config, execute, plan, program, results, table
-from ba.comparison.conclusions import conclude
-from ba.comparison.outcome import Outcome
-from ba.comparison.profiles import OFF_SO3, SHARES
-from ba.config import Config, Loss
+from ba.config.keys import Config, Loss
 from ba.errors import UserError
-from ba.freedom import eigenvalues, freedom
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
 from ba.pipeline import load_start
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.solver import solve
-from ba.solver.conditioning import condition
-from ba.variables import make_variables
+from ba.prepare.conditioning import condition
+from ba.solve import solve
+from ba.studies.comparison import Findings, config, execute, plan, program, results, table
+from ba.studies.comparison.conclusions import conclude
+from ba.studies.comparison.outcome import Outcome
+from ba.studies.comparison.profiles import OFF_SO3, SHARES
 
 SHIPPED = Path(__file__).parents[1] / "configs" / "compare-rotations.yaml"
 SMALL = """
@@ -64,7 +64,7 @@ class Terminal(StringIO):
 @pytest.fixture
 def unstressed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stress scenes take seconds and are tested where they are made."""
-    monkeypatch.setattr("ba.rotation_alignment.stress.run", lambda rotations: ())
+    monkeypatch.setattr("ba.studies.rotation_alignment.stress.run", lambda rotations: ())
 
 
 def test_every_combination_has_an_outcome(findings: Findings) -> None:
@@ -360,9 +360,9 @@ def test_what_decides_how_a_run_ends_is_found_from_imports() -> None:
 
 
 def test_every_source_of_the_measuring_process_is_found() -> None:
-    code = "import sys, ba.comparison.measure\nprint(*(n for n in sys.modules if n.startswith('ba.')))"
+    code = "import sys, ba.studies.comparison.measure\nprint(*(n for n in sys.modules if n.startswith('ba.')))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(run.stdout.split()) - {"ba.comparison"}
+    loaded = set(run.stdout.split()) - {"ba.studies.comparison"}
     assert len(loaded) > 40
     assert {program.path_of(name) for name in loaded} <= set(program.sources())
 

@@ -3,9 +3,9 @@
 import pytest
 
 import ba
-from ba.comparison import Findings
 from ba.errors import UserError
-from ba.locks import lock
+from ba.studies.comparison import Findings
+from ba.system.locks import lock
 
 SMALL = """
 base: {solver: {backend: schur, threads: 1}, noise: {rotation_deg: 0.5, points: 0.02}}
@@ -22,14 +22,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     folder = tmp_path_factory.mktemp("kept")
     (folder / "small.yaml").write_text(SMALL)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("ba.rotation_alignment.stress.run", lambda rotations: ())
+        monkeypatch.setattr("ba.studies.rotation_alignment.stress.run", lambda rotations: ())
         return ba.compare(folder / "small.yaml", out=folder / "out", workers=1)
 
 
 @pytest.fixture(autouse=True)
 def unstressed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stress scenes take seconds and are tested where they are made."""
-    monkeypatch.setattr("ba.rotation_alignment.stress.run", lambda rotations: ())
+    monkeypatch.setattr("ba.studies.rotation_alignment.stress.run", lambda rotations: ())
 
 
 def again(done: Findings) -> Findings:

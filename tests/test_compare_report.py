@@ -10,9 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_report import Page
 
-from ba.comparison import charts, pictures, report
-from ba.comparison.outcome import Outcome
-from ba.comparison.profiles import MEASURES, SHARES, best_cost, course, profile, ranked, seconds_to, spreads, steps_to
+from ba.studies.comparison import charts, pictures, report
+from ba.studies.comparison.outcome import Outcome
+from ba.studies.comparison.profiles import (
+    MEASURES,
+    SHARES,
+    best_cost,
+    course,
+    profile,
+    ranked,
+    seconds_to,
+    spreads,
+    steps_to,
+)
 
 RUN = Outcome(
     dataset="dubrovnik", seed=0, label="so3_left", settings={"rotation": "so3_left"}, status="converged",

@@ -12,11 +12,11 @@ from bad_configs import BAD_CONFIGS, BadConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ba import schema
-from ba.config import Camera, Config, Data, Noise, Scene, Solver
-from ba.configfile import check_names, dump, load, read
+from ba.config import schema
+from ba.config.keys import Camera, Config, Data, Noise, Scene, Solver
+from ba.config.reading import check_names, dump, load, read
+from ba.config.yamltext import dotted, parse, write
 from ba.errors import UserError
-from ba.yamltext import dotted, parse, write
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = {path: read(path)[0] for path in sorted((ROOT / "configs").glob("*.yaml"))}

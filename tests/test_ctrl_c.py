@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ba import pipeline
-from ba.config import Config
-from ba.parallel import each
-from ba.result import Iteration
+from ba.config.keys import Config
+from ba.engine.parallel import each
+from ba.solve.result import Iteration
 
 LONG = 20.0
 
@@ -31,7 +31,7 @@ def test_no_picture_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def draw(*_: Any) -> None:
         raise AssertionError("drawn after Ctrl-C")
 
-    monkeypatch.setattr("ba.view.screenshot", draw)
+    monkeypatch.setattr("ba.show.view.screenshot", draw)
     assert interrupted_run(tmp_path).summary["notes"] == [pipeline.UNDRAWN]
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "residuals.npz").is_file()

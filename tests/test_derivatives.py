@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from scenes import FAMILIES, N_IMAGES, random_problem
 
-from ba.camera import CAMERAS
-from ba.problem import Free, Problem
-from ba.residual import Residuals, project
-from ba.rotation import ROTATIONS
-from ba.variables import Variables, make_variables
+from ba.model.camera import CAMERAS
+from ba.model.problem import Free, Problem
+from ba.model.residual import Residuals, project
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import Variables, make_variables
 
 STEP = 1e-30
 
@@ -182,7 +182,7 @@ def test_operators_and_matrix_agree(rotation: str, mask: str) -> None:
 def test_threads_and_chunks_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     variables, problem = make("ordinary", "so3_left", "mixed", "everything", covariances=True)
     whole = Residuals(problem, threads=1).linearize(variables, variables.start)
-    monkeypatch.setattr("ba.residual.CHUNK", 5)
+    monkeypatch.setattr("ba.model.residual.CHUNK", 5)
     pieces = Residuals(problem, threads=3).linearize(variables, variables.start)
     for name in ("residual", "camera_blocks", "point_blocks"):
         assert np.array_equal(getattr(whole, name), getattr(pieces, name))

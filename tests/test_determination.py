@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from ba import cli, io
-from ba.camera import CAMERAS
-from ba.config import Camera, Fix
-from ba.derivatives import jacobian
-from ba.determination import SOME, determine
+from ba.analyse.derivatives import jacobian
+from ba.analyse.determination import SOME, determine
+from ba.analyse.undetermined import findings, report
+from ba.config.keys import Camera, Fix
+from ba.model.camera import CAMERAS
+from ba.model.problem import Problem, make_problem
+from ba.model.residual import project
+from ba.model.rotation import ROTATIONS, so3
+from ba.model.variables import make_variables
 from ba.pipeline import run
-from ba.problem import Problem, make_problem
-from ba.residual import project
-from ba.rotation import ROTATIONS, so3
-from ba.select import select
-from ba.undetermined import findings, report
-from ba.variables import make_variables
+from ba.prepare.select import select
 
 IMAGES, POINTS = 5, 25
 AHEAD = np.array([0.0, 0.0, 9.0])

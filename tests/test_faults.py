@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 import yaml
 
-from ba import staging, swap
 from ba.cli import main
-from ba.runfolder import staged
+from ba.show import staging
+from ba.show.runfolder import staged
+from ba.system import swap
 
 TINY = """
 data: {scene: {images: 4, points: 24}}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ba import files, reading
 from ba.errors import SystemRefusal, UserError
+from ba.system import files, reading
 
 
 def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:

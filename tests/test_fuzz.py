@@ -12,9 +12,9 @@ import fuzz  # noqa: E402
 from fuzzing import child, readers  # noqa: E402
 
 from ba.errors import UserError  # noqa: E402
-from ba.files import COMPRESSORS  # noqa: E402
 from ba.io import READERS  # noqa: E402
-from ba.rotation_alignment import data  # noqa: E402
+from ba.studies.rotation_alignment import data  # noqa: E402
+from ba.system.files import COMPRESSORS  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux tells it")
 

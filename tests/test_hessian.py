@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scenes import random_problem
 
-from ba.camera import CAMERAS
-from ba.hessian import derivative_along, gradient, hessian_product
-from ba.loss import LOSSES, scaled
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.variables import Variables, make_variables
+from ba.analyse.hessian import derivative_along, gradient, hessian_product
+from ba.model.camera import CAMERAS
+from ba.model.loss import LOSSES, scaled
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import Variables, make_variables
 
 CAMERA_SETS = {**{name: (name,) for name in CAMERAS}, "mixed": tuple(CAMERAS)}
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ba import warm
+from ba.check import warm
 
 CASES = dict(warm.cases())
 COSTS_AS_JSON = "import json\nfrom ba import warm\nprint(json.dumps({n: warm.final_cost(c) for n, c in warm.cases()}))"

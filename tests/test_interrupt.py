@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from ba import interrupt, pipeline, runfolder
+from ba import pipeline
 from ba.cli import main
-from ba.result import Iteration
+from ba.show import runfolder
+from ba.solve.result import Iteration
+from ba.system import interrupt
 
 TINY = "data: {scene: {images: 4, points: 24}}\nnoise: {points: 0.01}\noutput: {picture: false}\n"
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -74,7 +76,7 @@ def test_a_signal_while_solving_saves_the_best_state_and_still_tells(
 def test_a_signal_while_writing_costs_nothing_and_is_not_forgotten(
     where: str, number: signal.Signals, tiny: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr("ba.view.screenshot", lambda *_: None)
+    monkeypatch.setattr("ba.show.view.screenshot", lambda *_: None)
     monkeypatch.setattr(pipeline, where, sending(number, getattr(pipeline, where)))
     assert main(["run", tiny, "--out", "here", "--set", "output.picture=true"]) == CODES[number]
     assert Path("here", "report.html").exists()
@@ -164,7 +166,7 @@ def test_an_interrupt_that_was_caught_leaves_the_exit_code_alone(
 ) -> None:
     code = """
 import sys
-from ba import interrupt
+from ba.system import interrupt
 try:
     exec("raise KeyboardInterrupt")
 except KeyboardInterrupt:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scenes import random_problem
 
-from ba.camera import CAMERAS
-from ba.derivatives import JACOBIANS, KINDS, groups_of, jacobian, largest_errors, rounding_slack
-from ba.derivatives.automatic import ROTATED
+from ba.analyse.derivatives import JACOBIANS, KINDS, groups_of, jacobian, largest_errors, rounding_slack
+from ba.analyse.derivatives.automatic import ROTATED
 from ba.errors import UserError
-from ba.rotation import ROTATIONS
-from ba.variables import Variables, make_variables
+from ba.model.camera import CAMERAS
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import Variables, make_variables
 
 
 def state(rotation: str, models: tuple[str, ...] = tuple(CAMERAS), seed: int = 3) -> tuple[Variables, np.ndarray]:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from test_solver import perturbed
 
-from ba import kernelcache
-from ba.jit import COMPILATION
-from ba.result import Iteration
-from ba.solver import solve
+from ba.engine import kernelcache
+from ba.engine.jit import COMPILATION
+from ba.solve import solve
+from ba.solve.result import Iteration
 
 KERNEL = """
 import sys
-from ba import jit, kernelcache
+from ba.engine import jit, kernelcache
 
 @jit.kernel
 def add(a, b):
@@ -30,7 +30,7 @@ print(sum(add.stats.cache_misses.values()), kernelcache.compile_seconds() > 0.0,
 
 HOLDER = """
 import time
-from ba import jit
+from ba.engine import jit
 
 jit.COMPILATION.begin()
 print("holds", flush=True)

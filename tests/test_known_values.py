@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ba import io
-from ba.residual import Residuals, project
-from ba.rotation import ROTATIONS, so3
-from ba.variables import make_variables
+from ba.model.residual import Residuals, project
+from ba.model.rotation import ROTATIONS, so3
+from ba.model.variables import make_variables
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 F = np.diag([1.0, -1.0, -1.0])

@@ -7,8 +7,8 @@ import pytest
 from scenes import random_problem
 from scipy.spatial.transform import Rotation
 
-from ba.alignment import Similarity, align, compare_to_truth, transform
-from ba.problem import Problem
+from ba.model.problem import Problem
+from ba.model.similarity import Similarity, align, compare_to_truth, transform
 
 ROTATION = Rotation.from_rotvec([0.4, -1.1, 0.7]).as_matrix()
 

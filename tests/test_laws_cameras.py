@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import textbook
 
-from ba.camera import BEHIND, CAMERAS, INSIDE, OUTSIDE
+from ba.model.camera import BEHIND, CAMERAS, INSIDE, OUTSIDE
 
 POINTS = np.array([[0.3, -0.2, 2.0], [-1.0, 0.7, 3.0], [0.1, 0.4, 0.5], [0.2, 0.1, -1.5]])
 PARAMS = {"bal": np.array([700.0, -0.08, 0.03]), "pinhole": np.array([800.0, 640.0, 310.0, 250.0, 12.0])}

@@ -13,9 +13,9 @@ from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Cost
 from ba.check.sample import Sample, cut
 from ba.check.survey import Survey
-from ba.problem import Problem
-from ba.rotation import ROTATIONS
-from ba.words import in_bytes
+from ba.model.problem import Problem
+from ba.model.rotation import ROTATIONS
+from ba.system.words import in_bytes
 
 
 def finding(problem: Problem, test: str) -> Finding:

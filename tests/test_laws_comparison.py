@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from test_compare_report import OFF, RUN
 
-from ba.alignment import Similarity
-from ba.comparison import measure, results
-from ba.comparison.conclusions import conclude
-from ba.comparison.outcome import Outcome
-from ba.comparison.profiles import best_cost, course, profile, ranked, seconds_to, spreads, steps_to
-from ba.comparison.results import Summary, distance, summaries, write
-from ba.comparison.table import print_summary
-from ba.config import Config
-from ba.result import Iteration
-from ba.rotation import so3
+from ba.config.keys import Config
+from ba.model.rotation import so3
+from ba.model.similarity import Similarity
+from ba.solve.result import Iteration
+from ba.studies.comparison import measure, results
+from ba.studies.comparison.conclusions import conclude
+from ba.studies.comparison.outcome import Outcome
+from ba.studies.comparison.profiles import best_cost, course, profile, ranked, seconds_to, spreads, steps_to
+from ba.studies.comparison.results import Summary, distance, summaries, write
+from ba.studies.comparison.table import print_summary
 
 
 def seeds(label: str = "so3_left", n: int = 5) -> list[Outcome]:
@@ -267,8 +267,8 @@ def test_sentences_count_failures_among_the_ranked_and_name_the_worst_end() -> N
 
 
 def test_tables_of_the_page_have_medians() -> None:
-    from ba.comparison.charts import inks
-    from ba.comparison.details import details, failures
+    from ba.studies.comparison.charts import inks
+    from ba.studies.comparison.details import details, failures
 
     found = seeds()
     stuck = [

@@ -7,9 +7,9 @@ import pytest
 import textbook
 from scenes import random_problem
 
-from ba.alignment import Similarity, transform
-from ba.problem import Problem
-from ba.solver.conditioning import condition, is_bound_to_frame, is_far
+from ba.model.problem import Problem
+from ba.model.similarity import Similarity, transform
+from ba.prepare.conditioning import condition, is_bound_to_frame, is_far
 
 
 def shuffled(offset: tuple[float, float, float] = (0.0, 0.0, 0.0), size: float = 1.0) -> Problem:

@@ -11,25 +11,25 @@ import pytest
 from scenes import random_problem
 
 from ba import io
-from ba.config import Noise, Scene, Solver
+from ba.config.keys import Noise, Scene, Solver
 from ba.errors import SolverError
 from ba.io.synthetic import generate
-from ba.noise import perturb
-from ba.residual import Residuals
-from ba.result import ignore
-from ba.rotation import ROTATIONS
-from ba.solver import schur, solve
-from ba.solver.conditioning import condition
-from ba.solver.levenberg_marquardt import Trial, minimize
-from ba.solver.objective import Log, Objective
-from ba.solver.preconditioned import Expansion, Region, Step, changes
-from ba.variables import make_variables
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.conditioning import condition
+from ba.prepare.noise import perturb
+from ba.solve import schur, solve
+from ba.solve.levenberg_marquardt import Trial, minimize
+from ba.solve.objective import Log, Objective
+from ba.solve.preconditioned import Expansion, Region, Step, changes
+from ba.solve.result import ignore
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 
 LOWEST = {"dubrovnik-16-22106-pre.txt.xz": 18033.9034788, "ladybug-49-7776-pre.txt.xz": 13344.24074}
 STEPS = {"dubrovnik-16-22106-pre.txt.xz": (4, 5), "ladybug-49-7776-pre.txt.xz": (9, 20)}
-"""To within 1e-4 and 1e-6 of the lowest cost, as `ba.solver.levenberg_marquardt` says."""
+"""To within 1e-4 and 1e-6 of the lowest cost, as `ba.solve.levenberg_marquardt` says."""
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -7,10 +7,10 @@ import pytest
 from scenes import random_problem
 from scipy.sparse import csr_array
 
-from ba.derivatives import EXACT, JACOBIANS, KINDS, groups_of, jacobian, largest_errors, rounding_slack
-from ba.derivatives.errors import Groups
-from ba.rotation import ROTATIONS
-from ba.variables import make_variables
+from ba.analyse.derivatives import EXACT, JACOBIANS, KINDS, groups_of, jacobian, largest_errors, rounding_slack
+from ba.analyse.derivatives.errors import Groups
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
 
 ROTATION, POINT = KINDS.index("rotation"), KINDS.index("point")
 GROUPS = Groups(

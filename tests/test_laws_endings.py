@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from test_laws_logs import start
 
-from ba.config import Solver
+from ba.config.keys import Solver
 from ba.errors import UserError
-from ba.problem import Problem
-from ba.result import Solution, Status
-from ba.solver import solve
+from ba.model.problem import Problem
+from ba.solve import solve
+from ba.solve.result import Solution, Status
 
 BACKENDS = pytest.mark.parametrize("backend", ["schur", "scipy"])
 NEVER = {"ftol": 0.0, "xtol": 0.0, "gtol": 0.0}

@@ -9,7 +9,7 @@ import textbook
 from scipy.spatial.transform import Rotation
 
 from ba import io
-from ba.problem import Problem
+from ba.model.problem import Problem
 
 CAMERAS = np.array(
     [

@@ -7,15 +7,15 @@ import pytest
 import textbook
 from scenes import random_problem
 
-from ba.config import Camera, Fix, Loss
-from ba.freedom import freedom
-from ba.loss import LOSSES, scaled
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.select import select
-from ba.solver.conditioning import condition
-from ba.variables import make_variables
+from ba.analyse.freedom import freedom
+from ba.config.keys import Camera, Fix, Loss
+from ba.model.loss import LOSSES, scaled
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.conditioning import condition
+from ba.prepare.select import select
 
 SETS = {"own": ("bal",) * 4, "shared": ("pinhole",), "mixed": ("bal", "pinhole")}
 CASES = [

@@ -7,17 +7,17 @@ import pytest
 import textbook
 from scenes import random_problem
 
-from ba.config import Loss, Noise, Solver
-from ba.noise import perturb
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.result import Iteration, Solution
-from ba.rotation import ROTATIONS
-from ba.solver import solve
-from ba.solver.conditioning import condition
-from ba.solver.objective import Log, Objective, is_short
-from ba.solver.schur import BundleSystem
-from ba.variables import make_variables
+from ba.config.keys import Loss, Noise, Solver
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.conditioning import condition
+from ba.prepare.noise import perturb
+from ba.solve import solve
+from ba.solve.objective import Log, Objective, is_short
+from ba.solve.result import Iteration, Solution
+from ba.solve.schur import BundleSystem
 
 WAYS = {
     "schur, dense": {"backend": "schur", "linear": "dense"},

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import textbook
 
-from ba.loss import LOSSES, scaled
-from ba.solver.plain import joint
+from ba.model.loss import LOSSES, scaled
+from ba.solve.plain import joint
 
 GRID = np.concatenate([np.linspace(0.0, 6.0, 601), np.geomspace(6.0, 1e6, 50)])
 

@@ -7,17 +7,17 @@ import pytest
 from scenes import random_problem
 from test_memory import config, growth, machine, refusal
 
-from ba import memory
-from ba.config import Scene, Solver
+from ba.analyse import memory
+from ba.config.keys import Scene, Solver
 from ba.io.synthetic import generate
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.schur import Eliminator, dense, make_structure
-from ba.schur.conjugate_gradients import matrix
-from ba.schur.sparse import analyzed
-from ba.solver.conditioning import condition
-from ba.variables import make_variables
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.conditioning import condition
+from ba.solve.reduced import Eliminator, dense, make_structure
+from ba.solve.reduced.conjugate_gradients import matrix
+from ba.solve.reduced.sparse import analyzed
 
 
 def problem_of(covariances: bool = False) -> Problem:

@@ -8,10 +8,10 @@ from scenes import random_problem
 from scipy.spatial.transform import Rotation
 from scipy.stats import kstest
 
-from ba.config import Noise, Scene
+from ba.config.keys import Noise, Scene
 from ba.io.synthetic import generate
-from ba.noise import perturb
-from ba.problem import Problem, all_free
+from ba.model.problem import Problem, all_free
+from ba.prepare.noise import perturb
 
 N_IMAGES, N_POINTS = 3000, 4000
 

@@ -8,18 +8,18 @@ import pytest
 import textbook
 from scenes import random_problem
 
-from ba.config import Camera, Fix, Loss, Solver
+from ba.analyse.hessian import hessian_product
+from ba.analyse.optimum import Optimum, make_optimum, refine
+from ba.analyse.sensitivity import to_fixed, to_observations
+from ba.config.keys import Camera, Fix, Loss, Solver
 from ba.errors import UserError
-from ba.hessian import hessian_product
-from ba.loss import LOSSES, scaled
-from ba.optimum import Optimum, make_optimum, refine
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.select import select
-from ba.sensitivity import to_fixed, to_observations
-from ba.solver import solve
-from ba.variables import make_variables
+from ba.model.loss import LOSSES, scaled
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.select import select
+from ba.solve import solve
 
 LINEAR, ROBUST = Loss(), Loss(name="cauchy", scale=1.0)
 

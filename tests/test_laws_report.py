@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ba.page import Frame, power_ticks, text_of, whole_ticks
-from ba.report import cost_chart, residual_chart, write_report
-from ba.result import Iteration
-from ba.robust import inlier_limit, range_end, rms, weighted_rms
-from ba.rows import fit_rows, inlier_share, truth_rows
+from ba.model.robust import inlier_limit, range_end, rms, weighted_rms
+from ba.show.page import Frame, power_ticks, text_of, whole_ticks
+from ba.show.report import cost_chart, residual_chart, write_report
+from ba.show.rows import fit_rows, inlier_share, truth_rows
+from ba.solve.result import Iteration
 
 NUMBERS = [
     "initial_cost", "final_cost", "initial_rms_px", "final_rms_px", "initial_median_px", "final_median_px",

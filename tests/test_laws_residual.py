@@ -8,11 +8,11 @@ import textbook
 from scenes import random_problem
 from test_derivatives import MASKS
 
-from ba.camera import BEHIND, INSIDE, OUTSIDE
-from ba.problem import Problem
-from ba.residual import Projection, Residuals, project
-from ba.rotation import ROTATIONS
-from ba.variables import make_variables
+from ba.model.camera import BEHIND, INSIDE, OUTSIDE
+from ba.model.problem import Problem
+from ba.model.residual import Projection, Residuals, project
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
 
 CAMERAS = {"own": ("bal",) * 4, "shared": ("pinhole",), "mixed": ("bal", "pinhole", "bal")}
 

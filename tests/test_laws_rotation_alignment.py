@@ -5,11 +5,19 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from ba.errors import UserError
-from ba.rotation import ROTATIONS, Parameterization
-from ba.rotation_alignment import data, lab
-from ba.rotation_alignment.config import Generated
-from ba.rotation_alignment.problem import RESIDUALS, PointSets, angle_between, closed_form, cost, linearize, slope
-from ba.rotation_alignment.solve import solve
+from ba.model.rotation import ROTATIONS, Parameterization
+from ba.studies.rotation_alignment import data, lab
+from ba.studies.rotation_alignment.config import Generated
+from ba.studies.rotation_alignment.problem import (
+    RESIDUALS,
+    PointSets,
+    angle_between,
+    closed_form,
+    cost,
+    linearize,
+    slope,
+)
+from ba.studies.rotation_alignment.solve import solve
 
 TURN = Rotation.from_rotvec([0.5, -0.9, 0.4]).as_matrix()
 

@@ -7,16 +7,25 @@ import numpy as np
 import pytest
 from scenes import random_problem
 
-from ba import schur
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.io.synthetic import generate
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.schur import PRECONDITIONERS, Eliminator, Reduced, choose, factorize, linear_solver, make_places, make_structure
-from ba.schur.conjugate_gradients import explicit_product, implicit_product
-from ba.solver.conditioning import condition
-from ba.variables import Variables, make_variables
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import Variables, make_variables
+from ba.prepare.conditioning import condition
+from ba.solve import reduced as schur
+from ba.solve.reduced import (
+    PRECONDITIONERS,
+    Eliminator,
+    Reduced,
+    choose,
+    factorize,
+    linear_solver,
+    make_places,
+    make_structure,
+)
+from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
 
 DAMPING = 1e-2
 SETS = {"own": ("bal",) * 4, "shared": ("pinhole",), "mixed": ("bal", "pinhole", "bal")}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scenes import random_problem
 
-from ba.config import Camera, Fix
+from ba.config.keys import Camera, Fix
 from ba.errors import UserError
-from ba.problem import Problem
-from ba.rotation import so3
-from ba.select import select, with_rotations
+from ba.model.problem import Problem
+from ba.model.rotation import so3
+from ba.prepare.select import select, with_rotations
 
 
 def anchors(problem: Problem) -> list[int]:

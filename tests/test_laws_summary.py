@@ -12,9 +12,9 @@ import textbook
 from scenes import random_problem
 
 from ba import io, pipeline
-from ba.config import Config, Noise
-from ba.noise import perturb
-from ba.problem import Problem, make_problem, unconstrained
+from ba.config.keys import Config, Noise
+from ba.model.problem import Problem, make_problem, unconstrained
+from ba.prepare.noise import perturb
 
 
 def troubled(covariances: bool) -> Problem:

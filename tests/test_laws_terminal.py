@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from test_laws_report import ITERATIONS, summary
 
-from ba.progress import HEADER, Progress, print_summary, row, time_left
-from ba.result import Iteration
+from ba.show.progress import HEADER, Progress, print_summary, row, time_left
+from ba.solve.result import Iteration
 
 ONE = Iteration(
     iteration=7, cost=1.5e3, cost_change=2.5e2, step_norm=3.5e-1, gradient_norm=4.5e1, evaluations=12, seconds=9.25

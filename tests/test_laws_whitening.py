@@ -7,15 +7,15 @@ import pytest
 import textbook
 from scenes import random_problem
 
-from ba.config import Loss, Solver
+from ba.config.keys import Loss, Solver
 from ba.errors import UserError
-from ba.loss import LOSSES, scaled
-from ba.problem import Problem, make_problem
-from ba.residual import Residuals, whitener
-from ba.rotation import ROTATIONS
-from ba.solver import solve
-from ba.solver.objective import Objective
-from ba.variables import make_variables
+from ba.model.loss import LOSSES, scaled
+from ba.model.problem import Problem, make_problem
+from ba.model.residual import Residuals, whitener
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.solve import solve
+from ba.solve.objective import Objective
 
 EPS = np.finfo(float).eps
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ba import legend
+from ba.show import legend
 
 BEFORE = "before: grey points, orange frusta"
 CAPTIONS = {

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ba.loss import LOSSES, scaled
+from ba.model.loss import LOSSES, scaled
 
 everywhere = pytest.mark.parametrize("name", LOSSES)
 norms = st.floats(0.0, 1e6)

@@ -13,17 +13,19 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from memory import TOLERANCE, Order, measure  # noqa: E402
 
-from ba import cli, limits, memory, reading  # noqa: E402
-from ba.camera import CAMERAS  # noqa: E402
-from ba.config import Camera, Config, Data, Scene, Solver  # noqa: E402
+from ba import cli  # noqa: E402
+from ba.analyse import memory  # noqa: E402
+from ba.config.keys import Camera, Config, Data, Scene, Solver  # noqa: E402
 from ba.errors import UserError  # noqa: E402
 from ba.io.synthetic import generate  # noqa: E402
-from ba.problem import Problem  # noqa: E402
-from ba.residual import Residuals  # noqa: E402
-from ba.rotation import ROTATIONS  # noqa: E402
-from ba.schur import Eliminator, choose, make_structure  # noqa: E402
-from ba.solver.conditioning import condition  # noqa: E402
-from ba.variables import make_variables  # noqa: E402
+from ba.model.camera import CAMERAS  # noqa: E402
+from ba.model.problem import Problem  # noqa: E402
+from ba.model.residual import Residuals  # noqa: E402
+from ba.model.rotation import ROTATIONS  # noqa: E402
+from ba.model.variables import make_variables  # noqa: E402
+from ba.prepare.conditioning import condition  # noqa: E402
+from ba.solve.reduced import Eliminator, choose, make_structure  # noqa: E402
+from ba.system import limits, reading  # noqa: E402
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux tells it")
 
@@ -176,7 +178,8 @@ def test_where_nothing_is_left_nothing_would_fit(street: Problem, tmp_path: Path
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from ba import cli, memory
+from ba import cli
+from ba.analyse import memory
 
 def limited(*arguments, check=memory.check):
     used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("{field}"))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ba.comparison import table
-from ba.comparison.profiles import SHARES
-from ba.comparison.results import Summary
-from ba.rotation_alignment import config as configuration
-from ba.rotation_alignment import run
-from ba.rotation_alignment import table as alignment_table
+from ba.studies.comparison import table
+from ba.studies.comparison.profiles import SHARES
+from ba.studies.comparison.results import Summary
+from ba.studies.rotation_alignment import config as configuration
+from ba.studies.rotation_alignment import run
+from ba.studies.rotation_alignment import table as alignment_table
 
 ROOT = Path(__file__).parents[1]
 

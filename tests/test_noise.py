@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ba.config import Noise, Scene
+from ba.config.keys import Noise, Scene
 from ba.io.synthetic import generate
-from ba.noise import perturb
-from ba.problem import Free, Problem
-from ba.rotation import so3
+from ba.model.problem import Free, Problem
+from ba.model.rotation import so3
+from ba.prepare.noise import perturb
 
 SIGMAS = {"rotation_deg": 2.0, "position": 0.3, "points": 0.2, "intrinsics": 0.01}
 EVERYTHING = Noise(**SIGMAS)

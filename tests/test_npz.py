@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenes import assert_same_bits
 
-from ba.camera import CAMERAS
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.errors import UserError
 from ba.io import npz, synthetic
-from ba.problem import Free, Problem
+from ba.model.camera import CAMERAS
+from ba.model.problem import Free, Problem
 
 
 def sample_problem(use_covariance: bool = True) -> Problem:

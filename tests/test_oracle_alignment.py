@@ -13,7 +13,7 @@ from oracle.known import AGREEMENT, Known, known
 from oracle.rotating import exp
 from oracle.summary import flat
 
-from ba.rotation_alignment.run import run
+from ba.studies.rotation_alignment.run import run
 
 MOST_STEPS = 12
 GENERATED = {"generated": {"points": 50, "seed": 3, "axis_angle": [0.7, -0.4, 1.1], "sigma": 0.05}}

@@ -36,7 +36,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     (folder / "compare.yaml").write_text(yaml.safe_dump(whole))
     with pytest.MonkeyPatch.context() as patch:
         # Stress starts take seconds, and none of their numbers is in a table that is looked at here.
-        patch.setattr("ba.rotation_alignment.stress.run", lambda rotations: ())
+        patch.setattr("ba.studies.rotation_alignment.stress.run", lambda rotations: ())
         ba.compare(folder / "compare.yaml", out=folder / "out", workers=1)
     cases = [_alone(folder, rotation, seed) for seed in SEEDS for rotation in ROTATIONS]
     return Comparison(folder / "out", cases)

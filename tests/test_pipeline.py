@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ba import configfile, io, pipeline
+from ba import io, pipeline
 from ba.cli import main
-from ba.config import Config
+from ba.config import reading as configfile
+from ba.config.keys import Config
 from ba.errors import SolverError, UserError
-from ba.problem import Problem
-from ba.residual import project
-from ba.result import Iteration
-from ba.rotation import ROTATIONS
+from ba.model.problem import Problem
+from ba.model.residual import project
+from ba.model.rotation import ROTATIONS
+from ba.solve.result import Iteration
 
 ROOT = Path(__file__).parents[1]
 CUT = ROOT / "datasets" / "dubrovnik-3-7-pre.txt"
@@ -92,7 +93,7 @@ def test_an_end_that_nothing_aligns_is_a_note_and_loses_no_result(
     def refuse(*_: Problem) -> dict[str, float]:
         raise UserError("alignment: all points lie on a line")
 
-    monkeypatch.setattr("ba.alignment.compare_to_truth", refuse)
+    monkeypatch.setattr("ba.model.similarity.compare_to_truth", refuse)
     config = Config.model_validate({"data": {"scene": {"images": 4, "points": 24}}, "output": {"picture": False}})
     result = pipeline.run(config, tmp_path / "run")
     assert "alignment: all points lie on a line" in result.notes
@@ -173,7 +174,7 @@ def test_a_failing_solver_writes_what_there_is_and_exits_with_3(
     def fail(*_: Any) -> None:
         raise SolverError("the reduced camera system is singular at this damping")
 
-    monkeypatch.setattr("ba.solver.preconditioned.factorize", fail)
+    monkeypatch.setattr("ba.solve.preconditioned.factorize", fail)
     config = tmp_path / "config.yaml"
     config.write_text(configfile.dump(configured()))
     assert main(["run", str(config), "--out", str(tmp_path / "run")]) == 3
@@ -201,11 +202,11 @@ def test_the_picture_is_drawn_or_its_absence_explained(tmp_path: Path, monkeypat
         assert before.num_images == after.num_images
         png.write_bytes((ROOT / "tests" / "pixel.png").read_bytes())
 
-    monkeypatch.setattr("ba.view.screenshot", draw)
+    monkeypatch.setattr("ba.show.view.screenshot", draw)
     notes = pipeline.run(configured(output={"picture": True}), tmp_path).notes
     assert not any("picture" in note for note in notes)
     assert (tmp_path / "view.png").is_file()
-    monkeypatch.setattr("ba.view.screenshot", lambda *_: "no picture: install it by this command")
+    monkeypatch.setattr("ba.show.view.screenshot", lambda *_: "no picture: install it by this command")
     result = pipeline.run(configured(output={"picture": True}), tmp_path, overwrite=True)
     assert result.notes == (*notes, "no picture: install it by this command")
 
@@ -214,7 +215,7 @@ def test_ctrl_c_in_the_picture_costs_only_the_picture(tmp_path: Path, monkeypatc
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ba.view.screenshot", stop)
+    monkeypatch.setattr("ba.show.view.screenshot", stop)
     result = pipeline.run(configured(output={"picture": True}), tmp_path)
     assert result.notes[-1] == pipeline.UNDRAWN
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"solution.txt"}
@@ -234,7 +235,7 @@ def test_a_run_replaces_what_the_last_one_left_and_nothing_else(
     pipeline.run(configured(rotation="matrix9"), tmp_path)
     (tmp_path / "solution.md").write_text("mine")
     (tmp_path / "view.png").write_bytes(b"old")
-    monkeypatch.setattr("ba.view.screenshot", lambda *_: "no picture: no driver")
+    monkeypatch.setattr("ba.show.view.screenshot", lambda *_: "no picture: no driver")
     pipeline.run(configured(output={"picture": True}), tmp_path, overwrite=True)
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"solution.txt", "solution.md"}
     assert "data:image" not in (tmp_path / "report.html").read_text()

@@ -9,7 +9,7 @@ from bad_files import GOOD
 
 from ba import io
 from ba.io import ply
-from ba.problem import Float, Problem
+from ba.model.problem import Float, Problem
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ba.progress import HEADER, Progress, is_live, print_summary, row, time_left
-from ba.result import Iteration
+from ba.show.progress import HEADER, Progress, is_live, print_summary, row, time_left
+from ba.solve.result import Iteration
 
 COLUMNS = [match.span() for match in re.finditer(r"\S+", HEADER)]
 SUMMARY: dict[str, Any] = {

@@ -11,8 +11,8 @@ import pytest
 from bad_configs import BAD_CONFIGS, BadConfig
 
 import ba
-from ba import configfile
-from ba.problem import Problem
+from ba.config import reading as configfile
+from ba.model.problem import Problem
 
 DATA = Path(__file__).parents[1] / "datasets" / "dubrovnik-3-7-pre.txt"
 TINY: dict[str, Any] = {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ba import reading
 from ba.errors import UserError
+from ba.system import reading
 
 ZEROS = 1 << 26
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ba.page import round_ticks
-from ba.report import COUNTS, FACTS, cost_chart, residual_chart, write_report
-from ba.result import Iteration
+from ba.show.page import round_ticks
+from ba.show.report import COUNTS, FACTS, cost_chart, residual_chart, write_report
+from ba.solve.result import Iteration
 
 VOID = {"meta", "img", "line", "circle", "polyline"}
 SUMMARY = {

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from ba import pipeline
-from ba.config import Config
-from ba.loss import LOSSES
-from ba.robust import inlier_limit, range_end, weighted_rms
-from ba.summary import before, summarize
+from ba.config.keys import Config
+from ba.model.loss import LOSSES
+from ba.model.robust import inlier_limit, range_end, weighted_rms
+from ba.show.summary import before, summarize
 
 ROOT = Path(__file__).parents[1]
 COVARIANCE = ((0.5, 0.2), (0.2, 0.3))

@@ -11,12 +11,12 @@ from PIL import Image
 
 from ba import cli, pipeline
 from ba.errors import UserError
-from ba.rotation import ROTATIONS, Parameterization, so3
-from ba.rotation_alignment import data, lab, picture, stress
-from ba.rotation_alignment.config import Generated, RotationAlignment, Sets, dump, load
-from ba.rotation_alignment.problem import RESIDUALS, PointSets, closed_form, cost, linearize
-from ba.rotation_alignment.run import PRODUCTS, run
-from ba.rotation_alignment.solve import solve
+from ba.model.rotation import ROTATIONS, Parameterization, so3
+from ba.studies.rotation_alignment import data, lab, picture, stress
+from ba.studies.rotation_alignment.config import Generated, RotationAlignment, Sets, dump, load
+from ba.studies.rotation_alignment.problem import RESIDUALS, PointSets, closed_form, cost, linearize
+from ba.studies.rotation_alignment.run import PRODUCTS, run
+from ba.studies.rotation_alignment.solve import solve
 
 SHIPPED = Path(__file__).parents[1] / "configs" / "rotation-alignment.yaml"
 SETS = data.generate(Generated())

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ba import pipeline
-from ba.config import Config
-from ba.progress import print_summary
-from ba.rows import fit_rows, truth_rows
+from ba.config.keys import Config
+from ba.show.progress import print_summary
+from ba.show.rows import fit_rows, truth_rows
 
 ROOT = Path(__file__).parents[1]
 CUT = {"path": ROOT / "datasets" / "dubrovnik-3-7-pre.txt"}

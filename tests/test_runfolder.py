@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ba import runfolder, staging, swap
 from ba.cli import main
 from ba.errors import UserError
-from ba.runfolder import RunFolder, staged
-from ba.staging import staging_of
+from ba.show import runfolder, staging
+from ba.show.runfolder import RunFolder, staged
+from ba.show.staging import staging_of
+from ba.system import swap
 
 TINY = "data: {scene: {images: 4, points: 24}}\nnoise: {points: 0.01}\noutput: {picture: false, report: false}\n"
 

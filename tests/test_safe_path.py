@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ba import safepath
+from ba.system import safepath
 
 ROOT = Path(__file__).parents[1]
 CONSOLE = (str(Path(sys.executable).with_name("ba")),)
@@ -126,7 +126,7 @@ def test_processes_of_multiprocessing_find_the_package_and_nothing_else(tmp_path
     code = (
         "import sys; from ba import safepath; safepath.forget_working_folder()\n"
         "import multiprocessing, os\n"
-        "from ba.loss import LOSSES\n"
+        "from ba.model.loss import LOSSES\n"
         "with safepath.SafeChildren():\n"
         "    pool = multiprocessing.get_context('spawn').Pool(1)\n"
         "    assert pool.apply(os.getcwd) == os.getcwd()\n"

@@ -8,23 +8,23 @@ import pytest
 from scenes import FAMILIES, random_problem
 from test_derivatives import CAMERA_SETS, MASKS
 
-from ba import schur
-from ba.camera import CAMERAS
-from ba.config import Loss, Noise, Scene, Solver
+from ba.config.keys import Loss, Noise, Scene, Solver
 from ba.errors import SolverError
 from ba.io.synthetic import generate
-from ba.loss import LOSSES
-from ba.noise import perturb
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.schur import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choose, linear_solver, make_structure
-from ba.schur.conjugate_gradients import explicit_product, implicit_product
-from ba.schur.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
-from ba.solver import solve
-from ba.solver.conditioning import condition
-from ba.solver.levenberg_marquardt import Damping
-from ba.variables import make_variables
+from ba.model.camera import CAMERAS
+from ba.model.loss import LOSSES
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.conditioning import condition
+from ba.prepare.noise import perturb
+from ba.solve import reduced as schur
+from ba.solve import solve
+from ba.solve.levenberg_marquardt import Damping
+from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choose, linear_solver, make_structure
+from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
+from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 
 DAMPING = 1e-3
 
@@ -87,7 +87,7 @@ def test_step_is_that_of_the_whole_equations(name: str, preconditioner: str, cam
 def test_step_is_right_for_every_rotation_and_camera_on_a_sparse_pattern(
     name: str, preconditioner: str, rotation: str, camera: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ba.schur.system.ALL_BLOCKS", 0)
+    monkeypatch.setattr("ba.solve.reduced.system.ALL_BLOCKS", 0)
     scene = Scene(kind="street", images=12, points=80, observations_per_point=4, camera=camera)
     problem = condition(generate(scene)).problem
     reduced, J, r = reduced_system(problem, rotation)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ba.alignment import Similarity, transform
-from ba.camera import CAMERAS
-from ba.config import Camera, Config, Fix, Scene
+from ba.config.keys import Camera, Config, Fix, Scene
 from ba.errors import UserError
 from ba.io.synthetic import generate
-from ba.problem import Free, Problem, make_problem
-from ba.rotation import so3
-from ba.select import GAUGES, select
+from ba.model.camera import CAMERAS
+from ba.model.problem import Free, Problem, make_problem
+from ba.model.rotation import so3
+from ba.model.similarity import Similarity, transform
+from ba.prepare.select import GAUGES, select
 
 KINDS = ("ring", "street", "cloud")
 PROBLEM = generate(Scene(images=6, points=40))

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from scenes import random_problem
 
-from ba.alignment import Similarity, transform
-from ba.camera import CAMERAS
-from ba.config import Camera, Fix, Loss, Solver
+from ba.analyse.optimum import make_optimum, refine
+from ba.analyse.sensitivity import to_fixed, to_observations
+from ba.config.keys import Camera, Fix, Loss, Solver
 from ba.errors import SolverError, UserError
-from ba.loss import LOSSES
-from ba.optimum import make_optimum, refine
-from ba.problem import Free, Problem
-from ba.rotation import ROTATIONS, so3
-from ba.select import select
-from ba.sensitivity import to_fixed, to_observations
-from ba.solver import solve
+from ba.model.camera import CAMERAS
+from ba.model.loss import LOSSES
+from ba.model.problem import Free, Problem
+from ba.model.rotation import ROTATIONS, so3
+from ba.model.similarity import Similarity, transform
+from ba.prepare.select import select
+from ba.solve import solve
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 

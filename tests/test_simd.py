@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ba import simd
-from ba.jit import kernel
+from ba.engine import simd
+from ba.engine.jit import kernel
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Laws of `ba.rotation.so3`, measured against 60-digit arithmetic, complex steps, and the formula the paper prints."""
+"""Laws of `ba.model.rotation.so3`, measured against 60-digit arithmetic, complex steps and the paper."""
 
 from functools import cache
 from typing import Any
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from ba.rotation import so3
-from ba.rotation.parameterization import Array
+from ba.model.rotation import so3
+from ba.model.rotation.parameterization import Array
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -8,17 +8,17 @@ import pytest
 from scenes import FAMILIES, N_IMAGES, random_problem
 from scipy.optimize import minimize
 
-from ba.alignment import Similarity, transform
-from ba.config import Loss, Noise, Solver
+from ba.config.keys import Loss, Noise, Solver
 from ba.errors import UserError
-from ba.loss import LOSSES, scaled
-from ba.noise import perturb
-from ba.problem import Problem, all_free
-from ba.residual import Residuals, project
-from ba.result import Iteration, Status
-from ba.rotation import ROTATIONS
-from ba.solver import SOLVERS, solve
-from ba.variables import make_variables
+from ba.model.loss import LOSSES, scaled
+from ba.model.problem import Problem, all_free
+from ba.model.residual import Residuals, project
+from ba.model.rotation import ROTATIONS
+from ba.model.similarity import Similarity, transform
+from ba.model.variables import make_variables
+from ba.prepare.noise import perturb
+from ba.solve import SOLVERS, solve
+from ba.solve.result import Iteration, Status
 
 STAY = [name for name in FAMILIES if ROTATIONS[name].stays_rotation]
 EXACT = {"ftol": 1e-12, "gtol": 1e-9, "xtol": 1e-14}

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ba import cli, io, source
+from ba import cli, io
+from ba.config import source
 from ba.errors import UserError
-from ba.files import COMPRESSORS
+from ba.system.files import COMPRESSORS
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "datasets" / "dubrovnik-3-7-pre.txt"

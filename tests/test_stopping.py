@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from test_solver import EXACT, WAYS, cost, perturbed
 
-from ba.config import Solver
-from ba.residual import Residuals, project
-from ba.result import Iteration, Status
-from ba.solver import objective, solve
+from ba.config.keys import Solver
+from ba.model.residual import Residuals, project
+from ba.solve import objective, solve
+from ba.solve.result import Iteration, Status
 
 ALL = WAYS | {
     "schur_dense": Solver(backend="schur", linear="dense", **EXACT),

@@ -8,16 +8,16 @@ from scenes import assert_same_bits
 from scipy.sparse import block_diag, coo_array, diags_array
 from scipy.sparse.csgraph import connected_components
 
-from ba.camera import CAMERAS, INSIDE
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.errors import UserError
 from ba.io import synthetic
 from ba.io.scenes import LAYOUTS, town
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import ROTATIONS
-from ba.solver.conditioning import condition
-from ba.variables import make_variables
+from ba.model.camera import CAMERAS, INSIDE
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import make_variables
+from ba.prepare.conditioning import condition
 
 EXACT = ((0.0, 0.0), (0.0, 0.0))
 SIZES = {

@@ -12,10 +12,10 @@ from numpy.testing import assert_allclose
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from ba import scene, view
-from ba.camera import CAMERAS
 from ba.errors import UserError
-from ba.problem import Problem, make_problem
+from ba.model.camera import CAMERAS
+from ba.model.problem import Problem, make_problem
+from ba.show import scene, view
 
 MODELS = sorted(CAMERAS)
 KINDS = ["ring", "street", "facade", "one", "plane", "random"]

@@ -15,6 +15,6 @@ def _python(cache: Path, *arguments: str) -> set[str]:
 def test_the_first_run_after_warming_compiles_nothing(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(f"data:\n  path: {DATA}\noutput:\n  picture: false\n")
-    warmed = _python(tmp_path / "cache", "-m", "ba.warm")
+    warmed = _python(tmp_path / "cache", "-m", "ba.check.warm")
     assert warmed
     assert _python(tmp_path / "cache", "-m", "ba", "run", str(config), "--out", str(tmp_path / "run")) == warmed

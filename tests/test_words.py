@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from test_progress import SUMMARY, printed
 
 import ba
-from ba import cli, configfile, page
+from ba import cli
 from ba.check.sample import image_name
-from ba.noise import note_of_second_noise
-from ba.problem import Problem
-from ba.progress import print_summary
-from ba.report import write_report
-from ba.words import counted, printable, unknown
+from ba.config import reading as configfile
+from ba.model.problem import Problem
+from ba.prepare.noise import note_of_second_noise
+from ba.show import page
+from ba.show.progress import print_summary
+from ba.show.report import write_report
+from ba.system.words import counted, printable, unknown
 
 EVIL = "a\x1b[2J\x07b\r\x9bc\u202e\udc80\nd"
 SHOWN = r"a\x1b[2J\x07b\r\x9bc\u202e\udc80\nd"

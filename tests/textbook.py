@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ba.problem import Free, Problem
+from ba.model.problem import Free, Problem
 
 
 def _bal(params: np.ndarray, x: float, y: float) -> list[float]:

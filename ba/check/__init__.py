@@ -2,11 +2,11 @@
 
 data         the tests of the data, one a line
 survey       what they read, computed once
-derivatives  the analytic Jacobian against every way of `ba.derivatives`, with what each costs
+derivatives  the analytic Jacobian against every way of `ba.analyse.derivatives`, with what each costs
 sample       connected cuts for what takes too long on the whole
 picture, report
 
-Memory is forecast by `ba.memory`.
+Memory is forecast by `ba.analyse.memory`.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ba import configfile, memory
+from ba.analyse import memory
 from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Derivatives, check_derivatives
 from ba.check.picture import draw_pattern
 from ba.check.report import data_lines, derivative_lines, memory_lines
 from ba.check.sample import Sample
 from ba.check.survey import Survey
-from ba.config import Config, Data
+from ba.config import reading as configfile
+from ba.config.keys import Config, Data
 from ba.errors import UserError
-from ba.files import write_bytes
+from ba.model.rotation import ROTATIONS, Parameterization
 from ba.pipeline import load_start
-from ba.rotation import ROTATIONS, Parameterization
-from ba.solver.conditioning import condition
+from ba.prepare.conditioning import condition
+from ba.system.files import write_bytes
 
 CONFIGURATIONS = (".yaml", ".yml")
 
@@ -37,7 +38,7 @@ CONFIGURATIONS = (".yaml", ".yml")
 class Check:
     """What was found.
 
-    memory: bytes at the peak of a run by way to solve (`ba.memory.WAYS`); text: all of it in words; failures:
+    memory: bytes at the peak of a run by way to solve (`ba.analyse.memory.WAYS`); text: all of it in words; failures:
     derivatives that are wrong, each in one line.
     """
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ba.camera import BEHIND, CAMERAS, OUTSIDE
+from ba.analyse.undetermined import findings, image_name
 from ba.check.survey import Survey
-from ba.undetermined import findings, image_name
-from ba.words import counted
+from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
+from ba.system.words import counted
 
 NARROW, VERY_NARROW = 2.0, 1.0
 """Degrees between rays below which a point's depth is poorly determined, and hardly at all."""

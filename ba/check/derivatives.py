@@ -1,9 +1,9 @@
 """Are the derivatives right? The analytic Jacobian against every other way, at the start and at random states.
 
 Ways whose time grows with the square of the observations work on a connected cut. Errors and where they are come from
-`ba.derivatives.largest_errors`; only the exact ways decide. Times are the least of up to two runs on one thread, memory
-is the peak of what numpy and Python allocate, both at n, 2n and 4n observations; a straight line through their
-logarithms gives the power of n by which they grow.
+`ba.analyse.derivatives.largest_errors`; only the exact ways decide. Times are the least of up to two runs on one
+thread, memory is the peak of what numpy and Python allocate, both at n, 2n and 4n observations; a straight line through
+their logarithms gives the power of n by which they grow.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ba.camera import CAMERAS
+from ba.analyse.derivatives import JACOBIANS, KINDS, Error, Way, groups_of, largest_errors, rounding_slack
 from ba.check.sample import Sample, cut
-from ba.derivatives import JACOBIANS, KINDS, Error, Way, groups_of, largest_errors, rounding_slack
 from ba.errors import UserError
-from ba.problem import Problem
-from ba.residual import Residuals
-from ba.rotation import Parameterization
-from ba.variables import Variables, make_variables
+from ba.model.camera import CAMERAS
+from ba.model.problem import Problem
+from ba.model.residual import Residuals
+from ba.model.rotation import Parameterization
+from ba.model.variables import Variables, make_variables
 
 Array = NDArray[Any]
 
@@ -62,7 +62,8 @@ class Cost:
 class Row:
     """The analytic Jacobian against one way: the largest error of each kind, where, what is wrong, what the way costs.
 
-    Errors are told as they are; what is wrong is judged by what rounding leaves (`ba.derivatives.rounding_slack`).
+    Errors are told as they are; what is wrong is judged by what rounding leaves
+    (`ba.analyse.derivatives.rounding_slack`).
     """
 
     name: str

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.sparse import csr_array
 
-from ba.derivatives import KINDS
-from ba.files import replacing
+from ba.analyse.derivatives import KINDS
+from ba.system.files import replacing
 
 Array = NDArray[Any]
 

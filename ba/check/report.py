@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ba.analyse.derivatives import EXACT, JACOBIANS, KINDS
 from ba.check.data import Finding
 from ba.check.derivatives import Derivatives, Row
-from ba.derivatives import EXACT, JACOBIANS, KINDS
-from ba.words import counted, in_bytes
+from ba.system.words import counted, in_bytes
 
 
 def data_lines(findings: dict[str, Finding]) -> Iterator[str]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order
 
-from ba.graph import incidence
-from ba.problem import Free, Problem
-from ba.undetermined import image_name
+from ba.analyse.graph import incidence
+from ba.analyse.undetermined import image_name
+from ba.model.problem import Free, Problem
 
 Array = NDArray[Any]
 

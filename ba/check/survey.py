@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.determination import Determination, determine
-from ba.graph import Parts
-from ba.problem import Problem, images_of_points
-from ba.residual import Projection, project
-from ba.rotation import Parameterization
-from ba.variables import make_layout
+from ba.analyse.determination import Determination, determine
+from ba.analyse.graph import Parts
+from ba.model.problem import Problem, images_of_points
+from ba.model.residual import Projection, project
+from ba.model.rotation import Parameterization
+from ba.model.variables import make_layout
 
 Array = NDArray[Any]
 

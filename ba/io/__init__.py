@@ -1,8 +1,9 @@
-"""File formats: one file each, which converts to the conventions of `ba.problem` when it reads and back when it writes.
+"""File formats: one file each, which converts to the conventions of `ba.model.problem` when it reads and back when it
+writes.
 
 To add a format: write one file with `read(path) -> Problem` and / or `write(problem, path)` (raising UserError that
-names file, line and reason; writing through `ba.files`), and add one line to `FORMATS`. Tests and configuration walk
-the registries.
+names file, line and reason; writing through `ba.system.files`), and add one line to `FORMATS`. Tests and configuration
+walk the registries.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ba.errors import UserError
-from ba.files import COMPRESSORS
 from ba.io import bal, npz, ply
-from ba.problem import Problem
-from ba.reading import existing_file
+from ba.model.problem import Problem
+from ba.system.files import COMPRESSORS
+from ba.system.reading import existing_file
 
 Reader = Callable[[Path], Problem]
 Writer = Callable[[Problem, Path], None]

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from ba.errors import UserError
-from ba.files import write_bytes
-from ba.problem import Float, Problem, make_problem
-from ba.reading import lines, number, read_text
-from ba.rotation import so3
+from ba.model.problem import Float, Problem, make_problem
+from ba.model.rotation import so3
+from ba.system.files import write_bytes
+from ba.system.reading import lines, number, read_text
 
 FLIP = np.array([1.0, -1.0, -1.0])
 NOT_A_ROTATION = 1e-6

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.camera import CAMERAS
 from ba.errors import UserError
-from ba.files import COMPRESSORS, replacing, write_bytes
 from ba.io import npy
-from ba.problem import Free, Problem, make_problem
-from ba.reading import ALWAYS_UNPACKED, MAX_RATIO, read_bytes
+from ba.model.camera import CAMERAS
+from ba.model.problem import Free, Problem, make_problem
+from ba.system.files import COMPRESSORS, replacing, write_bytes
+from ba.system.reading import ALWAYS_UNPACKED, MAX_RATIO, read_bytes
 
 ARRAYS: dict[str, str] = {
     "rotations": "f8",

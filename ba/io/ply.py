@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.errors import UserError
-from ba.files import write_bytes
-from ba.problem import Problem
-from ba.reading import number, read_bytes
+from ba.model.problem import Problem
+from ba.system.files import write_bytes
+from ba.system.reading import number, read_bytes
 
 CAMERA_COLOR = (0, 255, 0)
 POINT_COLOR = (160, 160, 160)
@@ -60,7 +60,7 @@ MAX_PROPERTIES = 1000
 
 
 def write(problem: Problem, path: Path) -> None:
-    """Write points and camera centres; points without colours are grey. Raises UserError like `ba.files`."""
+    """Write points and camera centres; points without colours are grey. Raises UserError like `ba.system.files`."""
     points, images = problem.num_points, problem.num_images
     colors = np.empty((points + images, 3), np.uint8)
     colors[:points] = POINT_COLOR if problem.colors is None else problem.colors

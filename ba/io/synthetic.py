@@ -14,12 +14,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ba.camera import CAMERAS, INSIDE, CameraModel
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.errors import UserError
 from ba.io.scenes import LAYOUTS, Layout, Surface
 from ba.io.scenes.layout import Index, Random, longest_track
-from ba.problem import Bool, Float, Int, Problem, make_problem
+from ba.model.camera import CAMERAS, INSIDE, CameraModel
+from ba.model.problem import Bool, Float, Int, Problem, make_problem
 
 WIDTH, HEIGHT = 1600, 1200
 FOCAL = 1200.0

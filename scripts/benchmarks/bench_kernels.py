@@ -18,17 +18,17 @@ import numpy as np
 import pytest
 
 from ba import io
-from ba.config import Scene
+from ba.config.keys import Scene
+from ba.engine.parallel import blas_threads
 from ba.io.synthetic import generate
-from ba.parallel import blas_threads
-from ba.problem import Problem
-from ba.residual import Blocks, Residuals
-from ba.rotation import ROTATIONS
-from ba.rotation.so3 import exp
-from ba.schur import LINEAR_SOLVERS, Eliminator, Reduced, Structure, gradient_norm, make_structure
-from ba.schur.conjugate_gradients import implicit_product
-from ba.solver.conditioning import condition
-from ba.variables import Parameters, make_variables
+from ba.model.problem import Problem
+from ba.model.residual import Blocks, Residuals
+from ba.model.rotation import ROTATIONS
+from ba.model.rotation.so3 import exp
+from ba.model.variables import Parameters, make_variables
+from ba.prepare.conditioning import condition
+from ba.solve.reduced import LINEAR_SOLVERS, Eliminator, Reduced, Structure, gradient_norm, make_structure
+from ba.solve.reduced.conjugate_gradients import implicit_product
 from benchmarks.calibration import Calibration
 
 FILE = Path(__file__).parents[2] / "datasets" / "dubrovnik-16-22106-pre.txt.xz"

@@ -1,8 +1,8 @@
 """The kernel whose time divides all others, so that the speed of the machine cancels.
 
 As an elimination does, it streams two rows of nine numbers an observation and adds their products to one of some
-hundred small blocks. It has the options of `ba.jit`, but written out, and threads of its own, so that a change there
-changes the ratios and is seen. A change here makes every baseline worthless: take it anew.
+hundred small blocks. It has the options of `ba.engine.jit`, but written out, and threads of its own, so that a change
+there changes the ratios and is seen. A change here makes every baseline worthless: take it anew.
 
 3 ms on one thread: less than a scheduler's slice, so that some rounds run undisturbed on a machine that is not idle.
 """

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.problem import Problem
+from ba.model.problem import Problem
 from benchmarks.contest import MAX_ITERATIONS, NEGATED_U, TURNED, Curve, Outcome, Task, behind, moved, only_bal
 
 LARGEST_DENSE, LARGEST_FILL = 50, 0.1

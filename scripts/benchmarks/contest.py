@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ba import io
 from ba.errors import UserError
-from ba.problem import Problem, make_problem
+from ba.model.problem import Problem, make_problem
 from benchmarks import CONTENDERS
 
 MAX_ITERATIONS = 200
@@ -136,7 +136,7 @@ def moved(problem: Problem, rotations: Any, translations: Any, intrinsics: Any, 
 
 
 def cost(problem: Problem) -> float:
-    from ba.residual import project  # loads compiled kernels, which a cold run of a peer does without
+    from ba.model.residual import project  # loads compiled kernels, which a cold run of a peer does without
 
     return 0.5 * float(np.sum((project(problem).pixels - problem.pixels) ** 2))
 

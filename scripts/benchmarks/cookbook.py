@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.problem import Problem
+from ba.model.problem import Problem
 from benchmarks.contest import MAX_ITERATIONS, Curve, Outcome, Task, moved, only_bal
 
 Array = NDArray[np.float64]

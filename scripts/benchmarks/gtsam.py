@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ba.errors import UserError
-from ba.problem import Problem
+from ba.model.problem import Problem
 from benchmarks.contest import MAX_ITERATIONS, Curve, Outcome, Task, behind, moved, only_bal
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ba import io
 from ba.errors import UserError
-from ba.staging import LOG, staging_of
+from ba.show.staging import LOG, staging_of
 from benchmarks.contest import SAME_END, cost
 
 FIRST_STEPS = 3

@@ -29,8 +29,8 @@ from typing import Any
 from bench import Failed, machine, say
 
 from ba.errors import UserError
-from ba.files import replacing
-from ba.reading import existing_file
+from ba.system.files import replacing
+from ba.system.reading import existing_file
 from benchmarks.provenance import keep
 
 SUITE = Path(__file__).with_name("bench_kernels.py")

@@ -21,7 +21,7 @@ from typing import Any
 
 from ba import io
 from ba.errors import SolverError
-from ba.problem import Problem
+from ba.model.problem import Problem
 from benchmarks.ceres import choice
 from benchmarks.contest import MAX_ITERATIONS, Curve, Outcome, Task, only_bal
 

@@ -2,10 +2,10 @@
 
 import time
 
-from ba.config import Solver
-from ba.problem import Problem
-from ba.result import Iteration
-from ba.solver import solve as solve_by
+from ba.config.keys import Solver
+from ba.model.problem import Problem
+from ba.solve import solve as solve_by
+from ba.solve.result import Iteration
 from benchmarks.contest import MAX_ITERATIONS, Curve, Outcome, Task
 
 

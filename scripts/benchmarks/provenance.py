@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ba.files import replacing
+from ba.system.files import replacing
 
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("ba", "numba", "numpy", "scipy")

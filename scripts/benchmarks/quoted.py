@@ -149,7 +149,7 @@ def _phases() -> Iterable[Claim]:
          (("derivatives", "linearization"), ("elimination", "elimination"))},
     )  # fmt: skip
     yield Claim(
-        "ba/residual.py",
+        "ba/model/residual.py",
         "Dubrovnik's 84 k take {one} ms on one thread and {two} ms on two",
         {name: short(ms["linearization"][threads]) for name, threads in (("one", "1"), ("two", "2"))},
     )
@@ -195,19 +195,19 @@ def _starts() -> Iterable[Claim]:
 def _in_docstrings() -> Iterable[Claim]:
     counts = kept("starts")["results"]["reached"]["ba-schur"].values()
     yield Claim(
-        "ba/solver/levenberg_marquardt.py",
+        "ba/solve/levenberg_marquardt.py",
         "From {of} hard starts of Dubrovnik-16",
         {"of": str(sum(of for _, of in counts))},
     )
     yield Claim(
-        "ba/solver/levenberg_marquardt.py",
+        "ba/solve/levenberg_marquardt.py",
         "and 0.02 times the share from {home}.",
         {"home": str(sum(home for home, _ in counts))},
     )
     reached = kept("rotation-alignment")["results"]["reached"]["vector"]
     cayley, columns = ([f"{100 * share:.0f}" for share in reached[name].values()] for name in ("cayley", "columns6"))
-    yield Claim("ba/rotation_alignment/solve.py", "`cayley` reaches {share} % either way", {"share": cayley[3]})
-    yield Claim("ba/rotation_alignment/solve.py", "in place of {shares} % (", {"shares": ", ".join(columns)})
+    yield Claim("ba/studies/rotation_alignment/solve.py", "`cayley` reaches {share} % either way", {"share": cayley[3]})
+    yield Claim("ba/studies/rotation_alignment/solve.py", "in place of {shares} % (", {"shares": ", ".join(columns)})
 
 
 def _linear() -> Iterable[Claim]:
@@ -231,18 +231,18 @@ def _linear() -> Iterable[Claim]:
         {"unformed": unformed, "product": product},
     )
     yield Claim(
-        "ba/schur/__init__.py",
+        "ba/solve/reduced/__init__.py",
         "450 numbers dense {a} s, sparse {b} s; 2700 numbers {c} s and {d} s; 18000 numbers sparse {e} s, conjugate "
         "gradients {f} s.",
         streets,
     )
     yield Claim(
-        "ba/schur/__init__.py",
+        "ba/solve/reduced/__init__.py",
         "takes 160: {sparse} s to within 1e-4 of the minimum, where conjugate gradients take {cg} s.",
         {"sparse": internet["sparse"], "cg": internet["cg"]},
     )
     yield Claim(
-        "ba/schur/__init__.py",
+        "ba/solve/reduced/__init__.py",
         "forming it takes {formed} s, its two triangles {triangles} s and a product {product} ms; without it the "
         "elimination takes {elimination} s and a product {unformed} ms.",
         {
@@ -254,7 +254,7 @@ def _linear() -> Iterable[Claim]:
         },
     )
     yield Claim(
-        "ba/schur/sparse.py",
+        "ba/solve/reduced/sparse.py",
         "a solve takes {superlu} s with SuperLU and {blocks} s with this.",
         {name: short(value) for name, value in found["factors"].items()},
     )

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from ba import io, pipeline
-from ba.config import Config, Scene, Solver
+from ba.config.keys import Config, Scene, Solver
 from ba.io import synthetic
-from ba.problem import Problem
-from ba.result import Iteration
-from ba.schur import LINEAR_SOLVERS
-from ba.solver import solve
+from ba.model.problem import Problem
+from ba.solve import solve
+from ba.solve.reduced import LINEAR_SOLVERS
+from ba.solve.result import Iteration
 from benchmarks.contest import Curve, Outcome, cost, faults, peak_mb
 from benchmarks.growth import NEAR
 from benchmarks.table import arrival

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-import ba.comparison.config
 import ba.io
-import ba.rotation_alignment.config
-import ba.rotation_alignment.data
-from ba import configfile
-from ba.config import Scene
-from ba.files import COMPRESSORS
+import ba.studies.comparison.config
+import ba.studies.rotation_alignment.config
+import ba.studies.rotation_alignment.data
+from ba.config import reading as configfile
+from ba.config.keys import Scene
 from ba.io.synthetic import generate
-from ba.problem import Problem
+from ba.model.problem import Problem
+from ba.system.files import COMPRESSORS
 from fuzzing.mutations import mutant, rezipped
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,9 +93,10 @@ def saved(problem: Problem, format: str, suffix: str) -> bytes:
 
 
 def point_readers() -> dict[str, Reader]:
-    read = ba.rotation_alignment.data.read_points
+    read = ba.studies.rotation_alignment.data.read_points
     return {
-        f"points{suffix}": Reader(read, suffix, POINT_FILES[suffix]()) for suffix in ba.rotation_alignment.data.READERS
+        f"points{suffix}": Reader(read, suffix, POINT_FILES[suffix]())
+        for suffix in ba.studies.rotation_alignment.data.READERS
     }
 
 
@@ -140,7 +141,7 @@ def configuration_readers() -> dict[str, Reader]:
     """`ba run`, `ba compare` and each kind of problem that has configurations of its own."""
     scene = "data: {scene: {images: 4, points: 9}}\n"
     run = [scene + RUN, *(scene + line for line in RUN.splitlines())]
-    kinds = {"rotation_alignment": Reader(ba.rotation_alignment.config.load, ".yaml", encoded([ALIGNMENT]))}
+    kinds = {"rotation_alignment": Reader(ba.studies.rotation_alignment.config.load, ".yaml", encoded([ALIGNMENT]))}
     return {
         "run.yaml": Reader(read_run, ".yaml", encoded(run)),
         "compare.yaml": Reader(read_comparison, ".yaml", encoded([COMPARISON])),
@@ -158,9 +159,9 @@ def read_run(path: Path) -> Any:
 
 def read_comparison(path: Path) -> Any:
     """The comparison and its first run; the number of runs is the product of what is varied, however small the file."""
-    source = ba.comparison.config.load(path)
+    source = ba.studies.comparison.config.load(path)
     varied = {axis: values[0] for axis, values in source.comparison.vary.items()}
-    return ba.comparison.config.run_config(source, next(iter(source.comparison.datasets)), varied, 0)
+    return ba.studies.comparison.config.run_config(source, next(iter(source.comparison.datasets)), varied, 0)
 
 
 RUN = """\

@@ -1,9 +1,9 @@
 """A private copy of the tree in which mutations are applied, one at a time, and tests run.
 
 Every copy has its own cache of compiled kernels. A mutation of a file with kernels changes the key of that cache
-(`ba.jit`); the kernels of all other files are then taken over, so that only those of the file, for numba compares its
-time and size, and of the files that import it are compiled anew. Tests run in children of a process that has imported
-the heavy packages (`worker`), which takes half of the time.
+(`ba.engine.jit`); the kernels of all other files are then taken over, so that only those of the file, for numba
+compares its time and size, and of the files that import it are compiled anew. Tests run in children of a process that
+has imported the heavy packages (`worker`), which takes half of the time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Tree:
         common: dict[str, Any] = {"cwd": self.root, "env": environment, "text": True, "start_new_session": True}
         common |= {"stdout": subprocess.PIPE}
         if (self.root / "ba" / "warm.py").is_file():
-            self.worker = subprocess.Popen([sys.executable, "-m", "ba.warm"], stderr=subprocess.PIPE, **common)
+            self.worker = subprocess.Popen([sys.executable, "-m", "ba.check.warm"], stderr=subprocess.PIPE, **common)
             _, said = self.worker.communicate()
             if self.worker.returncode:
                 raise ValueError(f"the kernels do not compile:\n{said}")

@@ -39,7 +39,7 @@ open, which would end pytest with an internal error in place of the failure."""
 
 def take_over(folder: str, without: list[str]) -> None:
     """Put compiled kernels where the kernels as they now are will look for theirs."""
-    from ba import jit
+    from ba.engine import jit
 
     new = jit.cache_folder()
     old = new.with_name(folder)

@@ -1,12 +1,13 @@
 """Arrangements of cameras and surfaces for generated scenes.
 
 To add a kind: write one function from a random generator and the Scene to a `Layout`, add one line to `LAYOUTS`, and
-the name to `kind` of `ba.config.Scene`. Tests walk the registry. The worlds are right-handed, in metres, with z up.
+the name to `kind` of `ba.config.keys.Scene`. Tests walk the registry. The worlds are right-handed, in metres, with z
+up.
 """
 
 from collections.abc import Callable
 
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.io.scenes import collection, simple, town
 from ba.io.scenes.layout import Layout, Random, Surface
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.io.scenes.layout import (
     UP,
     Candidates,
@@ -20,7 +20,7 @@ from ba.io.scenes.layout import (
     longest_track,
     look,
 )
-from ba.problem import Bool, Float
+from ba.model.problem import Bool, Float
 
 IMAGES_PER_LANDMARK = 150
 DISTANCE, WIDTH, HEIGHT = 40.0, 20.0, 15.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.config import Scene
-from ba.problem import Bool, Float
+from ba.config.keys import Scene
+from ba.model.problem import Bool, Float
 
 Index = NDArray[np.int64]
 Random = np.random.Generator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.io.scenes.layout import UP, Index, Layout, Random, Surface, along, blend, chain, house_colors, look, unit
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ba.config import Scene
+from ba.config.keys import Scene
 from ba.io.scenes.layout import (
     UP,
     Candidates,
@@ -24,7 +24,7 @@ from ba.io.scenes.layout import (
     longest_track,
     look,
 )
-from ba.problem import Bool, Float
+from ba.model.problem import Bool, Float
 
 SPACING, HALF_WIDTH, HEIGHT = 1.5, 7.0, 9.0
 SMALLEST_PERIOD = 60.0

@@ -1,0 +1,1 @@
+"""What a solution is worth: derivatives, Hessian products, sensitivities, free directions, memory."""

@@ -1,0 +1,263 @@
+"""Is a problem determined at a state: which directions are free beyond those that anybody expects, and whose are they.
+
+What is expected is the frame that gauge and fixed numbers leave open, and the surplus numbers of rotations. Both are
+counted on a twin, in which images of the same kinds see general points from general places (`_expected`). What is
+found is counted by `ba.analyse.freedom`, on up to SOME observations of an image: fewer rows never hide a direction, so
+wherever these leave more open than the twin, all are taken. Both counts know directions of one image, one camera, one
+point or of a whole part. Those of several images against others, as where two halves share two points, show in the
+singular values of J without its points, which are computed where that takes little work (MOST_WORK), and in the
+numbers, where there are more of them than residuals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.analyse.freedom import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles
+from ba.analyse.graph import Parts, parts
+from ba.engine.parallel import blas_threads
+from ba.model.problem import Free, Problem
+from ba.model.residual import Blocks, Residuals
+from ba.model.rotation import ROTATIONS, Parameterization, so3
+from ba.model.variables import make_layout, make_variables
+from ba.prepare.conditioning import near_origin
+
+Array = NDArray[Any]
+
+SOME = 32
+"""Observations of an image that are looked at first: 64 rows for at most 36 columns of BAL or pinhole images."""
+
+GENERAL = 24
+"""Points that each image of the twin sees."""
+
+EXAMPLES = 4
+"""Images of a kind that the twin has, of one camera where they share it and it has so many."""
+
+MOST_WORK = 2e8
+"""Rows times squared columns, about the multiplications of the singular values: 0.1 s."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Directions that are free whatever is observed: of poses (n_images,), cameras (n_cameras,), and of the frame."""
+
+    images: Array
+    cameras: Array
+    frame: int
+
+    @property
+    def total(self) -> int:
+        return int(self.images.sum() + self.cameras.sum()) + self.frame
+
+
+@dataclass(frozen=True, eq=False)
+class Determination:
+    """What is free at a problem's state. joint: directions of several images against others."""
+
+    problem: Problem
+    found: OpenDirections
+    expected: Expected
+    joint: int
+    joint_images: Array
+    angles: Array
+
+    @property
+    def free_directions(self) -> int:
+        return self.found.total + self.joint
+
+
+def determine(problem: Problem, rotation: Parameterization, threads: int = 1) -> Determination:
+    """The directions that are free at the problem's state, where the free numbers of rotations are `rotation`'s."""
+    problem = near_origin(problem)  # far from the origin rounding hides that a held pose holds the frame
+    split, angles = parts(problem), ray_angles(problem)
+    with blas_threads(1):
+        expected = _expected(problem, rotation)
+        found = _found(problem, rotation, threads, split, expected)
+        found = replace(found, points=(problem.free.points & (angles <= PARALLEL)).astype(np.int64))
+        joint, images = _joint(problem, rotation, threads, found)
+    return Determination(problem, found, expected, joint, images, angles)
+
+
+def _found(
+    problem: Problem, rotation: Parameterization, threads: int, split: Parts, expected: Expected
+) -> OpenDirections:
+    """The directions that all observations leave open, from as few of them as tell."""
+    chosen = _spread(problem)
+    while True:
+        found = _open(_with_observations(problem, chosen), rotation, threads, split)
+        more = found.images > expected.images
+        more |= (found.cameras > expected.cameras)[problem.camera_of_image]
+        if found.frames.sum() > expected.frame:
+            more[:] = True
+        wanted = chosen | more[problem.image_of_obs]
+        if (wanted == chosen).all():
+            return found
+        chosen = wanted
+
+
+def _open(problem: Problem, rotation: Parameterization, threads: int, split: Parts | None = None) -> OpenDirections:
+    return free_directions(*_derived(problem, rotation, threads), split)
+
+
+def _derived(problem: Problem, rotation: Parameterization, threads: int) -> tuple[Problem, Blocks]:
+    """The problem and its blocks, without the observations whose derivatives are not finite."""
+    variables = make_variables(problem, rotation)
+    r, A, B = Residuals(problem, threads).blocks(variables.at(variables.start))
+    finite = np.asarray(np.isfinite(A).all(axis=(1, 2)) & np.isfinite(B).all(axis=(1, 2)))
+    if finite.all():
+        return problem, (r, A, B)
+    return _with_observations(problem, finite), (r[finite], A[finite], B[finite])
+
+
+def _spread(problem: Problem) -> Array:
+    """(n_obs,) bool: SOME observations of each image, evenly spread, or all where it has no more."""
+    order = np.argsort(problem.image_of_obs, kind="stable")
+    counts = np.bincount(problem.image_of_obs, minlength=problem.num_images)
+    starts = np.cumsum(counts) - counts
+    count = counts[problem.image_of_obs[order]]
+    place = np.arange(len(order)) - starts[problem.image_of_obs[order]]
+    chosen = np.empty(len(order), bool)
+    chosen[order] = (count <= SOME) | (place * SOME // count > (place - 1) * SOME // count)
+    return chosen
+
+
+def _with_observations(problem: Problem, kept: Array) -> Problem:
+    """The problem with some of its observations."""
+    if kept.all():
+        return problem
+    return replace(
+        problem,
+        image_of_obs=problem.image_of_obs[kept],
+        point_of_obs=problem.point_of_obs[kept],
+        pixels=problem.pixels[kept],
+        covariances=None if problem.covariances is None else problem.covariances[kept],
+    )
+
+
+def _expected(problem: Problem, rotation: Parameterization) -> Expected:
+    """What general observations leave open, by the kinds of images there are.
+
+    A kind is a camera model and what is free of it, of the rotation and of the translation. Images that see nothing are
+    of no kind, unless none sees anything: their poses are held, but that holds no frame.
+    """
+    counted = np.bincount(problem.image_of_obs, minlength=problem.num_images)
+    seeing = np.flatnonzero(counted if counted.any() else np.ones(problem.num_images))
+    free, camera = problem.free, problem.camera_of_image[seeing]
+    models = np.unique(np.array(problem.camera_models), return_inverse=True)[1]
+    users = np.bincount(camera, minlength=problem.num_cameras)
+    kinds = np.column_stack(
+        [models[camera], free.intrinsics[camera], users[camera] > 1, free.rotations[seeing], free.translations[seeing]]
+    )
+    _, kind = np.unique(kinds, axis=0, return_inverse=True)
+    order = np.lexsort((camera, -users[camera], kind))
+    counts = np.bincount(kind)
+    starts = np.cumsum(counts) - counts
+    lead = camera[order[starts]][kind[order]]
+    wanted = (camera[order] == lead) | (users[lead] < EXAMPLES) & (users[lead] != EXAMPLES - 1)
+    examples = np.sort(order[wanted & (np.arange(len(order)) - starts[kind[order]] < EXAMPLES)])
+    twin = _twin(problem, seeing[examples])
+    found = _open(twin, rotation, 1)
+    images, cameras = np.zeros(problem.num_images, np.int64), np.zeros(problem.num_cameras, np.int64)
+    of_kind = np.zeros(len(counts), np.int64), np.zeros(len(counts), np.int64)
+    for own, value in zip(of_kind, (found.images, found.cameras[twin.camera_of_image]), strict=True):
+        own[kind[examples]] = value
+    images[seeing] = of_kind[0][kind]
+    cameras[camera] = of_kind[1][kind]
+    return Expected(images, cameras, int(found.frames.sum()))
+
+
+def _twin(problem: Problem, images: Array) -> Problem:
+    """These images in general places before general points, with as many points held as a frame can take.
+
+    All see a few points in common, which are far enough for each to be in front, and some of their own.
+    """
+    rng, n = np.random.default_rng(0), len(images)
+    free = problem.free
+    cameras, camera_of_image = np.unique(problem.camera_of_image[images], return_inverse=True)
+    rotations, centers = so3.exp(0.3 * rng.standard_normal((n, 3))), rng.standard_normal((n, 3))
+    points = rng.standard_normal((GENERAL, 3)) + np.array([0.0, 0.0, 12.0])
+    fixed = int((~free.points & (np.bincount(problem.point_of_obs, minlength=problem.num_points) > 0)).sum())
+    image, point = (index.ravel().astype(np.int32) for index in np.mgrid[:n, :GENERAL])
+    return replace(
+        problem,
+        rotations=rotations,
+        translations=-np.einsum("nij,nj->ni", rotations, centers),
+        camera_of_image=camera_of_image.astype(np.int32),
+        camera_models=tuple(problem.camera_models[camera] for camera in cameras),
+        intrinsics=problem.intrinsics[cameras],
+        points=points,
+        image_of_obs=image,
+        point_of_obs=point,
+        pixels=np.zeros((len(image), 2)),
+        free=Free(
+            free.rotations[images], free.translations[images], free.intrinsics[cameras], np.arange(GENERAL) >= fixed
+        ),
+        covariances=None,
+        colors=None,
+        image_names=(),
+        source={},
+    )
+
+
+def _joint(problem: Problem, rotation: Parameterization, threads: int, found: OpenDirections) -> tuple[int, Array]:
+    """How many directions move several images against others, and those images; see the module's docstring."""
+    nobody = np.empty(0, np.int64)
+    layout = make_layout(problem, rotation.tangent_dim)
+    surplus = layout.size - 2 * problem.num_observations
+    plain = ROTATIONS["so3_left"] if rotation.stays_rotation else rotation
+    columns = make_layout(problem, plain.tangent_dim).num_reduced
+    if not 0 < 2.0 * problem.num_observations * columns**2 <= MOST_WORK:
+        return max(surplus - found.total, 0), nobody
+    problem, blocks = _derived(problem, plain, threads)
+    null = _null_space(problem, blocks, plain.tangent_dim)
+    joint = null.shape[1] - free_directions(problem, blocks).reduced
+    return (joint, _moving(problem, null, plain.tangent_dim)) if joint > 0 else (0, nobody)
+
+
+def _null_space(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
+    """(num_reduced, k) of J where points have been eliminated, by poses and intrinsics of length-one columns."""
+    _, A, B = blocks
+    layout, n = make_layout(problem, tangent_dim), problem.num_observations
+    columns = np.hstack(
+        [
+            layout.image_columns[problem.image_of_obs],
+            layout.camera_columns[problem.camera_of_image[problem.image_of_obs]],
+        ]
+    )
+    lengths = np.linalg.norm(A, axis=2, keepdims=True)
+    scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+    J = np.zeros((n, 2, layout.num_reduced + 1))
+    J[np.arange(n)[:, None, None], np.arange(2)[:, None], columns[:, None, :]] = scale * A
+    J = J[:, :, :-1] / np.linalg.norm(J[:, :, :-1], axis=(0, 1)).clip(min=np.finfo(float).tiny)
+    order = np.argsort(problem.point_of_obs, kind="stable")
+    starts = np.flatnonzero(np.diff(problem.point_of_obs[order], prepend=-1))
+    for seen in np.split(order, starts[1:]):
+        rows = J[seen].reshape(2 * len(seen), -1)
+        U, values, _ = np.linalg.svd((scale * B)[seen].reshape(-1, 3), full_matrices=False)
+        U = U[:, values > PARALLEL * values[0]]
+        J[seen] = (rows - U @ (U.T @ rows)).reshape(len(seen), 2, -1)
+    rows = np.linalg.qr(J.reshape(2 * n, -1), mode="r")
+    _, values, V = np.linalg.svd(rows)
+    return np.asarray(V[int((values > OWN_RANK * values.max(initial=0.0)).sum()) :].T)
+
+
+def _moving(problem: Problem, null: Array, tangent_dim: int) -> Array:
+    """Images that have a direction of their own against others: the fewer ones of those that may move most, where the
+    image that sees most is held, and of the rest."""
+    columns = make_layout(problem, tangent_dim).image_columns
+    base = int(np.argmax(np.bincount(problem.image_of_obs, minlength=problem.num_images)))
+    kept = columns[base][columns[base] >= 0]
+    _, values, V = np.linalg.svd(null[kept]) if len(kept) else (None, np.empty(0), np.eye(null.shape[1]))
+    still = null @ V[int((values > 1e-6).sum()) :].T
+    ways = np.array([_rank(still[row[row >= 0]]) for row in columns])
+    seeing = np.bincount(problem.image_of_obs, minlength=problem.num_images) > 0
+    moving, resting = (np.flatnonzero(seeing & (loose == (ways == ways.max()))) for loose in (True, False))
+    return resting if 0 < len(resting) < len(moving) else moving
+
+
+def _rank(rows: Array) -> int:
+    return int((np.linalg.svd(rows, compute_uv=False) > 1e-6).sum()) if rows.size else 0

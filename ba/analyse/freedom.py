@@ -1,0 +1,302 @@
+"""What the observations leave open at a state: free directions, and the condition of what remains.
+
+With derivatives A by poses and intrinsics and B by points, a direction (d, dX) moves no projection where
+A d + B dX = 0. Cameras may undo what a map of space does to all points, and no larger group maps lines to lines than
+the projective one (Hartley and Zisserman, 2nd ed., section 10.2), to first order
+
+    dX = a + M X - (c.X) X,   15 generators.
+
+So the count is the null space of [A | B dX(generators)], where B of a fixed point is zero: no map of space moves it,
+and poses may move as far as its projections stay. How much of it there is
+is found and not assumed: rotations keep a similarity (7); nine free numbers, or a full calibration matrix for each
+image, all 15; and a camera with its images has directions of its own, such as the lengths of quaternions. The count
+splits by cameras: own directions are what the rank of a camera's A lacks, and a generator survives where what it does
+lies in the range of A, for all cameras.
+
+Eigenvalues near zero are not counted: those of Ladybug-49 fall without a gap. Where there is one both counts agree,
+which the tests hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from ba.analyse.graph import Parts, parts
+from ba.config.keys import Loss
+from ba.errors import SolverError
+from ba.model.loss import LOSSES, scaled
+from ba.model.problem import Problem
+from ba.model.residual import Blocks, Residuals
+from ba.model.rotation import Parameterization
+from ba.model.variables import make_variables
+from ba.prepare.conditioning import condition as conditioned
+from ba.solve.objective import Objective
+from ba.solve.reduced import Eliminator, make_structure
+from ba.solve.reduced.dense import lower_triangle
+
+Array = NDArray[Any]
+
+MOST_NUMBERS = 1500
+"""Up to so many numbers of poses and cameras the eigenvalues are computed: a second, on one thread."""
+
+GENERATORS = 15
+"""Of the projective group."""
+
+OWN_RANK = 1e-10
+"""Singular values of columns of length one are zero below this share of the largest."""
+
+ROUNDING, LEAST_SINE = 1e-15, 1e-9
+"""Singular values of orthonormal effects are sines of angles, and zero below the second, or below the rounding that
+making them orthonormal has enlarged."""
+
+PARALLEL = 1e-9
+"""Radians between the rays of a point up to which they are one, so that it moves along them and nothing changes."""
+
+DAMPINGS = (1e-15, 1e-13, 1e-11, 1e-9)
+"""Just enough for points that nothing holds along their rays."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenDirections:
+    """Directions that move no projection, counted by whose they are: own ones of poses (n_images,), of cameras beyond
+    those of their poses (n_cameras,), of points (n_points,), and of each part (count,) those that move it as a
+    whole."""
+
+    images: Array
+    cameras: Array
+    points: Array
+    frames: Array
+    parts: Parts
+
+    @property
+    def reduced(self) -> int:
+        """Those that remain where points are eliminated."""
+        return int(self.images.sum() + self.cameras.sum() + self.frames.sum())
+
+    @property
+    def total(self) -> int:
+        return self.reduced + int(self.points.sum())
+
+
+def freedom(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[int, float]:
+    """Free directions at a problem's state, and the condition number (NaN where there are too many numbers)."""
+    problem = conditioned(problem).problem
+    variables = make_variables(problem, rotation)
+    residuals = Residuals(problem, 1)
+    blocks = residuals.blocks(variables.at(variables.start))
+    directions = free_directions(problem, blocks)
+    if variables.layout.num_reduced > MOST_NUMBERS:
+        return directions.total, np.nan
+    Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale)).correct(blocks)
+    kept = eigenvalues(problem, blocks, rotation.tangent_dim)[directions.reduced :]
+    if not len(kept):
+        return directions.total, np.nan
+    return directions.total, float(kept[-1] / max(kept[0], np.finfo(float).eps * kept[-1]))
+
+
+def eigenvalues(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
+    """Of the reduced normal equations, scaled to unit diagonal, ascending; empty where points hold nothing."""
+    structure = make_structure(problem, tangent_dim)
+    eliminate = Eliminator(structure, 1, explicit=True)
+    for damping in DAMPINGS:
+        try:
+            reduced = eliminate(blocks, damping)
+        except SolverError:
+            continue
+        free = np.flatnonzero(structure.free)
+        lower = np.tril(lower_triangle(reduced))[np.ix_(free, free)]
+        scale = 1.0 / np.sqrt(np.maximum(lower.diagonal(), np.finfo(float).tiny))
+        return np.asarray(np.linalg.eigvalsh(scale[:, None] * lower * scale, UPLO="L"))
+    return np.empty(0)
+
+
+def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None) -> OpenDirections:
+    """How many directions of the free numbers move no projection, with blocks at the problem's state, and whose.
+
+    Parts of the scene that have no point in common move each for themselves, unless a camera that they share moves with
+    them. Rows are scaled to length one, which moves no
+    null space: points beside a camera have rows of 1e14. split: the parts, where they are those of more observations
+    than these.
+    """
+    split = split or parts(problem)
+    pose, width = blocks[1].shape[2] - problem.intrinsics.shape[1], problem.intrinsics.shape[1]
+    X = _normalized(problem, split)
+    triangles = _triangles(problem, blocks, X)
+    frames, bases, sines = _apart(split, triangles)
+    triangles[:, :, pose + width :] = triangles[:, :, pose + width :] @ bases[split.of_image]
+    free = problem.free
+    pose_free = free.rotations * (pose - 3) + free.translations.sum(axis=1)
+    rank, rest = _reduced(triangles[:, :, :pose], triangles[:, :, pose:])
+    columns, moved = (
+        _of_length_one(problem, rest[:, :, :width], triangles[:, :, pose : pose + width]),
+        rest[:, :, width:],
+    )
+    camera_rank, moved = _without_own_cameras(problem, columns, moved)
+    for group in _groups(problem, split):
+        left = _triangle(_without_shared_cameras(problem, split, group, columns, moved))
+        known, before = np.cumsum(frames[group]), 0
+        for number, part in enumerate(group):
+            values = np.linalg.svd(left[:, : (number + 1) * GENERATORS], compute_uv=False)
+            open_so_far = int(known[number] - (values > sines[group].max()).sum())
+            frames[part], before = open_so_far - before, open_so_far
+    return OpenDirections(
+        images=pose_free - rank,
+        cameras=free.intrinsics.sum(axis=1) - camera_rank,
+        points=(free.points & (ray_angles(problem) <= PARALLEL)).astype(np.int64),
+        frames=frames,
+        parts=split,
+    )
+
+
+def ray_angles(problem: Problem) -> Array:
+    """(n_points,) radians, the largest angle between a point's first ray and its others; infinite where it has none."""
+    order = np.argsort(problem.point_of_obs, kind="stable")
+    point = problem.point_of_obs[order]
+    starts = np.flatnonzero(np.diff(point, prepend=-1))
+    rays = problem.points[point] - problem.centers[problem.image_of_obs[order]]
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
+    first = np.repeat(starts, np.diff(starts, append=len(point)))
+    chord = np.linalg.norm(rays - rays[first], axis=1)
+    angles = np.full(problem.num_points, np.inf)
+    if len(starts):
+        angles[point[starts]] = 2.0 * np.arcsin(np.minimum(0.5 * np.maximum.reduceat(chord, starts), 1.0))
+    return angles
+
+
+def _normalized(problem: Problem, split: Parts) -> Array:
+    """(n_points, 3) in units of the extent of their part about its middle."""
+    X = problem.points.copy()
+    order = np.argsort(split.of_point, kind="stable")
+    for members in np.split(order, np.searchsorted(split.of_point[order], np.arange(split.count)))[1:]:
+        X[members] -= np.median(X[members], axis=0)
+        X[members] /= np.median(np.linalg.norm(X[members], axis=1)) or 1.0
+    return X
+
+
+def _generated(rows: Array, X: Array) -> Array:
+    """rows (n, m, 3) times the generators' dX (n, 3, 15) at X (n, 3)."""
+    products = rows[..., :, None] * X[:, None, None, :]
+    quadratic = np.einsum("nmjj,nk->nmk", products, X)
+    return np.concatenate([rows, products.reshape(*rows.shape[:2], 9), -quadratic], axis=2)
+
+
+def _triangles(problem: Problem, blocks: Blocks, X: Array) -> Array:
+    """(n_images, c, c) of each image: its derivatives A, and beside them B dX, as a triangle."""
+    order = np.argsort(problem.image_of_obs, kind="stable")
+    counts = np.bincount(problem.image_of_obs, minlength=problem.num_images)
+    c = blocks[1].shape[2] + GENERATORS
+    triangles = np.zeros((problem.num_images, c, c))
+    for image, seen in enumerate(np.split(order, np.cumsum(counts)[:-1])):
+        A, B = blocks[1][seen], blocks[2][seen]
+        lengths = np.linalg.norm(A, axis=2, keepdims=True)
+        scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+        rows = np.concatenate([scale * A, _generated(scale * B, X[problem.point_of_obs[seen]])], axis=2)
+        triangles[image] = _triangle(rows.reshape(-1, c))
+    return triangles
+
+
+def _triangle(rows: Array) -> Array:
+    """(c, c) with the same products of columns as rows (n, c): small, and of the same rank."""
+    c = rows.shape[1]
+    triangle = np.zeros((c, c))
+    found = np.linalg.qr(rows, mode="r")
+    triangle[: len(found)] = found
+    return triangle
+
+
+def _apart(split: Parts, triangles: Array) -> tuple[Array, Array, Array]:
+    """Of each part the number of generators that do anything to what is seen of its free points, (15, 15) combinations
+    of them whose effects are orthonormal, and zeros for the others, and the sine that is zero after that."""
+    ranks, bases = np.zeros(split.count, np.int64), np.zeros((max(split.count, 1), GENERATORS, GENERATORS))
+    sines = np.zeros(split.count)
+    for part in range(split.count):
+        effects = _triangle(triangles[split.of_image == part, :, -GENERATORS:].reshape(-1, GENERATORS))
+        lengths = np.linalg.norm(effects, axis=0)
+        scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+        _, values, V = np.linalg.svd(effects * scale)
+        kept = values > OWN_RANK * values[0]
+        ranks[part] = kept.sum()
+        sines[part] = max(ROUNDING * values[0] / values[kept].min(initial=np.inf), LEAST_SINE)
+        bases[part] = scale[:, None] * np.where(kept, V.T / np.where(kept, values, 1.0), 0.0)
+    return ranks, bases, sines
+
+
+def _reduced(columns: Array, rest: Array) -> tuple[Array, Array]:
+    """Ranks (n,) of columns (n, m, c), and what of rest (n, m, q) they do not reach."""
+    lengths = np.linalg.norm(columns, axis=1, keepdims=True)
+    U, values, _ = np.linalg.svd(columns / np.where(lengths > 0.0, lengths, 1.0), full_matrices=False)
+    kept = values > OWN_RANK * values.max(axis=1, initial=0.0, keepdims=True)
+    U = np.where(kept[:, None, :], U, 0.0)
+    return kept.sum(axis=1), rest - U @ (U.transpose(0, 2, 1) @ rest)
+
+
+def _of_length_one(problem: Problem, columns: Array, whole: Array) -> Array:
+    """(n_images, c, w) columns of intrinsics by their camera's length in `whole`, where nothing is taken from them."""
+    squares = np.zeros((problem.num_cameras, whole.shape[2]))
+    np.add.at(squares, problem.camera_of_image, np.einsum("ncw,ncw->nw", whole, whole))
+    lengths = np.sqrt(squares)[problem.camera_of_image][:, None, :]
+    return np.asarray(columns / np.where(lengths > 0.0, lengths, 1.0))
+
+
+def _without_own_cameras(problem: Problem, columns: Array, moved: Array) -> tuple[Array, Array]:
+    """Ranks (n_cameras,) of what poses leave of the intrinsics' columns, and `moved` (n_images, c, 15), less what the
+    camera of an image reaches that has one of its own."""
+    users = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
+    ranks, moved = np.zeros(problem.num_cameras, np.int64), moved.copy()
+    alone = users[problem.camera_of_image] == 1
+    ranks[problem.camera_of_image[alone]], moved[alone] = _left(columns[alone], moved[alone])
+    for camera in np.flatnonzero(users > 1):
+        triangle = _triangle(columns[problem.camera_of_image == camera].reshape(-1, columns.shape[2]))
+        ranks[camera] = np.linalg.matrix_rank(triangle, tol=OWN_RANK)
+    return ranks, moved
+
+
+def _groups(problem: Problem, split: Parts) -> list[Array]:
+    """Parts that hang together by a camera that they share and that may move."""
+    moving = np.asarray(problem.free.intrinsics.any(axis=1))
+    tied = moving[problem.camera_of_image] & (split.of_image >= 0)
+    ends = split.of_image[tied], split.count + problem.camera_of_image[tied]
+    size = split.count + problem.num_cameras
+    _, label = connected_components(csr_array((np.ones(tied.sum()), ends), shape=(size, size)), directed=False)
+    order = np.argsort(label[: split.count], kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if split.count else []
+
+
+def _without_shared_cameras(problem: Problem, split: Parts, group: Array, columns: Array, moved: Array) -> Array:
+    """(n, 15 q) what the generators of the q parts of a group do that neither poses nor cameras undo."""
+    users = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
+    shared = users[problem.camera_of_image] > 1
+    wide, width = len(group) * GENERATORS, columns.shape[2]
+    pieces: list[Array] = []
+    of_camera: dict[int, list[Array]] = {}
+    for number, part in enumerate(group):
+        place = slice(number * GENERATORS, (number + 1) * GENERATORS)
+        inside = split.of_image == part
+        rows = np.zeros((GENERATORS, wide))
+        rows[:, place] = _triangle(moved[inside & ~shared].reshape(-1, GENERATORS))
+        pieces.append(rows)
+        for camera in np.unique(problem.camera_of_image[inside & shared]).tolist():
+            images = inside & (problem.camera_of_image == camera)
+            both = np.concatenate([columns[images], moved[images]], axis=2).reshape(-1, width + GENERATORS)
+            triangle = _triangle(both)
+            rows = np.zeros((len(triangle), width + wide))
+            rows[:, :width], rows[:, width:][:, place] = triangle[:, :width], triangle[:, width:]
+            of_camera.setdefault(camera, []).append(rows)
+    for found in of_camera.values():
+        rows = np.concatenate(found)
+        pieces.append(_left(rows[None, :, :width], rows[None, :, width:])[1][0])
+    return np.concatenate(pieces)
+
+
+def _left(columns: Array, rest: Array) -> tuple[Array, Array]:
+    """As `_reduced`, of columns that were of length one before something was taken from them."""
+    U, values, _ = np.linalg.svd(columns, full_matrices=False)
+    kept = values > OWN_RANK
+    U = np.where(kept[:, None, :], U, 0.0)
+    return kept.sum(axis=1), rest - U @ (U.transpose(0, 2, 1) @ rest)

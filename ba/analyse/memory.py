@@ -1,0 +1,328 @@
+"""How much memory a run will take at its peak, from counts alone, and a refusal of what exceeds any limit.
+
+`forecast` adds up what stands at the peak, each part by the arrays that it is made of (shape times bytes of an item).
+The peak was in the solver in every run that was measured, so reading and writing are not counted. scripts/memory holds
+it to the peak of `ba run`: from 1e5 to 1e6 observations within 12 %. Left out: compiling the kernels once, about 110
+MB, and the picture, which another process draws.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ba.config.keys import Config, Solver
+from ba.errors import UserError
+from ba.model.problem import Problem
+from ba.model.rotation import ROTATIONS
+from ba.model.variables import Layout, make_layout
+from ba.prepare.conditioning import condition
+from ba.solve.reduced import LINEAR_SOLVERS, Structure, choose, choose_factorization, make_structure
+from ba.solve.reduced.sparse import analyzed
+from ba.solve.reduced.structure import PARTS
+from ba.solve.reduced.system import ALL_BLOCKS
+from ba.system.limits import ROOT, Limit, limits
+from ba.system.words import in_bytes
+
+NUMBER, INDEX, PLACE = 8, 4, 8
+"""Bytes of float64, int32, int64."""
+
+BASE = 225_000_000
+"""Bytes of the interpreter, its libraries and the compiled kernels: what the smallest run takes."""
+
+KERNELS = 32_000_000
+"""Bytes of BASE that are not there before the solver begins: its kernels are loaded then."""
+
+KEPT, MOST_KEPT = 70, 64 << 20
+"""Bytes of freed arrays that malloc keeps, for an observation, and at most (twice its M_MMAP_THRESHOLD)."""
+
+COPIES = 8
+"""Jacobians as large as J that stand at the peak of scipy's trf, with its adjoints and its squares: chosen to fit what
+1e5 and 3e5 observations took."""
+
+RESIDUALS, VARIABLES = 6, 20
+"""Vectors of the residuals' and of the variables' length that scipy's trf and LSMR hold."""
+
+DENSE_COPIES = 3
+"""Dense Jacobians that stand at once under lm: ours, the last one, and MINPACK's. Not measured."""
+
+MOST_BLOCKS = 20_000_000
+"""Blocks of S beyond which the fill of its factor is not worked out, which would take minutes."""
+
+WAYS: dict[str, dict[str, str]] = {
+    **{f"schur, {name}": {"backend": "schur", "linear": name} for name in LINEAR_SOLVERS},
+    "scipy, preconditioner schur": {"backend": "scipy", "method": "trf", "preconditioner": "schur"},
+    "scipy, preconditioner none": {"backend": "scipy", "preconditioner": "none"},
+}
+"""Every way to solve, by the options that ask for it."""
+
+STANDING = ("interpreter, libraries, kernels", "problem, loaded and start")
+"""Parts that a process holds when it has loaded its problem."""
+
+MEASURING = "problem, sorted for solving", "structure"
+"""Parts that it takes, with as much again on the way, to measure the sizes."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Counts that decide how much memory a run takes.
+
+    columns: pose and camera columns of A; numbers: free numbers; nonzeros: of J; groups, width, slots: of
+    `ba.solve.reduced.Structure`; blocks: those of S that are formed, of all its groups; factor: blocks of its sparse
+    factor; linear, implicit, factorization: what `ba.solve.reduced.choose` takes unasked, whether conjugate gradients
+    do without S, and what `ba.solve.reduced.choose_factorization` takes.
+    """
+
+    images: int
+    points: int
+    observations: int
+    columns: int
+    numbers: int
+    nonzeros: int
+    groups: int
+    width: int
+    slots: int
+    blocks: int
+    factor: int
+    covariances: bool
+    linear: str
+    implicit: bool
+    factorization: str
+
+
+def forecast(sizes: Sizes, options: Solver) -> dict[str, int]:
+    """Bytes at the peak of a run by what needs them; their sum is the peak of the whole process."""
+    way = _schur if options.backend == "schur" else _preconditioned if _is_preconditioned(options) else _plain
+    return {**_always(sizes), **way(sizes, options)}
+
+
+def ways(sizes: Sizes, options: Solver) -> dict[str, int]:
+    """Bytes at the peak of a run for each of WAYS, all else as in `options`."""
+    return {name: sum(forecast(sizes, options.model_copy(update=dict(way))).values()) for name, way in WAYS.items()}
+
+
+def chosen(sizes: Sizes, options: Solver) -> str:
+    """The one of WAYS that `options` lead to."""
+    if options.backend == "schur":
+        return f"schur, {options.linear or sizes.linear}"
+    return f"scipy, preconditioner {'schur' if _is_preconditioned(options) else 'none'}"
+
+
+def check(problem: Problem, config: Config, root: Path = ROOT) -> None:
+    """Raise UserError where solving a problem that is loaded would take more than is left. root: see
+    `ba.system.limits`."""
+    tangent_dim = ROTATIONS[config.rotation].tangent_dim
+    found = limits(config.solver.threads or _cores(), root)
+    if not found or _growth(bounded(problem, tangent_dim), config.solver) <= found[0].left:
+        return
+    sizes = _least(problem, tangent_dim)
+    parts = forecast(sizes, config.solver)
+    if KERNELS + 2 * sum(parts[name] for name in MEASURING) <= found[0].left:
+        sizes = measured(condition(problem).problem, tangent_dim)
+    if _growth(sizes, config.solver) > found[0].left:
+        raise UserError(_refusal(sizes, config, found[0]))
+
+
+def measured(problem: Problem, tangent_dim: int) -> Sizes:
+    """The sizes of a problem whose observations are sorted (`ba.prepare.conditioning`)."""
+    structure = make_structure(problem, tangent_dim)
+    linear, _ = choose(structure, None)
+    n, blocks = structure.num_groups, len(structure.pattern[1])
+    return replace(
+        _counted(problem, tangent_dim),
+        slots=len(structure.slot_groups),
+        blocks=n * n if n <= ALL_BLOCKS else blocks,
+        factor=_fill(structure, blocks),
+        linear=linear,
+        implicit=not choose(structure, "cg")[1],
+        factorization=choose_factorization(structure),
+    )
+
+
+def bounded(problem: Problem, tangent_dim: int) -> Sizes:
+    """Sizes that are at least those of the problem, in no time."""
+    sizes = _counted(problem, tangent_dim)
+    tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points).astype(float) * (2 - _alone(problem))
+    most = sizes.groups**2
+    pairs = int((tracks * (tracks + 1.0)).sum() / 2.0)
+    blocks = most if sizes.groups <= ALL_BLOCKS else min(most, pairs + sizes.groups)
+    return replace(sizes, blocks=blocks, factor=2 * most, linear="sparse", implicit=False, factorization="sparse")
+
+
+def _least(problem: Problem, tangent_dim: int) -> Sizes:
+    """Sizes that are at most those of the problem, in no time."""
+    sizes = _counted(problem, tangent_dim)
+    return replace(sizes, blocks=sizes.groups, factor=sizes.groups, implicit=True)
+
+
+def _counted(problem: Problem, tangent_dim: int) -> Sizes:
+    """What needs no structure; the rest as if each observation had slots of its own, and S no blocks."""
+    alone, layout = _alone(problem), make_layout(problem, tangent_dim)
+    columns = tangent_dim + 3 + problem.intrinsics.shape[1]
+    return Sizes(
+        images=problem.num_images,
+        points=problem.num_points,
+        observations=problem.num_observations,
+        columns=columns,
+        numbers=layout.size,
+        nonzeros=_nonzeros(problem, layout),
+        groups=problem.num_images + (0 if alone else problem.num_cameras),
+        width=columns if alone else max(tangent_dim + 3, problem.intrinsics.shape[1]),
+        slots=problem.num_observations * (1 if alone else 2),
+        blocks=0,
+        factor=0,
+        covariances=problem.covariances is not None,
+        linear="sparse",
+        implicit=False,
+        factorization="sparse",
+    )
+
+
+def _alone(problem: Problem) -> bool:
+    """Whether no two images share a camera."""
+    return bool((np.bincount(problem.camera_of_image, minlength=problem.num_cameras) <= 1).all())
+
+
+def _nonzeros(problem: Problem, layout: Layout) -> int:
+    """Entries of J's pattern."""
+    image = problem.image_of_obs
+    of_image = (layout.image_columns >= 0).sum(axis=1)
+    of_image += (layout.camera_columns >= 0).sum(axis=1)[problem.camera_of_image]
+    return int(2 * (of_image[image].sum() + 3 * (layout.point_columns >= 0)[problem.point_of_obs].sum()))
+
+
+def _fill(structure: Structure, blocks: int) -> int:
+    """Blocks of the sparse factor; at least those of S, where finding them would take too long."""
+    return blocks if blocks > MOST_BLOCKS else len(analyzed(structure).rows)
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def _always(of: Sizes) -> dict[str, int]:
+    n, m, images = of.observations, of.points, of.images
+    weights = 4 * NUMBER if of.covariances else 0
+    observations = 2 * NUMBER + 2 * INDEX + weights  # pixels, indices of image and point, covariances
+    poses = (9 + 3 + of.columns) * NUMBER
+    return {
+        STANDING[0]: BASE,
+        STANDING[1]: n * observations + m * (2 * 3 * NUMBER + 3) + 2 * images * poses,
+        "freed, kept by malloc": min(KEPT * n, MOST_KEPT),
+        "problem, sorted for solving": n * (observations + weights + INDEX) + m * 3 * NUMBER + images * poses,
+        "squared residuals of the start": n * NUMBER * (2 if of.covariances else 1),
+        "structure": n * INDEX * (1 if of.slots == n else 2) + of.slots * INDEX + 2 * m * PLACE,
+        "trial": n * (2 * NUMBER + 1) + 3 * m * 3 * NUMBER + images * (9 + poses // NUMBER) * NUMBER,
+    }
+
+
+def _blocks(of: Sizes) -> int:
+    return of.observations * 2 * (1 + of.columns + 3) * NUMBER
+
+
+def _schur(of: Sizes, options: Solver) -> dict[str, int]:
+    name = options.linear or of.linear
+    blocks = of.groups if name == "cg" and of.implicit else of.blocks
+    known = {"blocks r, A, B": _blocks(of), **_elimination(of, blocks)}
+    if name == "cg":
+        numbers = blocks * of.width**2
+        return known | {"S as a matrix": 0 if of.implicit else 3 * numbers * NUMBER}
+    return known | _factor(of, name)
+
+
+def _preconditioned(of: Sizes, options: Solver) -> dict[str, int]:
+    return {
+        "blocks r, A, B": _blocks(of),
+        "blocks of the step before": _blocks(of),
+        **_columns(of),
+        **_elimination(of, of.blocks),
+        **_factor(of, of.factorization),
+        **_vectors(of),
+    }
+
+
+def _plain(of: Sizes, options: Solver) -> dict[str, int]:
+    rows = 2 * of.observations
+    known = {"blocks r, A, B": _blocks(of), **_columns(of)}
+    if options.method == "lm":
+        return known | {"Jacobian, dense": DENSE_COPIES * rows * of.numbers * NUMBER}
+    jacobian = of.nonzeros * (NUMBER + INDEX) + (rows + 1) * INDEX
+    pattern = rows * (of.columns + 3) + of.nonzeros * INDEX + (rows + 1) * PLACE
+    return known | {
+        "Jacobian as CSR": jacobian,
+        "scipy's copies of it": (COPIES - 1) * jacobian,
+        "pattern of the Jacobian": pattern,
+        **_vectors(of),
+    }
+
+
+def _columns(of: Sizes) -> dict[str, int]:
+    return {"columns of each observation": of.observations * (of.columns + 3) * INDEX}
+
+
+def _vectors(of: Sizes) -> dict[str, int]:
+    return {"scipy's vectors": (RESIDUALS * 2 * of.observations + VARIABLES * of.numbers) * NUMBER}
+
+
+def _elimination(of: Sizes, blocks: int) -> dict[str, int]:
+    sums = 2 * of.groups * of.width
+    return {
+        "S, once for each part": PARTS * (blocks * of.width**2 + sums) * NUMBER,
+        "points' blocks, inverted": of.points * (6 + 3 + 3) * NUMBER,
+    }
+
+
+def _factor(of: Sizes, name: str) -> dict[str, int]:
+    return {"factor of S": NUMBER * (of.groups**2 if name == "dense" else of.factor) * of.width**2}
+
+
+# --- the refusal ------------------------------------------------------------------------------------------------------
+
+
+def _growth(sizes: Sizes, options: Solver) -> int:
+    """Bytes that a process will take beyond those that it holds when its problem is loaded."""
+    return KERNELS + sum(size for name, size in forecast(sizes, options).items() if name not in STANDING)
+
+
+def _refusal(sizes: Sizes, config: Config, limit: Limit) -> str:
+    options = config.solver
+    needed = _growth(sizes, options)
+    return (
+        f"memory: {chosen(sizes, options)} on {sizes.observations:,} observations needs about {in_bytes(needed)} more "
+        f"than is taken, {in_bytes(limit.left)} are left ({limit.name}); {_what_would_fit(sizes, config, limit)}"
+    )
+
+
+def _what_would_fit(sizes: Sizes, config: Config, limit: Limit) -> str:
+    """The way that is expected to be quickest of those that fit, or about how many observations would."""
+    for settings in _open_ways(config):
+        needed = _growth(sizes, config.solver.model_copy(update=settings))
+        if needed <= limit.left:
+            asked = " ".join(
+                f"--set solver.{key}={value}" for key, value in settings.items() if getattr(config.solver, key) != value
+            )
+            return f"{asked} needs about {in_bytes(needed)}"
+    some = int(sizes.observations * limit.left / _growth(sizes, config.solver))
+    fitting = some // (step := 10 ** max(len(str(some)) - 2, 0)) * step
+    return f"about {fitting:,} observations would fit" if fitting else "nothing would fit"
+
+
+def _open_ways(config: Config) -> Iterator[dict[str, str]]:
+    """What may be set instead. scipy's other methods have no preconditioner, and bounds hold without one only."""
+    if config.camera.bounds:
+        if config.solver.method == "lm":
+            yield {"method": "trf", "preconditioner": "none"}
+        return
+    yield from (WAYS[f"schur, {name}"] for name in ("sparse", "cg", "dense"))
+    yield WAYS["scipy, preconditioner schur"]
+
+
+def _is_preconditioned(options: Solver) -> bool:
+    return options.method == "trf" and options.preconditioner == "schur"
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1

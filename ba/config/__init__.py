@@ -1,0 +1,1 @@
+"""Configuration files: from YAML text to checked values, and what each key must be, in words."""

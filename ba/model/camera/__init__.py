@@ -1,0 +1,15 @@
+"""Camera models: point in camera -> pixel, with both derivatives.
+
+To add a model: write one file with its formula and `project` kernel (copy `bal.py`), make a `CameraModel` of it, and
+add one line to `CAMERAS`. Tests, configuration and reports walk the registry.
+"""
+
+from ba.model.camera import bal, pinhole
+from ba.model.camera.model import BEHIND, INSIDE, OUTSIDE, CameraModel
+
+CAMERAS: dict[str, CameraModel] = {
+    "bal": bal.MODEL,
+    "pinhole": pinhole.MODEL,
+}
+
+__all__ = ["BEHIND", "CAMERAS", "INSIDE", "OUTSIDE", "CameraModel"]

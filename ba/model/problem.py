@@ -1,0 +1,234 @@
+"""The problem as a struct of arrays: images have poses, cameras have intrinsics, points have tracks of observations.
+
+Frames: `cam_from_world`, x_cam = R x_world + t, camera axes x right, y down, z forward (OpenCV, COLMAP).
+One array a quantity and never an object an observation: that is what lets numba and BLAS do the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.errors import UserError
+from ba.model.camera import CAMERAS
+from ba.system.words import counted
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int32]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Free:
+    """What a solver may move; everything else keeps its bits.
+
+    rotations (n_images,), translations (n_images, 3) by component, intrinsics (n_cameras, k), points (n_points,).
+    """
+
+    rotations: Bool
+    translations: Bool
+    intrinsics: Bool
+    points: Bool
+
+    def __repr__(self) -> str:
+        masks = {"rotations": self.rotations, "translations": self.translations}
+        masks |= {"intrinsics": self.intrinsics, "points": self.points}
+        return f"Free({', '.join(f'{name} {mask.sum():,} of {mask.size:,}' for name, mask in masks.items())})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Problem:
+    """Everything a bundle adjustment reads.
+
+    rotations          (n_images, 3, 3)  cam_from_world
+    translations       (n_images, 3)     cam_from_world, world units
+    camera_of_image    (n_images,)       index into the cameras
+    camera_models      n_cameras names of `ba.model.camera.CAMERAS`
+    intrinsics         (n_cameras, k)    k of the longest model, the others padded with zeros
+    points             (n_points, 3)     world units
+    image_of_obs       (n_obs,)
+    point_of_obs       (n_obs,)
+    pixels             (n_obs, 2) px     observed
+    covariances        (n_obs, 2, 2) px^2, or None for unit covariance
+    free               what may move
+    colors             (n_points, 3) uint8 RGB, or None
+    image_names        n_images names, or ()
+    source             what a format keeps to write its file back digit for digit (e.g. BAL's own axis-angles)
+    """
+
+    rotations: Float
+    translations: Float
+    camera_of_image: Int
+    camera_models: tuple[str, ...]
+    intrinsics: Float
+    points: Float
+    image_of_obs: Int
+    point_of_obs: Int
+    pixels: Float
+    free: Free
+    covariances: Float | None = None
+    colors: NDArray[np.uint8] | None = None
+    image_names: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_images(self) -> int:
+        return len(self.rotations)
+
+    @property
+    def num_cameras(self) -> int:
+        return len(self.intrinsics)
+
+    @property
+    def num_points(self) -> int:
+        return len(self.points)
+
+    @property
+    def num_observations(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def centers(self) -> Float:
+        """(n_images, 3) camera centres in the world, -R^T t."""
+        return np.asarray(-np.einsum("nij,ni->nj", self.rotations, self.translations))
+
+    @property
+    def sizes(self) -> str:
+        """How large the problem is, in words."""
+        numbers = (self.num_images, "image"), (self.num_cameras, "camera"), (self.num_points, "point")
+        return ", ".join(counted(*pair) for pair in (*numbers, (self.num_observations, "observation")))
+
+    def __repr__(self) -> str:
+        return f"Problem({self.sizes})"
+
+    def with_free(self, free: Free) -> Problem:
+        return replace(self, free=free)
+
+
+def all_free(camera_models: tuple[str, ...], num_images: int, num_points: int) -> Free:
+    """Masks in which every parameter that exists is free (padding of short camera models is not)."""
+    sizes = np.array([len(CAMERAS[name].parameters) for name in camera_models])
+    return Free(
+        rotations=np.ones(num_images, bool),
+        translations=np.ones((num_images, 3), bool),
+        intrinsics=np.arange(sizes.max(initial=0)) < sizes[:, None],
+        points=np.ones(num_points, bool),
+    )
+
+
+def make_problem(
+    *,
+    rotations: Float,
+    translations: Float,
+    camera_models: tuple[str, ...],
+    intrinsics: Float,
+    points: Float,
+    image_of_obs: Int,
+    point_of_obs: Int,
+    pixels: Float,
+    camera_of_image: Int | None = None,
+    **rest: Any,
+) -> Problem:
+    """A problem with everything free that the observations determine at all.
+
+    Points seen fewer than twice, and images that see nothing with their cameras, are held fixed (`unconstrained` counts
+    points and images).
+    Without `camera_of_image` each image has a camera of its own. Shapes as in `Problem`; raises UserError where they
+    disagree, a number is not finite, or an index is out of range.
+    """
+    n_images, n_points = len(rotations), len(points)
+    problem = Problem(
+        rotations=np.ascontiguousarray(rotations, float),
+        translations=np.ascontiguousarray(translations, float),
+        camera_of_image=np.ascontiguousarray(
+            np.arange(n_images) if camera_of_image is None else camera_of_image, np.int32
+        ),
+        camera_models=camera_models,
+        intrinsics=np.ascontiguousarray(intrinsics, float),
+        points=np.ascontiguousarray(points, float),
+        image_of_obs=np.ascontiguousarray(image_of_obs, np.int32),
+        point_of_obs=np.ascontiguousarray(point_of_obs, np.int32),
+        pixels=np.ascontiguousarray(pixels, float),
+        free=all_free(camera_models, n_images, n_points),
+        **rest,
+    )
+    _check_shapes(problem)
+    sees = _sees(problem)
+    used = np.isin(np.arange(problem.num_cameras), problem.camera_of_image[sees])
+    free = Free(
+        rotations=sees,
+        translations=np.repeat(sees[:, None], 3, axis=1),
+        intrinsics=problem.free.intrinsics & used[:, None],
+        points=images_of_points(problem) >= 2,
+    )
+    return problem.with_free(free)
+
+
+def unconstrained(problem: Problem) -> dict[str, int]:
+    """How many points are seen fewer than twice and how many images see nothing."""
+    return {
+        "points_seen_fewer_than_twice": int((images_of_points(problem) < 2).sum()),
+        "images_that_see_nothing": int((~_sees(problem)).sum()),
+    }
+
+
+def _sees(problem: Problem) -> Bool:
+    """(n_images,) whether each image sees anything."""
+    return np.asarray(np.bincount(problem.image_of_obs, minlength=problem.num_images) > 0)
+
+
+def images_of_points(problem: Problem) -> NDArray[np.int64]:
+    """(n_points,) how many images see each point, of which one may observe it more than once."""
+    pairs = problem.image_of_obs.astype(np.int64) * max(problem.num_points, 1) + problem.point_of_obs
+    # np.unique hashes integers, which takes ten times as long; observations are mostly sorted already.
+    ordered = np.sort(pairs, kind="stable")
+    once = ordered[np.diff(ordered, prepend=-1) > 0]
+    return np.bincount(once % max(problem.num_points, 1), minlength=problem.num_points)
+
+
+def _check_shapes(problem: Problem) -> None:
+    n_images, n_cameras, n_points, n_obs = (
+        problem.num_images, problem.num_cameras, problem.num_points, problem.num_observations
+    )  # fmt: skip
+    width = max((len(CAMERAS[name].parameters) for name in problem.camera_models), default=0)
+    expected: dict[str, tuple[int, ...]] = {
+        "rotations": (n_images, 3, 3),
+        "translations": (n_images, 3),
+        "camera_of_image": (n_images,),
+        "intrinsics": (len(problem.camera_models), width),
+        "points": (n_points, 3),
+        "image_of_obs": (n_obs,),
+        "point_of_obs": (n_obs,),
+        "pixels": (n_obs, 2),
+    }
+    if problem.covariances is not None:
+        expected["covariances"] = (n_obs, 2, 2)
+    for name, shape in expected.items():
+        array = getattr(problem, name)
+        if array.shape != shape:
+            raise UserError(f"problem.{name}: shape {array.shape} found, {shape} expected")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise UserError(f"problem.{name}{list(where)}: {array[where]} is not a finite number")
+    for name, bound in (("camera_of_image", n_cameras), ("image_of_obs", n_images), ("point_of_obs", n_points)):
+        index = getattr(problem, name)
+        if len(index) and not (0 <= index.min() and index.max() < bound):
+            raise UserError(
+                f"problem.{name}: indices run from {index.min()} to {index.max()}, 0 to {bound - 1} is right"
+            )
+    if problem.covariances is not None:
+        _check_covariances(problem.covariances)
+
+
+def _check_covariances(covariances: Float) -> None:
+    a, b, c, d = (covariances[:, i, j] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)))
+    bad = ~((a > 0) & (a * d - b * c > 0) & (np.abs(b - c) <= 1e-9 * np.sqrt(np.abs(a * d))))
+    if bad.any():
+        raise UserError(
+            f"problem.covariances[{int(np.argmax(bad))}]: {covariances[np.argmax(bad)].tolist()} is not a symmetric "
+            "positive definite 2x2 matrix in px^2"
+        )

@@ -1,0 +1,148 @@
+"""The vector x of free numbers, and the map from x to poses, intrinsics and points.
+
+x = [per image: rotation coordinates, translation][per camera: intrinsics][per point: 3 coordinates], only what is free.
+Rotation coordinates are displacements `delta` in the chart centred at `theta`, so they start at zero; everything else
+stands in x as it is. The first `num_reduced` entries are what remains after points are eliminated. Column -1 means
+fixed: vectors indexed by columns carry one spare last slot, so fixed entries read zero and write nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.model.problem import Problem
+from ba.model.rotation import Parameterization
+
+Array = NDArray[Any]
+Columns = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where each parameter stands in x; -1 where it is fixed.
+
+    image_columns (n_images, k + 3): rotation, then translation;  camera_columns (n_cameras, w);  point_columns
+    (n_points,): the first of three.
+    """
+
+    image_columns: Columns
+    camera_columns: Columns
+    point_columns: Columns
+    num_reduced: int
+    size: int
+
+
+def make_layout(problem: Problem, tangent_dim: int) -> Layout:
+    """Number the free parameters of `problem` for a rotation parameterization of `tangent_dim` numbers an image."""
+    free = problem.free
+    images = np.hstack([np.repeat(free.rotations[:, None], tangent_dim, axis=1), free.translations])
+    counts = [int(images.sum()), int(free.intrinsics.sum()), 3 * int(free.points.sum())]
+    num_reduced = counts[0] + counts[1]
+    return Layout(
+        image_columns=_numbered(images, 0),
+        camera_columns=_numbered(free.intrinsics, counts[0]),
+        point_columns=np.where(free.points, num_reduced + 3 * (np.cumsum(free.points) - 1), -1).astype(np.int32),
+        num_reduced=num_reduced,
+        size=sum(counts),
+    )
+
+
+def _numbered(mask: NDArray[np.bool_], first: int) -> Columns:
+    return np.where(mask, first + np.cumsum(mask).reshape(mask.shape) - 1, -1).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """What x stands for. Shapes as in `Problem`; G (n_images, 3 or 9, k) is the rotations' tangent map."""
+
+    rotations: Array
+    translations: Array
+    intrinsics: Array
+    points: Array
+    tangent_map: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Variables:
+    """A problem whose free numbers are written as one vector x. `theta` (n_images, ambient_dim) centres the charts."""
+
+    problem: Problem
+    rotation: Parameterization
+    theta: Array
+    layout: Layout
+
+    @cached_property
+    def start(self) -> Array:
+        """(size,) the x that stands for the problem as it is."""
+        problem, layout = self.problem, self.layout
+        x = np.zeros(layout.size)
+        k = self.rotation.tangent_dim
+        for columns, values in (
+            (layout.image_columns[:, k:], problem.translations),
+            (layout.camera_columns, problem.intrinsics),
+            (self.point_entries, problem.points),
+        ):
+            x[columns[columns >= 0]] = values[columns >= 0]
+        return x
+
+    @cached_property
+    def point_entries(self) -> Columns:
+        """(n_points, 3) columns of each coordinate, -1 where fixed."""
+        first = self.layout.point_columns[:, None]
+        return np.where(first >= 0, first + np.arange(3, dtype=np.int32), -1)
+
+    def at(self, x: Array) -> Parameters:
+        """The parameters that x (size,) stands for; fixed ones bit for bit as in the problem. x may be complex."""
+        problem, layout, k = self.problem, self.layout, self.rotation.tangent_dim
+        rotation_columns = layout.image_columns[:, :k]
+        delta = _filled(rotation_columns, np.zeros(rotation_columns.shape), x)
+        moved = self.rotation.to_matrix(self.rotation.retract(self.theta, delta))
+        return Parameters(
+            rotations=np.where(problem.free.rotations[:, None, None], moved, problem.rotations),
+            translations=_filled(layout.image_columns[:, k:], problem.translations, x),
+            intrinsics=_filled(layout.camera_columns, problem.intrinsics, x),
+            points=_filled(self.point_entries, problem.points, x),
+            tangent_map=self.rotation.tangent_map(self.theta, delta),
+        )
+
+    def moved(self, x: Array) -> Variables:
+        """The same variables with charts centred at x, so that x stands for `start` of the result."""
+        k = self.rotation.tangent_dim
+        rotation_columns = self.layout.image_columns[:, :k]
+        delta = _filled(rotation_columns, np.zeros(rotation_columns.shape), x)
+        return replace(self, problem=self.problem_at(x), theta=self.rotation.retract(self.theta, delta))
+
+    def problem_at(self, x: Array) -> Problem:
+        """The problem with its free numbers at x."""
+        p = self.at(x)
+        return replace(
+            self.problem,
+            rotations=p.rotations,
+            translations=p.translations,
+            intrinsics=p.intrinsics,
+            points=p.points,
+        )
+
+    def constraint(self) -> float:
+        """Largest distance of a free image's rotation from SO(3), Frobenius norm of R^T R - I."""
+        distance = self.rotation.constraint(self.theta)[self.problem.free.rotations]
+        return float(distance.max(initial=0.0))
+
+
+def make_variables(problem: Problem, rotation: Parameterization) -> Variables:
+    """Charts centred at the problem's own rotations."""
+    return Variables(
+        problem=problem,
+        rotation=rotation,
+        theta=rotation.from_matrix(problem.rotations),
+        layout=make_layout(problem, rotation.tangent_dim),
+    )
+
+
+def _filled(columns: Columns, fixed: Array, x: Array) -> Array:
+    return np.where(columns >= 0, x[columns] if len(x) else fixed, fixed)

@@ -1,0 +1,86 @@
+"""Gaussian noise on the start, to see from how far a solve finds home.
+
+A rotation turns about the camera's centre, R' = exp(n) R, and the centre moves by d, so t' = exp(n) t - R' d: nothing
+is computed by way of the centre itself, whose coordinates may be large. Each quantity draws from a stream of its own.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ba.config import reading as configfile
+from ba.config.keys import Config, Noise
+from ba.errors import UserError
+from ba.model.problem import Float, Problem
+from ba.model.rotation import so3
+
+SOLUTION = "solution."
+"""How the file begins in which a run leaves its end."""
+
+
+def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
+    """The problem with its free numbers moved; fixed numbers keep their bits.
+
+    An image whose translation is partly fixed gets no position noise, and under rotation noise only the free
+    components of its translation follow, so its centre does not quite stay. Without any noise it is the same object.
+    """
+    if noise == Noise():
+        return problem
+    turn, shift, drift, scale = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4))
+    free, n_images = problem.free, problem.num_images
+    rotations, translations = _perturbed_poses(
+        problem,
+        turned=np.radians(noise.rotation_deg) * turn.standard_normal((n_images, 3)),
+        shifted=noise.position * shift.standard_normal((n_images, 3)),
+    )
+    points = problem.points + noise.points * drift.standard_normal(problem.points.shape)
+    intrinsics = problem.intrinsics * (1.0 + noise.intrinsics * scale.standard_normal(problem.intrinsics.shape))
+    return replace(
+        problem,
+        rotations=rotations,
+        translations=translations,
+        points=np.where(free.points[:, None], points, problem.points),
+        intrinsics=np.where(free.intrinsics, intrinsics, problem.intrinsics),
+    )
+
+
+def note_of_second_noise(config: Config) -> str | None:
+    """What to say where a run with noise starts from the solution of a run that had noise: it is applied once more.
+
+    Files of the formats have no place to tell, so the run folder in which the data lie does.
+    """
+    path = config.data.path
+    if path is None or config.noise == Noise() or not path.name.startswith(SOLUTION):
+        return None
+    if not (path.parent / "summary.json").is_file():
+        return None
+    earlier = _noise_of(path.parent / "config.yaml")
+    if earlier is None or not any(earlier.values()):
+        return None
+    return (
+        f"noise was applied to a solution: {path} is the end of a run whose start had noise already; "
+        "--set noise={} starts from the solution as it is"
+    )
+
+
+def _noise_of(path: Path) -> dict[str, float] | None:
+    """The section `noise` of a run folder's configuration, None where it has none to be read."""
+    try:
+        found = configfile.read(path)[0].get("noise")
+    except UserError:  # not a folder that a run has left
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _perturbed_poses(problem: Problem, turned: Float, shifted: Float) -> tuple[Float, Float]:
+    """Rotations and translations after the rotation vectors `turned` and the moves of the centres `shifted`."""
+    free = problem.free
+    turning = np.asarray(free.rotations & turned.any(axis=1))
+    shifting = np.asarray(free.translations.all(axis=1) & shifted.any(axis=1))
+    step = so3.exp(turned)
+    rotations = np.where(turning[:, None, None], step @ problem.rotations, problem.rotations)
+    followed = np.einsum("nij,nj->ni", step, problem.translations)
+    translations = np.where(turning[:, None] & free.translations, followed, problem.translations)
+    moved = translations - np.einsum("nij,nj->ni", rotations, shifted)
+    return rotations, np.where(shifting[:, None], moved, translations)

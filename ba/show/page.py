@@ -1,0 +1,164 @@
+"""Parts of an HTML page that needs nothing else: styles, tables and charts (SVG) are inside it.
+
+The page follows the reader's light or dark setting and prints. What is given as `str` is escaped, `Html` is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ba.system.words import printable
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d1f24; --soft: #667; --line: #d9dbe1; --page: #fff; --card: #f5f6f8;
+  --mark: #2456c8; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e7e8ec; --soft: #9aa0ad; --line: #383c46; --page: #16181d; --card: #1f2229; --mark: #7ea6ff; } }
+@media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff; --mark: #2456c8; }
+  section, figure { break-inside: avoid; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 60rem; background: var(--page); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; }
+h1 { margin: 0 0 .25rem; font-size: 1.7rem; line-height: 1.25; overflow-wrap: anywhere; }
+h2 { margin: 2.25rem 0 .6rem; font-size: 1.15rem; }
+p { margin: .25rem 0; } .soft, figcaption { color: var(--soft); font-size: .9rem; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
+th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
+.facts td { text-align: left; overflow-wrap: anywhere; } .facts th { text-align: left; width: 13rem; }
+.pairs :is(th, td):not(:first-child) { width: 7rem; }
+.wide { overflow-x: auto; } .wide > svg { min-width: 34rem; } figure { margin: 0; }
+img, svg { display: block; width: 100%; height: auto; } img { border: 1px solid var(--line); border-radius: 6px; }
+svg text { fill: var(--soft); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); }
+h3 { margin: 1.5rem 0 .4rem; font-size: 1rem; }
+.beyond { opacity: .55; } .curve { fill: none; stroke: var(--mark); stroke-width: 2; } .dot, .bar { fill: var(--mark); }
+details { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .6rem 1rem; }
+summary { cursor: pointer; } pre { overflow-x: auto; font-size: .85rem; }
+"""
+
+
+class Html(str):
+    """Markup, its outside parts escaped already."""
+
+
+def escaped(text: str) -> str:
+    return text if isinstance(text, Html) else escape(text)
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """The whole page; `style` is added to the common one. Control characters, as in names of files, are shown."""
+    page = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+    return printable(page, keep="\n")
+
+
+def section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def text_of(value: Any) -> str:
+    """A value as a reader wants it: six digits, thousands set apart, pairs for a mapping."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}" if abs(number) < 1e12 else f"{number:.6e}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {text_of(item)}" for key, item in value.items())
+    return str(value)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], groups: Sequence[tuple[str, int]] = ()) -> str:
+    """A table that scrolls in its own box; groups: headings over the columns, each with the columns it spans."""
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escaped(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    over = "".join(f'<th colspan="{span}">{escape(text)}</th>' for text, span in groups)
+    top = f'<tr class="groups">{over}</tr>' if groups else ""
+    body = "".join(line("td", row) for row in rows)
+    return f'<div class="wide"><table><thead>{top}{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A linear map from [low, high] to [start, end] of the drawing."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+Ticks = list[tuple[float, str]]
+
+
+def whole_ticks(axis: Axis) -> Ticks:
+    step = max(math.ceil(axis.high / 10), 1)
+    return [(axis(value), str(value)) for value in range(0, int(axis.high) + 1, step)]
+
+
+def round_ticks(end: float, most: int = 8) -> list[float]:
+    """Multiples from 0 to `end` of 1, 2 or 5 times a power of ten, at most `most` of them and one more."""
+    power = 10.0 ** math.floor(math.log10(end / most))
+    step = next(digit * power for digit in (1.0, 2.0, 5.0, 10.0, 20.0) if digit * power * most >= end)
+    return [step * i for i in range(int(end / step * (1.0 + 1e-12)) + 1)]
+
+
+def power_ticks(axis: Axis) -> Ticks:
+    powers = range(math.ceil(axis.low), int(axis.high) + 1)
+    step = max(math.ceil(len(powers) / 8), 1)
+    return [(axis(power), f"1e{power}" if not 0 <= power <= 6 else f"{10**power:,}") for power in powers[::step]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The size of a chart and the margins around its data, in the drawing's units."""
+
+    width: int = 720
+    height: int = 300
+    left: int = 100
+    right: int = 14
+    top: int = 14
+    bottom: int = 46
+
+    def x_axis(self, low: float, high: float) -> Axis:
+        return Axis(low, high, self.left, self.width - self.right)
+
+    def y_axis(self, low: float, high: float) -> Axis:
+        return Axis(low, high, self.height - self.bottom, self.top)
+
+    def chart(self, label: str, x_label: str, y_label: str, x_ticks: Ticks, y_ticks: Ticks, marks: str) -> str:
+        """SVG of `marks` with axes; label: for readers who do not see it."""
+        end, floor = self.width - self.right, self.height - self.bottom
+        middle = (self.top + floor) / 2
+        horizontal = "".join(
+            f'<line class="grid" x1="{self.left}" x2="{end}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{self.left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
+            for y, text in y_ticks
+        )
+        vertical = "".join(
+            f'<text x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{escape(text)}</text>' for x, text in x_ticks
+        )
+        return (
+            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(label)}">'
+            f"{horizontal}{vertical}"
+            f'<line class="grid" x1="{self.left}" x2="{end}" y1="{floor}" y2="{floor}"/>{marks}'
+            f'<text x="{(self.left + end) / 2}" y="{self.height - 8}" text-anchor="middle">{escape(x_label)}</text>'
+            f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">'
+            f"{escape(y_label)}</text></svg>"
+        )

@@ -1,0 +1,270 @@
+"""A run as one HTML page that needs nothing else: styles, charts (SVG) and the picture are inside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ba.model.robust import LIMIT_IN_MEDIANS, OUTSIDE, range_end
+from ba.show.page import Axis, Frame, document, power_ticks, round_ticks, section, table, text_of, whole_ticks
+from ba.show.rows import TRUTH_TITLE, Row, cost_label, fit_rows, inlier_limit, inlier_share, truth_rows
+from ba.solve.result import Iteration
+from ba.system.files import write_bytes
+from ba.system.words import counted
+
+CHART = Frame()
+PICTURE_WIDTH = 1200
+BINS = 60
+BEYOND_WIDTH, BEYOND_GAP = 48, 14
+"""Room at the right of a histogram for the bar of what is beyond its axis, and the gap before it."""
+LARGEST = 1e150
+"""Residuals of this size and more have no finite square, so no finite cost; they are not drawn."""
+
+SIZES = ("image", "camera", "point", "observation")
+COUNTS = (
+    ("observations behind their camera", "behind_camera_start", "behind_camera_end"),
+    ("observations where the distortion is not one-to-one", "outside_field_start", "outside_field_end"),
+)
+FACTS = (
+    ("rotation", "rotation"), ("solver", "solver"), ("gauge", "gauge"), ("loss", "loss"),
+    ("iterations", "iterations"), ("solve, s", "solve_seconds"),
+    ("whole run, s", "total_seconds"), ("seed", "seed"), ("data", "data_path"), ("data, SHA-256", "data_sha256"),
+    ("versions", "versions"),
+)  # fmt: skip
+FRAME = (
+    "World coordinates are those of the input. Poses are cam_from_world, x_cam = R x_world + t, with camera axes "
+    "x right, y down, z forward. A reprojection error is the norm of projected minus observed, in px."
+)
+COST = "Cost is 0.5 times the sum of squared errors."
+ROBUST_COST = "Cost is 0.5 times the sum of rho(s), the loss of the squared error s of each observation."
+WHITENED = "Cost and loss take errors in sigmas: the input gives a covariance to each observation."
+WEIGHTED = "Weighted RMS: each squared error counts rho'(s) times, which is the weight the loss leaves it."
+ITERATIONS = (
+    "Change is how much the cost fell; step is the length of the step in the solver's own coordinates, gradient the "
+    "largest component of the gradient there; evaluations and seconds are counted from the start."
+)
+GAUGES = {
+    "free": "The gauge is free: nothing but what `fix` names holds position, orientation and scale of the whole scene.",
+    "two_cameras": "The gauge is held by one pose and one coordinate of a second image's translation.",
+    "three_points": "The gauge is held by three points.",
+}
+TRUTH = (
+    "The best similarity, seven numbers, takes the solution to the truth first, because a free gauge leaves them open. "
+    "Positions are those of camera centres; world units are the truth's."
+)
+
+
+def write_report(
+    path: Path,
+    summary: Mapping[str, Any],
+    iterations: Sequence[Iteration],
+    residuals: NDArray[np.float64],
+    picture: Path | None,
+    config_text: str,
+) -> None:
+    """Write the page. residuals (n_obs, 2) px at the end; keys that `summary` lacks are left out.
+
+    A `picture` that is None or absent is left out. Raises UserError where `path` cannot be written.
+    """
+    body = "\n".join([
+        _head(summary),
+        section("Result", _result(summary)),
+        section("Picture", _picture(picture)) if picture is not None and picture.is_file() else "",
+        section("Cost", cost_chart(iterations, cost_label(summary))),
+        section("Residuals at the end", residual_chart(np.linalg.norm(residuals, axis=1))),
+        section("Iterations", _iterations(iterations)),
+        section("Settings and versions", _facts(summary)),
+        section("Configuration", _configuration(config_text)),
+    ])  # fmt: skip
+    write_bytes(path, document(_title(summary), body).encode())
+
+
+def _title(summary: Mapping[str, Any]) -> str:
+    return f"Bundle adjustment: {Path(str(summary.get('data_path') or 'generated scene')).name}"
+
+
+def _head(summary: Mapping[str, Any]) -> str:
+    sizes = ", ".join(_count(summary[f"num_{noun}s"], noun) for noun in SIZES if f"num_{noun}s" in summary)
+    status = ": ".join(str(summary[key]) for key in ("status", "message") if summary.get(key))
+    return (
+        f"<header><h1>{escape(_title(summary))}</h1><p><strong>{escape(status)}</strong></p>{_inliers(summary)}"
+        f'<p>{escape(", ".join(_effort(summary)))}</p><p class="soft">{escape(sizes)}</p></header>'
+    )
+
+
+def _inliers(summary: Mapping[str, Any]) -> str:
+    if (share := inlier_share(summary)) is None:
+        return ""
+    inside, everything = (text_of(summary[key]) for key in ("final_inlier_rms_px", "final_rms_px"))
+    text = f"{share} of the observations fit with an RMS of {inside} px; with the others it is {everything} px."
+    return f"<p>{escape(text)}</p>"
+
+
+def _effort(summary: Mapping[str, Any]) -> Iterator[str]:
+    if "iterations" in summary:
+        yield _count(summary["iterations"], "iteration")
+    for key, what in (("solve_seconds", "s in the solver"), ("total_seconds", "s in all")):
+        if key in summary:
+            yield f"{text_of(summary[key])} {what}"
+
+
+def _count(value: Any, noun: str) -> str:
+    """A count of the summary; whatever else stands in its place is shown as it is."""
+    return counted(value, noun) if isinstance(value, int) else f"{text_of(value)} {noun}s"
+
+
+def _result(summary: Mapping[str, Any]) -> str:
+    counts = (Row(label, summary.get(start), summary.get(end)) for label, start, end in COUNTS)
+    rows = [*fit_rows(summary), *(row for row in counts if row.start or row.end)]
+    found = _start_and_end(rows) + "".join(_soft(text) for text in _meanings(summary))
+    if truth := truth_rows(summary):
+        found += f"<h3>{escape(TRUTH_TITLE[0].upper() + TRUTH_TITLE[1:])}</h3>{_start_and_end(truth)}{_soft(TRUTH)}"
+    return found
+
+
+def _start_and_end(rows: Sequence[Row]) -> str:
+    cells = [[row.label, *("" if value is None else text_of(value) for value in (row.start, row.end))] for row in rows]
+    return f'<div class="pairs">{table(["", "start", "end"], cells)}</div>'
+
+
+def _soft(text: str) -> str:
+    return f'<p class="soft">{escape(text)}</p>'
+
+
+def _meanings(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What the rows of the result mean, in sentences."""
+    if (share := inlier_share(summary)) is not None:
+        yield (
+            f"Inliers are the {summary['num_inliers']:,} observations ({share}) that are off by at most "
+            f"{inlier_limit(summary)} at the end: within {LIMIT_IN_MEDIANS:.3g} medians, which hold "
+            f"{100.0 * (1.0 - OUTSIDE):g} % of Gaussian errors. Their errors at the start are of the same observations."
+        )
+    robust = summary.get("loss", "linear") != "linear"
+    whitened = summary.get("residual_unit") == "sigmas"
+    yield " ".join(
+        [ROBUST_COST if robust else COST, *([WHITENED] if whitened else []), *([WEIGHTED] if robust else [])]
+    )
+    yield " ".join([*([GAUGES[gauge]] if (gauge := str(summary.get("gauge"))) in GAUGES else []), FRAME])
+
+
+def _facts(summary: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(label)}</th><td>{escape(text_of(summary[key]) + _scale(key, summary))}</td></tr>"
+        for label, key in FACTS
+        if key in summary
+    )
+    return f'<table class="facts"><tbody>{rows}</tbody></table>'
+
+
+def _scale(key: str, summary: Mapping[str, Any]) -> str:
+    """What belongs to the name of a loss that has a scale."""
+    if key != "loss" or summary[key] == "linear" or "loss_scale" not in summary:
+        return ""
+    return f", with its bend at {text_of(summary['loss_scale'])} {summary.get('residual_unit', '')}".rstrip()
+
+
+def _iterations(iterations: Sequence[Iteration]) -> str:
+    head = ["iteration", "cost", "change", "step", "gradient", "evaluations", "seconds"]
+    rows = [
+        [
+            str(i.iteration), f"{i.cost:.9g}", f"{i.cost_change:.3e}", f"{i.step_norm:.3e}", f"{i.gradient_norm:.3e}",
+            str(i.evaluations), f"{i.seconds:.3f}",
+        ]
+        for i in iterations
+    ]  # fmt: skip
+    return table(head, rows) + _soft(ITERATIONS)
+
+
+def _configuration(text: str) -> str:
+    return f"<details><summary>as it ran, every default spelled out</summary><pre>{escape(text)}</pre></details>"
+
+
+def _picture(picture: Path) -> str:
+    with Image.open(picture) as image:
+        small = image.convert("RGB")
+    small.thumbnail((PICTURE_WIDTH, PICTURE_WIDTH), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85, optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<figure><img alt="points and camera frusta in 3D" src="data:image/jpeg;base64,{data}"></figure>'
+
+
+def cost_chart(iterations: Sequence[Iteration], label: str = "cost") -> str:
+    """SVG: cost on a log axis, called `label`, against the iteration. Costs of zero, or not finite, are left out."""
+    known = [(i.iteration, math.log10(i.cost)) for i in iterations if 0.0 < i.cost < math.inf]
+    if not known:
+        return '<p class="soft">No cost to draw.</p>'
+    low, high = math.floor(min(y for _, y in known)), math.ceil(max(y for _, y in known))
+    x_axis = CHART.x_axis(0.0, max(float(known[-1][0]), 1.0))
+    y_axis = CHART.y_axis(float(low), float(max(high, low + 1)))
+    dots = [(x_axis(x), y_axis(y)) for x, y in known]
+    marks = "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in dots)
+    curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
+    return _scrolled(CHART.chart(
+        "cost against iteration", "iteration", f"{label} (log)",
+        whole_ticks(x_axis), power_ticks(y_axis), f'<polyline class="curve" points="{curve}"/>{marks}',
+    ))  # fmt: skip
+
+
+def _scrolled(chart: str) -> str:
+    """In a box of its own that scrolls where the page is too narrow to read the chart's text."""
+    return f'<div class="wide">{chart}</div>'
+
+
+def residual_chart(norms: NDArray[np.float64]) -> str:
+    """SVG: histogram of residual norms (n_obs,) px, counts on a log axis.
+
+    The axis ends where `range_end` says; a bar of its own counts what is beyond.
+    """
+    known = norms[norms < LARGEST]
+    if not len(known):
+        return '<p class="soft">No residuals to draw.</p>'
+    end = max(range_end(known, 0.999), 1e-12)
+    counts, edges = np.histogram(known[known <= end], BINS, (0.0, end))
+    beyond = int((known > end).sum())
+    x_axis = Axis(0.0, end, CHART.left, CHART.width - CHART.right - BEYOND_WIDTH)
+    y_axis = CHART.y_axis(-0.3, float(max(math.ceil(math.log10(max(counts.max(), beyond))), 1)))
+    bars = "".join(_bar(x_axis, y_axis, edges[i : i + 2], int(count)) for i, count in enumerate(counts) if count)
+    ticks = [(x_axis(value), f"{value:.3g}") for value in round_ticks(end)]
+    if beyond:
+        right = float(CHART.width - CHART.right)
+        left = right - BEYOND_WIDTH + BEYOND_GAP
+        bars += _box("bar beyond", y_axis, (left, right), beyond, f"more than {end:.3g} px: {beyond:,}")
+        ticks.append(((left + right) / 2.0, "more"))
+    note = (
+        f"Median {text_of(float(np.median(known)))} px, largest {text_of(float(known.max()))} px. "
+        f"{_beyond(beyond, len(known), end)}"
+    )
+    chart = CHART.chart(
+        "histogram of residual norms", "reprojection error, px", "observations (log)", ticks, power_ticks(y_axis), bars
+    )
+    return f"<figure>{_scrolled(chart)}<figcaption>{escape(note)}</figcaption></figure>"
+
+
+def _beyond(count: int, of: int, end: float) -> str:
+    if not count:
+        return "All are within the axis."
+    verb = "is" if count == 1 else "are"
+    return f"{count:,} of {of:,} ({100.0 * count / of:.2g} %) {verb} larger than {end:.3g} px: the bar at the right."
+
+
+def _bar(x_axis: Axis, y_axis: Axis, edges: NDArray[np.float64], count: int) -> str:
+    sides = x_axis(edges[0]) + 0.5, x_axis(edges[1]) - 0.5
+    return _box("bar", y_axis, sides, count, f"{edges[0]:.3g} to {edges[1]:.3g} px: {count:,}")
+
+
+def _box(kind: str, y_axis: Axis, sides: tuple[float, float], count: int, title: str) -> str:
+    (left, right), top = sides, y_axis(math.log10(count))
+    return (
+        f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
+        f'height="{y_axis.start - top:.1f}"><title>{escape(title)}</title></rect>'
+    )

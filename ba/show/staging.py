@@ -1,0 +1,203 @@
+"""Hidden folders beside the place where a run's folder ends: claimed, put in place, and cleared after a killed run.
+
+    .NAME.ba-running    what a run writes until it has ended; while it lives it holds its lock
+    .NAME.ba-aside      the earlier folder, where the system cannot exchange two, until the new one has its name
+
+Only what a run writes (PRODUCTS) is ever removed. Whatever else is in an earlier run's folder is moved to the folder in
+its place; where a process was killed before that, the next one does it.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ba import io
+from ba.system import files
+from ba.system.locks import is_at, lock, locked_if_stale
+from ba.system.swap import exchange
+
+MARK = "summary.json"
+"""The first product that is saved, so the one that tells a run's folder."""
+SOLUTION = "solution"
+LOG = "iterations.jsonl"
+PRODUCTS = (
+    MARK,
+    "config.yaml",
+    LOG,
+    *(f"{SOLUTION}{suffix}" for entry in io.FORMATS.values() for suffix in entry.suffixes),
+    "truth.npz",
+    "residuals.npz",
+    "report.html",
+    "view.png",
+    *("results.csv", "starts.csv", "aligned.ply"),
+)
+"""All that a run of any kind may write."""
+
+RUNNING, ASIDE = ".ba-running", ".ba-aside"
+
+
+def staging_of(target: Path) -> Path:
+    """Where a run writes until it has ended and its folder is at `target`."""
+    return _hidden(Path(os.path.realpath(target)), RUNNING)
+
+
+def claim(path: Path, made: list[Path]) -> int | None:
+    """A handle of the hidden folder `path`, made if it is missing, and locked; None where another process holds it.
+
+    made: grows by the folders above that had to be made. Raises OSError.
+    """
+    while True:
+        made += _make_parents(path.parent)
+        try:
+            path.mkdir()
+            is_new = True
+        except FileExistsError:
+            is_new = False
+        except FileNotFoundError:  # a refused run has removed the folder above, which it had made
+            continue
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:  # put in its place, or removed, by who had it
+            continue
+        locked = lock(handle)
+        if locked is False or (locked is None and not is_new):
+            os.close(handle)
+            return None
+        if is_at(path, handle):
+            return handle
+        os.close(handle)
+
+
+def remove(path: Path, handle: int) -> None:
+    """Remove a hidden folder and let go of its lock; what the system refuses is left to the next run."""
+    try:
+        with suppress(OSError):
+            _empty(path)
+            path.rmdir()
+    finally:
+        os.close(handle)
+
+
+def unmake(made: list[Path]) -> None:
+    """Remove the folders that `claim` made, unless others use them by now."""
+    for path in reversed(made):
+        with suppress(OSError):
+            path.rmdir()
+
+
+def put(path: Path, place: Path) -> None:
+    """Swap a hidden folder into its place, where an earlier run's may stand. Raises OSError."""
+    try:
+        os.rename(path, place)  # where nothing is, or an empty folder
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        _replace(path, place)
+    files.sync(place.parent)
+
+
+def _replace(path: Path, place: Path) -> None:
+    shutil.copymode(place, path)
+    old = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lock(old)  # else another run takes it for left as soon as it has the hidden name
+        left = path if exchange(path, place) else _change_by_turns(path, place)
+        files.sync(place.parent)
+        _hand_over(left, place)
+        _empty(left)
+        left.rmdir()
+    finally:
+        os.close(old)
+
+
+def _change_by_turns(path: Path, place: Path) -> Path:
+    """Rename the folder in `place` aside, and `path` to `place`; returns where the first is now."""
+    aside = _hidden(place, ASIDE)
+    os.rename(place, aside)
+    try:
+        os.rename(path, place)
+    except OSError:
+        os.rename(aside, place)
+        raise
+    return aside
+
+
+def recover(path: Path) -> None:
+    """Finish what a killed run began in the hidden folder `path` and in its place; `path` is locked by us. OSError."""
+    place = path.with_name(path.name.removesuffix(RUNNING)[1:])
+    aside = _hidden(place, ASIDE)
+    if (handle := locked_if_stale(aside)) is not None:
+        try:
+            _recover_aside(aside, place)
+        finally:
+            os.close(handle)
+    _hand_over(path, place)
+    _empty(path)
+
+
+def _recover_aside(aside: Path, place: Path) -> None:
+    if not os.path.lexists(place):
+        os.rename(aside, place)
+        return
+    _hand_over(aside, place)
+    _empty(aside)
+    aside.rmdir()
+
+
+def sweep(parent: Path) -> None:
+    """Finish what killed runs left in a folder, unless the system refuses: no reason for another run to fail."""
+    with suppress(OSError):
+        for path in [Path(entry.path) for entry in os.scandir(parent) if entry.name.startswith(".")]:
+            if path.name.endswith((RUNNING, ASIDE)) and (handle := locked_if_stale(path)) is not None:
+                with suppress(OSError):
+                    _sweep_one(path)
+                remove(path, handle)
+
+
+def _sweep_one(path: Path) -> None:
+    if path.name.endswith(RUNNING):
+        recover(path)
+    else:
+        _recover_aside(path, path.with_name(path.name.removesuffix(ASIDE)[1:]))
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """NAME-2, NAME-3, ..., each beside `path`, as far as they are free."""
+    candidates = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
+    return (candidate for candidate in candidates if not os.path.lexists(candidate))
+
+
+def _hand_over(old: Path, place: Path) -> None:
+    """Move what no run wrote from an earlier folder to the one in its place, under a free name if its own is taken."""
+    for entry in list(os.scandir(old)):
+        if not _is_ours(entry.name):
+            place.mkdir(exist_ok=True)
+            to = place / entry.name
+            os.rename(entry.path, next(numbered(to)) if os.path.lexists(to) else to)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a run writes from a folder."""
+    for entry in list(os.scandir(folder)):
+        if _is_ours(entry.name):
+            os.unlink(entry.path)
+
+
+def _is_ours(name: str) -> bool:
+    return name in PRODUCTS or files.TEMPORARY.fullmatch(name) is not None
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    missing = list(itertools.takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def _hidden(place: Path, end: str) -> Path:
+    return place.with_name(f".{place.name}{end}")

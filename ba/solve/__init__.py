@@ -1,0 +1,165 @@
+"""Solvers, and the one entry to them.
+
+To add a backend: write one file with `solve(variables, objective, options, bounds, log) -> Finish` and add one line to
+`SOLVERS`. It minimizes `objective` from `variables.start`, calls `log.accept` at the start and after each accepted
+step, catches KeyboardInterrupt, and returns its best state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.config.keys import Loss, Solver
+from ba.engine.parallel import blas_threads
+from ba.errors import UserError
+from ba.model.camera import CAMERAS
+from ba.model.loss import LOSSES, scaled
+from ba.model.problem import Problem
+from ba.model.residual import Residuals, as_parameters, project
+from ba.model.rotation import ROTATIONS, so3
+from ba.model.variables import Variables, make_variables
+from ba.prepare.conditioning import condition
+from ba.solve import arguments, schur, scipy_backend
+from ba.solve.objective import OUT_OF_ITERATIONS, Finish, Log, Objective, ObserverError, Stopped
+from ba.solve.result import Observer, Solution, Status, ignore
+
+Bounds = tuple[NDArray[Any], NDArray[Any]]
+Backend = Callable[[Variables, Objective, Solver, Bounds, Log], Finish]
+
+LARGEST = 1e150
+
+NOT_A_ROTATION = 1e-6
+
+SOLVERS: dict[str, Backend] = {
+    "scipy": scipy_backend.solve,
+    "schur": schur.solve,
+}
+
+
+def solve(
+    problem: Problem,
+    *,
+    rotation: str = "so3_left",
+    loss: Loss | str = "linear",
+    options: Solver | Mapping[str, Any] = Solver(),  # noqa: B008 (frozen)
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    observer: Observer = ignore,
+) -> Solution:
+    """Move the free numbers of `problem` to where the cost is least.
+
+    rotation: a name of `ba.model.rotation.ROTATIONS`; loss: a name of `ba.model.loss.LOSSES`, at a scale of 1 px, or a
+    `ba.Loss`; options: a `ba.Solver`, or its keys as a dictionary; bounds: lowest and highest value of intrinsics by
+    parameter name; observer: called with each accepted step, may return True to stop there, and what it raises comes
+    out of here. Raises UserError, before the first step, for what cannot be solved as asked, KeyboardInterrupt where
+    that comes before there is a state to return. A solver that gets stuck returns with status `failed`.
+    """
+    bounds = {} if bounds is None else bounds
+    rotation, loss, options = arguments.settings(rotation, loss, options)
+    arguments.check(problem, loss, options, bounds, observer)
+    _check_rotations(problem, rotation)
+    raised: Exception
+    try:
+        with blas_threads(1):
+            return _solve(problem, rotation, loss, options, bounds, observer)
+    except ObserverError as carried:
+        raised = carried.error
+    raise raised  # outside of the `except`, so that it comes out as it was raised
+
+
+def _solve(
+    problem: Problem,
+    rotation: str,
+    loss: Loss,
+    options: Solver,
+    bounds: Mapping[str, tuple[float, float]],
+    observer: Observer,
+) -> Solution:
+    conditioned = condition(problem)
+    variables = make_variables(conditioned.problem, ROTATIONS[rotation])
+    residuals = Residuals(conditioned.problem, options.threads)
+    objective = Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale))
+    log = Log(observer, options.max_seconds)
+    _check_start(objective, conditioned.problem, problem)
+    if variables.layout.size == 0 or options.max_iterations == 0:
+        finish = _evaluated(objective, variables, log)
+    else:
+        finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds), log)
+    if not log.records:  # interrupted before there was anything to keep
+        raise KeyboardInterrupt
+    return Solution(
+        problem=conditioned.restored(finish.variables.problem),
+        status=finish.status,
+        message=finish.message,
+        iterations=tuple(log.records),
+        initial_cost=log.records[0].cost,
+        final_cost=log.records[-1].cost,
+        solve_seconds=log.seconds,
+        constraint=finish.variables.constraint(),
+        details={"free_numbers": variables.layout.size, "threads": residuals.threads, **finish.details},
+    )
+
+
+def _evaluated(objective: Objective, variables: Variables, log: Log) -> Finish:
+    """The start as it is, where no step can or may be taken."""
+    linearization = objective.residuals.linearize(variables, variables.start)
+    gradient = objective.gradient(linearization)
+    try:
+        log.accept(objective.cost(linearization.residual), 0.0, float(np.abs(gradient).max(initial=0.0)))
+    except Stopped as stop:
+        return Finish(variables, *stop.ending)
+    if variables.layout.size == 0:
+        return Finish(variables, Status.CONVERGED, "nothing is free")
+    return Finish(variables, *OUT_OF_ITERATIONS)
+
+
+def _check_rotations(problem: Problem, rotation: str) -> None:
+    distance = np.where(problem.free.rotations, so3.orthonormality(problem.rotations), 0.0)
+    if ROTATIONS[rotation].stays_rotation and distance.max(initial=0.0) > NOT_A_ROTATION:
+        image = int(np.argmax(distance))
+        raise UserError(
+            f"problem.rotations[{image}]: {distance[image]:.2g} from SO(3); `{rotation}` needs rotations, and "
+            "ba.model.rotation.so3.nearest gives the nearest"
+        )
+
+
+def _check_start(objective: Objective, start: Problem, problem: Problem) -> None:
+    numbers = start.rotations, start.translations, start.intrinsics, start.points
+    if max(np.abs(array).max(initial=0.0) for array in numbers) > LARGEST:
+        raise UserError(f"a number of the start is beyond {LARGEST:g}: its square overflows")
+    r, _ = objective.residuals.residual(as_parameters(start))
+    if not np.isfinite(objective.cost(r)):
+        in_pixels = np.nan_to_num(np.abs(project(problem).pixels - problem.pixels), nan=np.inf)
+        worst = int(np.argmax(in_pixels.max(axis=1)))
+        raise UserError(
+            f"the cost is not finite at the start; the largest residual is that of observation {worst}, "
+            f"image {problem.image_of_obs[worst]}, point {problem.point_of_obs[worst]}"
+        )
+
+
+def _bounds(variables: Variables, limits: Mapping[str, tuple[float, float]]) -> Bounds:
+    """(size,) lowest and highest x. Raises UserError for unknown names and a start outside."""
+    low, high = np.full(variables.layout.size, -np.inf), np.full(variables.layout.size, np.inf)
+    problem, known = variables.problem, set[str]()
+    for camera, model in enumerate(problem.camera_models):
+        for j, name in enumerate(CAMERAS[model].parameters):
+            known.add(name)
+            column = variables.layout.camera_columns[camera, j]
+            if name not in limits or column < 0:
+                continue
+            low[column], high[column] = limits[name]
+            value = problem.intrinsics[camera, j]
+            if not low[column] <= value <= high[column]:
+                raise UserError(
+                    f"camera.bounds.{name}: camera {camera} starts at {value:g}, outside {list(limits[name])}; "
+                    "bounds that hold the start are right"
+                )
+    for name in sorted(set(limits) - known):
+        raise UserError(f"camera.bounds.{name}: no such parameter here; right are {', '.join(sorted(known))}")
+    return low, high
+
+
+__all__ = ["SOLVERS", "Backend", "solve"]

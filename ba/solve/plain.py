@@ -1,0 +1,128 @@
+"""scipy's `least_squares` on the Jacobian as it is, in the charts of the start.
+
+Each trust-region step of trf and dogbox is solved by LSMR: thousands of inner iterations, because poses and points are
+coupled over many scales. That is what `preconditioner: schur` removes (`ba.solve.preconditioned`); this file is the
+reference it is measured against, and the only way to methods dogbox and lm and to bounds. scipy makes a plain matrix of
+whatever sparse Jacobian it is given and LSMR tells nobody of its iterations, so `solver.max_seconds` is looked at
+before each trial and after each step, not inside LSMR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult, least_squares
+
+from ba.config.keys import Solver
+from ba.errors import UserError
+from ba.model.loss import Loss
+from ba.model.variables import Variables
+from ba.solve.objective import (
+    BY_COST,
+    BY_GRADIENT,
+    BY_STEP,
+    OUT_OF_ITERATIONS,
+    Finish,
+    Log,
+    Objective,
+    Stopped,
+    ending_of,
+)
+
+Array = NDArray[Any]
+
+MAX_DENSE_BYTES = 2e9
+
+EPSILON, LEAST_TOLERANCE = float(np.finfo(float).eps), 1e-15
+"""No method takes a tolerance below the machine's; trf and dogbox take None for none, but not for all three."""
+
+ENDINGS = {0: OUT_OF_ITERATIONS, 1: BY_GRADIENT, 2: BY_COST, 3: BY_STEP, 4: BY_COST}
+
+
+def joint(loss: Loss) -> Callable[[Array], Array]:
+    """scipy's callable loss, (2 n_obs,) squares -> (3, 2 n_obs), for a loss of each observation's squared norm.
+
+    scipy adds up rho and multiplies by rho', so half of rho and all of rho' on both numbers of an observation give the
+    exact cost and gradient of the joint loss. No rho'': see `Objective.row_scale`.
+    """
+
+    def rho(squares: Array) -> Array:
+        value, first, _ = loss(squares.reshape(-1, 2).sum(axis=1))
+        return np.repeat(np.stack([0.5 * value, first, np.zeros_like(first)]), 2, axis=1)
+
+    return rho
+
+
+def solve_plain(
+    variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], log: Log
+) -> Finish:
+    """Minimize by one call of least_squares. bounds: (size,) lowest and highest x, trf and dogbox only."""
+    state = _State(variables.start)
+    dense = options.method == "lm"
+
+    def fun(x: Array) -> Array:
+        log.check_time()
+        log.evaluations += 1
+        return objective.residuals.residual(variables.at(x))[0].ravel()
+
+    def jac(x: Array) -> Any:
+        linearization = objective.residuals.linearize(variables, x)
+        state.at = x.copy()
+        state.cost = objective.cost(linearization.residual)
+        state.gradient_norm = float(np.abs(objective.gradient(linearization)).max(initial=0.0))
+        if not log.records or (dense and state.cost < log.records[-1].cost):
+            state.accept(log)
+        J = linearization.csr()
+        return J.toarray() if dense else J
+
+    def accepted(intermediate_result: OptimizeResult) -> None:
+        if intermediate_result.cost < log.records[-1].cost:
+            state.accept(log)
+        if log.steps >= options.max_iterations:
+            raise StopIteration
+
+    arguments: dict[str, Any] = {"ftol": options.ftol, "xtol": options.xtol, "gtol": options.gtol}
+    if dense:
+        _check_dense(variables, objective)
+        arguments = {name: max(value, LEAST_TOLERANCE) for name, value in arguments.items()}
+        arguments |= {"max_nfev": options.max_iterations}
+    else:
+        arguments = {name: value if value > EPSILON else None for name, value in arguments.items()}
+        if not any(arguments.values()):
+            arguments["xtol"] = LEAST_TOLERANCE
+        arguments |= {"max_nfev": 100 * options.max_iterations, "callback": accepted, "bounds": bounds}
+        arguments |= {"loss": "linear" if objective.loss is None else joint(objective.loss)}
+    try:
+        result = least_squares(fun, variables.start, jac, method=options.method, x_scale="jac", **arguments)
+    except (KeyboardInterrupt, Stopped) as stop:
+        return Finish(variables.moved(state.best), *ending_of(stop))
+    return Finish(variables.moved(result.x), *ENDINGS.get(result.status, OUT_OF_ITERATIONS))
+
+
+class _State:
+    """The last point at which scipy asked for derivatives, and the best one accepted."""
+
+    def __init__(self, start: Array) -> None:
+        self.at = self.best = start
+        self.cost = self.gradient_norm = 0.0
+
+    def accept(self, log: Log) -> None:
+        step_norm, self.best = float(np.linalg.norm(self.at - self.best)), self.at
+        log.accept(self.cost, step_norm, self.gradient_norm)
+
+
+def _check_dense(variables: Variables, objective: Objective) -> None:
+    rows, columns = 2 * objective.residuals.problem.num_observations, variables.layout.size
+    if 8.0 * rows * columns > MAX_DENSE_BYTES:
+        raise UserError(
+            f"solver.method: lm needs a dense Jacobian, here {rows} x {columns}, {8e-9 * rows * columns:.0f} GB; "
+            "trf is right for a problem of this size"
+        )
+    if rows < columns:
+        raise UserError(
+            f"solver.method: lm needs at least as many residuals as free numbers, here {rows} and {columns}; "
+            "trf is right for this problem"
+        )

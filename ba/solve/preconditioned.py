@@ -1,0 +1,270 @@
+"""scipy's trust region in coordinates in which the problem is round.
+
+Around each accepted state the damped normal equations are factored in Schur form, H = L L^T
+(`ba.solve.reduced.Factor`), and least_squares works on y with x = x_k + L^-T (y - y_k): J L^-T is nearly orthonormal,
+so LSMR needs 4 to 16 iterations where the plain variables take thousands (Agarwal et al., "Bundle adjustment in the
+large", ECCV 2010, precondition by S; Triggs et al. 2000, section 6.1, derive L). The factor and the rotation charts go
+stale with the first accepted step; `callback` stops scipy there and the next call starts from fresh ones. scipy's first
+trust radius is |y_k|, so the choice of y_k carries the radius over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult, least_squares
+from scipy.sparse.linalg import LinearOperator
+
+from ba.config.keys import Solver
+from ba.errors import SolverError, UserError
+from ba.model.residual import Blocks, Linearization
+from ba.model.variables import Variables
+from ba.solve.objective import (
+    BY_COST,
+    BY_GRADIENT,
+    BY_STEP,
+    NO_LOWER,
+    NO_STEP,
+    OUT_OF_ITERATIONS,
+    Finish,
+    Log,
+    Objective,
+    Stopped,
+    ending_of,
+    is_short,
+)
+from ba.solve.plain import joint
+from ba.solve.reduced import Eliminator, Factor, Places, choose_factorization, factorize, make_places, make_structure
+from ba.solve.result import Status
+
+Array = NDArray[Any]
+
+MAX_DENSE = 12_000
+"""Largest S that is factored as a dense matrix: 1.1 GB, and half of it again for each part of the elimination."""
+
+FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-9, 1e8
+
+MAX_TRIALS = 30
+"""Trial steps scipy may reject before there is none to be had: the radius has then shrunk by 4^30."""
+
+LEAST_STEP = 1e-15
+"""scipy wants one tolerance above the machine's; the tests that count are made here, on the step in x."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Damping of the factor, and the trust radius in its coordinates (None: beyond any Gauss-Newton step)."""
+
+    damping: float = FIRST_DAMPING
+    radius: float | None = None
+
+    def after(self, step: Step) -> Region:
+        """scipy's own rule for the radius (`_lsq/common.py`, update_tr_radius), and the damping moved along with it."""
+        rejected, length = len(step.trials) - 1, step.trials[-1]
+        radius, damping = (length if rejected else step.radius), self.damping * 10.0**rejected
+        if step.gain < 0.25:
+            radius, damping = 0.25 * length, 4.0 * damping
+        elif step.gain > 0.75:
+            radius, damping = max(radius, 2.0 * length), 0.1 * damping
+        return Region(float(np.clip(damping, LEAST_DAMPING, MOST_DAMPING)), radius)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """An accepted step: displacement of x, cost after it, radius it began with, lengths tried in y, actual over
+    predicted reduction of the cost, and products with J that LSMR took."""
+
+    displacement: Array
+    cost: float
+    radius: float
+    trials: list[float]
+    gain: float
+    products: int
+
+
+def solve_preconditioned(variables: Variables, objective: Objective, options: Solver, log: Log) -> Finish:
+    """Minimize by calls of least_squares (trf), each from the last accepted state in fresh Schur coordinates."""
+    make_change, region, products, step_norm = changes(variables, objective.residuals.threads), Region(), 0, 0.0
+    ending: tuple[Status, str] | None = None
+    recorded = variables
+    try:
+        while True:
+            x = variables.start
+            linearization = objective.residuals.linearize(variables, x)
+            here = Expansion(variables, objective, linearization, objective.gradient(linearization))
+            recorded = variables
+            log.accept(here.cost, step_norm, here.gradient_norm)
+            if ending is None and here.gradient_norm < options.gtol:
+                ending = BY_GRADIENT
+            if ending is None and log.steps >= options.max_iterations:
+                ending = OUT_OF_ITERATIONS
+            if ending is not None:
+                break
+            change, region = here.change(make_change, region, log)
+            step = here.step(change, region, log)
+            if step is None:
+                lost = here.promised_reduction(change) < objective.rounding(here.cost)
+                ending = NO_LOWER if lost else NO_STEP
+                break
+            variables, region = variables.moved(x + step.displacement), region.after(step)
+            step_norm, products = float(np.linalg.norm(step.displacement)), products + step.products
+            ending = _converged(step, here.cost, x, options)
+    except (KeyboardInterrupt, Stopped) as stop:
+        ending = ending_of(stop)
+    except SolverError as error:
+        ending = Status.FAILED, str(error)
+    return Finish(recorded, *ending, {"lsmr_products": products, "damping": region.damping})
+
+
+def _converged(step: Step, cost: float, x: Array, options: Solver) -> tuple[Status, str] | None:
+    """scipy's test of the cost (`_lsq/common.py`, check_termination), and `is_short`."""
+    if cost - step.cost < options.ftol * cost and step.gain > 0.25:
+        return BY_COST
+    if is_short(step.displacement, x, options.xtol):
+        return BY_STEP
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """The change of variables d = L^-T y, d and y (size,)."""
+
+    factor: Factor
+    places: Places
+
+    def displacement(self, y: Array) -> Array:
+        return self.places.join(*self.factor.backward(*self.places.split(y)))
+
+    def times(self, y: Array) -> Array:
+        """J L^-T y, (n_obs, 2)."""
+        return self.factor.times(*self.places.split(y))
+
+    def transposed_times(self, u: Array) -> Array:
+        """L^-1 J^T u, (size,), for u (n_obs, 2)."""
+        return self.places.join(*self.factor.transposed_times(u))
+
+
+def changes(variables: Variables, threads: int) -> Callable[[Blocks, float], Change]:
+    """Makes the change of variables for r, A and B at a damping, good until the next. Raises UserError where S is too
+    large for a dense factor and not sparse enough for another."""
+    structure = make_structure(variables.problem, variables.rotation.tangent_dim)
+    name = choose_factorization(structure)
+    if name == "dense" and structure.free.size > MAX_DENSE:
+        raise UserError(
+            f"solver.preconditioner: schur factors a dense matrix of {structure.free.size} pose and camera numbers "
+            f"a side, {MAX_DENSE} at most; none is right for this problem, or solver.backend schur"
+        )
+    eliminate, places = Eliminator(structure, threads, explicit=True), make_places(structure, variables)
+    return lambda blocks, damping: Change(factorize(eliminate(blocks, damping), name), places)
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """Value and derivatives at the start of `variables`."""
+
+    variables: Variables
+    objective: Objective
+    linearization: Linearization
+    gradient: Array
+
+    @cached_property
+    def cost(self) -> float:
+        return self.objective.cost(self.linearization.residual)
+
+    @cached_property
+    def gradient_norm(self) -> float:
+        return float(np.abs(self.gradient).max(initial=0.0))
+
+    @cached_property
+    def row_scale(self) -> Array | None:
+        return self.objective.row_scale(self.linearization.residual)
+
+    @cached_property
+    def scaled(self) -> Blocks:
+        """r, A and B with their rows scaled for the loss."""
+        blocks = self.linearization.residual, self.linearization.camera_blocks, self.linearization.point_blocks
+        if self.row_scale is None:
+            return blocks
+        r, A, B = blocks
+        scale = self.row_scale[:, None]
+        return r * scale, A * scale[:, None], B * scale[:, None]
+
+    def change(self, make_change: Callable[[Blocks, float], Change], region: Region, log: Log) -> tuple[Change, Region]:
+        """The change of variables at the region's damping, or at the next larger one at which there is a factor."""
+        while True:
+            log.check_time()
+            try:
+                return make_change(self.scaled, region.damping), region
+            except SolverError:
+                if region.damping >= MOST_DAMPING:
+                    raise
+                region = replace(region, damping=10.0 * region.damping)
+
+    def promised_reduction(self, change: Change) -> float:
+        """Of the whole damped Gauss-Newton step, |L^-1 g|^2 / 2."""
+        y = change.transposed_times(self.scaled[0])
+        return 0.5 * float(y @ y)
+
+    def step(self, change: Change, region: Region, log: Log) -> Step | None:
+        """One accepted step of scipy's trf, or None where no trial lowers the cost."""
+        x, r = self.variables.start, self.linearization.residual.ravel()
+        radius = region.radius or 2.0 * float(np.linalg.norm(r)) or 1.0
+        y_start = np.full(len(x), radius / np.sqrt(len(x)))
+        # The change is that of J with its rows scaled for the loss; scipy wants J itself, and scales it.
+        rows = 1.0 if self.row_scale is None else self.row_scale[:, None]
+        trials: list[float] = []
+        accepted: list[OptimizeResult] = []
+        products = 0
+
+        def times(y: Array) -> Array:
+            nonlocal products
+            log.check_time()
+            products += 1
+            return (change.times(y.ravel()) / rows).ravel()
+
+        def transposed_times(u: Array) -> Array:
+            return change.transposed_times(u.reshape(-1, 2) / rows)
+
+        def fun(y: Array) -> Array:
+            if np.array_equal(y, y_start):
+                return r
+            log.check_time()
+            log.evaluations += 1
+            trials.append(float(np.linalg.norm(y - y_start)))
+            moved = self.variables.at(x + change.displacement(y - y_start))
+            return self.objective.residuals.residual(moved)[0].ravel()
+
+        def stop(intermediate_result: OptimizeResult) -> None:
+            if trials and self.objective.cost(intermediate_result.fun.reshape(-1, 2)) < self.cost:
+                accepted.append(intermediate_result)
+            raise StopIteration
+
+        # Derivatives at the accepted state would be thrown away by the restart, so the operator stays that of x.
+        operator = LinearOperator((len(r), len(x)), matvec=times, rmatvec=transposed_times, dtype=np.float64)
+        least_squares(
+            fun,
+            y_start,
+            lambda _: operator,
+            x_scale=np.ones(len(x)),
+            bounds=(np.full(len(x), -np.inf), np.full(len(x), np.inf)),
+            tr_solver="lsmr",
+            loss="linear" if self.objective.loss is None else joint(self.objective.loss),
+            ftol=None,
+            xtol=LEAST_STEP,
+            gtol=None,
+            max_nfev=MAX_TRIALS,
+            callback=stop,
+        )
+        if not accepted:
+            return None
+        y = accepted[0].x - y_start
+        displacement, moved = change.displacement(y), change.times(y)
+        cost = self.objective.cost(accepted[0].fun.reshape(-1, 2))
+        predicted = -float(self.gradient @ displacement + 0.5 * np.vdot(moved, moved))
+        gain = (self.cost - cost) / predicted if predicted > 0.0 else 0.0
+        return Step(displacement, cost, radius, trials, gain, products)

@@ -1,0 +1,140 @@
+"""Kernels of the block-sparse Cholesky factorization (`ba.solve.reduced.sparse`).
+
+Blocks of L stand transposed, so that their inner loops run along rows, and products are those of `ba.engine.simd`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ba.engine.jit import inlined, kernel
+from ba.engine.simd import subtract_outer
+
+
+@kernel
+def pattern(starts: Any, rows: Any) -> Any:
+    """Column starts and rows of L, diagonal first and ascending, from those of S's lower triangle.
+
+    A column of L has the rows of S's, and those of every column whose first row below the diagonal it is.
+    """
+    n = len(starts) - 1
+    marks, parent, first_child, next_child = np.full(n, -1), np.full(n, -1), np.full(n, -1), np.full(n, -1)
+    L_starts = np.zeros(n + 1, np.int64)
+    L_rows = np.empty(2 * len(rows) + n, np.int64)
+    column = np.empty(n, np.int64)
+    for j in range(n):
+        size = 1
+        column[0], marks[j] = j, j
+        for at in range(starts[j], starts[j + 1]):
+            i = rows[at]
+            if marks[i] != j:
+                column[size], marks[i] = i, j
+                size += 1
+        child = first_child[j]
+        while child >= 0:
+            for at in range(L_starts[child] + 1, L_starts[child + 1]):
+                i = L_rows[at]
+                if marks[i] != j:
+                    column[size], marks[i] = i, j
+                    size += 1
+            child = next_child[child]
+        column[:size].sort()
+        if L_starts[j] + size > len(L_rows):
+            larger = np.empty(2 * (L_starts[j] + size), np.int64)
+            larger[: L_starts[j]] = L_rows[: L_starts[j]]
+            L_rows = larger
+        L_starts[j + 1] = L_starts[j] + size
+        L_rows[L_starts[j] : L_starts[j + 1]] = column[:size]
+        if size > 1:
+            parent[j] = column[1]
+            next_child[j], first_child[column[1]] = first_child[column[1]], j
+    return L_starts, L_rows[: L_starts[n]].copy()
+
+
+@kernel
+def place(blocks: Any, targets: Any, transposed: Any, L: Any) -> None:
+    """Put the blocks of S where L has them."""
+    for b in range(len(blocks)):
+        at = targets[b]
+        for j in range(blocks.shape[1]):
+            for k in range(blocks.shape[2]):
+                L[at, j, k] = blocks[b, j, k] if transposed[b] else blocks[b, k, j]
+
+
+@kernel
+def factor(starts: Any, rows: Any, L: Any, width: Any) -> int:
+    """S becomes L, block column by block column; the first whose diagonal block is not positive definite, or -1."""
+    for j in range(len(starts) - 1):
+        first, last = starts[j], starts[j + 1]
+        if not _factor_block(L[first]):
+            return j
+        for at in range(first + 1, last):
+            _solve_block(L[first], L[at])
+        for at in range(first + 1, last):
+            target = starts[rows[at]]
+            for other in range(at, last):
+                while rows[target] != rows[other]:
+                    target += 1
+                subtract_outer(L[target], L[at], L[other], width, width, width)
+    return -1
+
+
+@inlined
+def _factor_block(D: Any) -> bool:
+    """A block becomes its Cholesky factor, transposed: upper, with zeros below."""
+    for j in range(len(D)):
+        for k in range(j):
+            D[j, k] = 0.0
+            for i in range(j, len(D)):
+                D[j, i] -= D[k, j] * D[k, i]
+        if not D[j, j] > 0.0:
+            return False
+        inverse = 1.0 / np.sqrt(D[j, j])
+        for i in range(j, len(D)):
+            D[j, i] *= inverse
+    return True
+
+
+@inlined
+def _solve_block(D: Any, T: Any) -> None:
+    """T becomes the inverse of the factor that D holds transposed, times T."""
+    for j in range(len(D)):
+        for k in range(j):
+            for i in range(len(D)):
+                T[j, i] -= D[k, j] * T[k, i]
+        for i in range(len(D)):
+            T[j, i] /= D[j, j]
+
+
+@kernel
+def forward(starts: Any, rows: Any, L: Any, x: Any) -> None:
+    """x (n, width) becomes L^-1 x."""
+    width = x.shape[1]
+    for j in range(len(starts) - 1):
+        first = starts[j]
+        for k in range(width):
+            x[j, k] /= L[first, k, k]
+            for i in range(k + 1, width):
+                x[j, i] -= L[first, k, i] * x[j, k]
+        for at in range(first + 1, starts[j + 1]):
+            for k in range(width):
+                for i in range(width):
+                    x[rows[at], i] -= L[at, k, i] * x[j, k]
+
+
+@kernel
+def backward(starts: Any, rows: Any, L: Any, x: Any) -> None:
+    """x (n, width) becomes L^-T x."""
+    width = x.shape[1]
+    for j in range(len(starts) - 2, -1, -1):
+        first = starts[j]
+        for at in range(first + 1, starts[j + 1]):
+            for k in range(width):
+                total = 0.0
+                for i in range(width):
+                    total += L[at, k, i] * x[rows[at], i]
+                x[j, k] -= total
+        for k in range(width - 1, -1, -1):
+            for i in range(k + 1, width):
+                x[j, k] -= L[first, k, i] * x[j, i]
+            x[j, k] /= L[first, k, k]

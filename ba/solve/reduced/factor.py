@@ -1,0 +1,165 @@
+"""A Cholesky factor of the damped normal equations, kept for as many right-hand sides as are wanted.
+
+With H = J^T J + damping, the points first and the groups of pose and camera numbers last,
+
+    H = [C  E^T]   L = [L_p      ]   L_p L_p^T = C (3x3 blocks),   Y = E L_p^-T,
+        [E  H_c]       [Y     L_s]   L_s L_s^T = S = H_c - Y Y^T   (the Schur complement)
+
+`ba.solve.reduced.Reduced` holds L_p^-1 and S, so only L_s is missing. E is never formed: E^T v = B^T (A v). As every
+application of L passes over A and B anyway, products with J come with it at no further pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.engine.jit import inlined, kernel
+from ba.engine.parallel import each
+from ba.solve.reduced import dense, sparse
+from ba.solve.reduced.system import Reduced
+
+Array = NDArray[Any]
+Operator = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """L of one `Reduced` system, whose arrays it reads: it is good until their Eliminator makes the next system.
+
+    Vectors are pairs, groups (n_groups, width) and points (n_points, 3), and must be zero where a number is fixed, as
+    results then are. undo, undo_transposed: x -> L_s^-1 x and L_s^-T x, (n_groups, width).
+    """
+
+    reduced: Reduced
+    undo: Operator
+    undo_transposed: Operator
+
+    def solve(self, g_groups: Array, g_points: Array) -> tuple[Array, Array]:
+        """H^-1 g."""
+        return self.backward(*self.forward(g_groups, g_points))
+
+    def forward(self, g_groups: Array, g_points: Array) -> tuple[Array, Array]:
+        """L^-1 g."""
+        return self._forward(g_groups, g_points, np.zeros_like(self.reduced.derivatives[0]))
+
+    def backward(self, y_groups: Array, y_points: Array) -> tuple[Array, Array]:
+        """L^-T y."""
+        x_groups, x_points, _ = self._backward(y_groups, y_points)
+        return x_groups, x_points
+
+    def times(self, y_groups: Array, y_points: Array) -> Array:
+        """J L^-T y, (n_obs, 2)."""
+        return self._backward(y_groups, y_points)[2]
+
+    def transposed_times(self, u: Array) -> tuple[Array, Array]:
+        """L^-1 J^T u, for u (n_obs, 2)."""
+        reduced = self.reduced
+        return self._forward(np.zeros_like(reduced.rhs), np.zeros_like(reduced.point_gradient), u)
+
+    def _forward(self, g_groups: Array, g_points: Array, u: Array) -> tuple[Array, Array]:
+        """L^-1 (g + J^T u)."""
+        y_points = np.empty_like(g_points)
+
+        def work(part: tuple[int, int]) -> Array:
+            rest = np.zeros_like(g_groups)
+            _forward_points(self._arrays, part, g_points, u, y_points, rest)
+            return rest
+
+        return self.undo(sum(self._each_part(work), g_groups)), y_points
+
+    def _backward(self, y_groups: Array, y_points: Array) -> tuple[Array, Array, Array]:
+        """x = L^-T y, and J x."""
+        x_groups, x_points = self.undo_transposed(y_groups), np.empty_like(y_points)
+        image = np.empty_like(self.reduced.derivatives[0])
+
+        def work(part: tuple[int, int]) -> None:
+            _backward_points(self._arrays, part, y_points, x_groups, x_points, image)
+
+        self._each_part(work)
+        return x_groups, x_points, image
+
+    @cached_property
+    def _arrays(self) -> tuple[Any, ...]:
+        """What the kernels read."""
+        (_, A, B), of = self.reduced.derivatives, self.reduced.structure
+        slots = of.image_slot, of.camera_slot, of.slot_starts, of.slot_groups
+        return A, B, self.reduced.inverse, of.starts, *slots, of.split
+
+    def _each_part(self, work: Callable[[tuple[int, int]], Any]) -> list[Any]:
+        return each(work, self.reduced.structure.parts, self.reduced.threads)
+
+
+def factorize(reduced: Reduced, name: str) -> Factor:
+    """The factor, by one of FACTORIZATIONS, of a system with S formed. Raises SolverError where S is singular."""
+    return Factor(reduced, *FACTORIZATIONS[name](reduced))
+
+
+FACTORIZATIONS: dict[str, Callable[[Reduced], tuple[Operator, Operator]]] = {
+    "dense": dense.factorize,
+    "sparse": sparse.factorize,
+}
+
+
+@kernel
+def _forward_points(arrays: Any, part: Any, g: Any, u: Any, y: Any, rest: Any) -> None:
+    """y = L_p^-1 (g + B^T u) and rest += A^T (u - B L_p^-T y) over the points of `part`."""
+    A, B, inverse, starts, image_slot, camera_slot, slot_starts, slot_groups, split = arrays
+    for p in range(part[0], part[1]):
+        h0, h1, h2 = g[p, 0], g[p, 1], g[p, 2]
+        for i in range(starts[p], starts[p + 1]):
+            h0 += B[i, 0, 0] * u[i, 0] + B[i, 1, 0] * u[i, 1]
+            h1 += B[i, 0, 1] * u[i, 0] + B[i, 1, 1] * u[i, 1]
+            h2 += B[i, 0, 2] * u[i, 0] + B[i, 1, 2] * u[i, 1]
+        y[p, 0], y[p, 1], y[p, 2] = _times(inverse[p], h0, h1, h2)
+        s0, s1, s2 = _transposed_times(inverse[p], y[p, 0], y[p, 1], y[p, 2])
+        for i in range(starts[p], starts[p + 1]):
+            own, other = slot_groups[slot_starts[p] + image_slot[i]], slot_groups[slot_starts[p] + camera_slot[i]]
+            v0 = u[i, 0] - (B[i, 0, 0] * s0 + B[i, 0, 1] * s1 + B[i, 0, 2] * s2)
+            v1 = u[i, 1] - (B[i, 1, 0] * s0 + B[i, 1, 1] * s1 + B[i, 1, 2] * s2)
+            for j in range(split):
+                rest[own, j] += A[i, 0, j] * v0 + A[i, 1, j] * v1
+            for j in range(split, A.shape[2]):
+                rest[other, j - split] += A[i, 0, j] * v0 + A[i, 1, j] * v1
+
+
+@kernel
+def _backward_points(arrays: Any, part: Any, y: Any, v: Any, x: Any, image: Any) -> None:
+    """x = L_p^-T (y - L_p^-1 B^T A v) and image = A v + B x over the points of `part`."""
+    A, B, inverse, starts, image_slot, camera_slot, slot_starts, slot_groups, split = arrays
+    for p in range(part[0], part[1]):
+        h0 = h1 = h2 = 0.0
+        for i in range(starts[p], starts[p + 1]):
+            own, other = slot_groups[slot_starts[p] + image_slot[i]], slot_groups[slot_starts[p] + camera_slot[i]]
+            v0 = v1 = 0.0
+            for j in range(split):
+                v0 += A[i, 0, j] * v[own, j]
+                v1 += A[i, 1, j] * v[own, j]
+            for j in range(split, A.shape[2]):
+                v0 += A[i, 0, j] * v[other, j - split]
+                v1 += A[i, 1, j] * v[other, j - split]
+            image[i, 0], image[i, 1] = v0, v1
+            h0 += B[i, 0, 0] * v0 + B[i, 1, 0] * v1
+            h1 += B[i, 0, 1] * v0 + B[i, 1, 1] * v1
+            h2 += B[i, 0, 2] * v0 + B[i, 1, 2] * v1
+        w0, w1, w2 = _times(inverse[p], h0, h1, h2)
+        x0, x1, x2 = _transposed_times(inverse[p], y[p, 0] - w0, y[p, 1] - w1, y[p, 2] - w2)
+        x[p, 0], x[p, 1], x[p, 2] = x0, x1, x2
+        for i in range(starts[p], starts[p + 1]):
+            image[i, 0] += B[i, 0, 0] * x0 + B[i, 0, 1] * x1 + B[i, 0, 2] * x2
+            image[i, 1] += B[i, 1, 0] * x0 + B[i, 1, 1] * x1 + B[i, 1, 2] * x2
+
+
+@inlined
+def _times(M: Any, a: Any, b: Any, c: Any) -> Any:
+    return M[0] * a, M[1] * a + M[2] * b, M[3] * a + M[4] * b + M[5] * c
+
+
+@inlined
+def _transposed_times(M: Any, a: Any, b: Any, c: Any) -> Any:
+    return M[0] * a + M[1] * b + M[3] * c, M[2] * b + M[4] * c, M[5] * c

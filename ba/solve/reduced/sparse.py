@@ -1,0 +1,118 @@
+"""Sparse Cholesky factorization of S by blocks, for many cameras of which few see the same points.
+
+Groups are ordered by minimum degree, the pattern of L follows from the elimination tree (Davis, "Direct methods for
+sparse linear systems", 2006, chapter 4), both once a structure; the numbers follow column by column, each finished
+column updating those to its right:
+
+    L_jj L_jj^T = S_jj,   L_ij = S_ij L_jj^-T,   S_ik -= L_ij L_kj^T  for i >= k > j
+
+SciPy's SuperLU knows neither symmetry nor blocks, and CHOLMOD's fast part is under the GPL: on a street of 2000 images
+a solve takes 0.21 s with SuperLU and 0.022 s with this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_array
+from scipy.sparse.linalg import splu
+
+from ba.engine.simd import lanes
+from ba.errors import SolverError
+from ba.solve.reduced import cholesky
+from ba.solve.reduced.structure import Structure
+from ba.solve.reduced.system import Reduced
+
+Array = NDArray[Any]
+Operator = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Symbolic:
+    """The pattern of L. order: the group at each place; starts, rows: L's columns, each with its diagonal first, in
+    places; targets: where each block of S goes in L; transposed: whether it is transposed there."""
+
+    order: Array
+    starts: Array
+    rows: Array
+    targets: Array
+    transposed: Array
+
+
+def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
+    """x -> L_s^-1 x and x -> L_s^-T x, (n_groups, width), of L_s = P^T L P and L_s L_s^T = S.
+
+    The order P is undone after each half. Raises SolverError where S is singular.
+    """
+    symbolic, blocks = analyzed(reduced.structure), reduced.blocks
+    L = np.zeros((len(symbolic.rows), *blocks.shape[1:]))
+    if reduced.pattern is None:
+        rows, columns = reduced.structure.rows_and_columns
+        blocks = blocks[rows * reduced.structure.num_groups + columns]
+    cholesky.place(blocks, symbolic.targets, symbolic.transposed, L)
+    failed = cholesky.factor(symbolic.starts, symbolic.rows, L, lanes(L.shape[1]))
+    if failed >= 0:
+        raise SolverError(f"the reduced camera system is singular at group {symbolic.order[failed]}")
+
+    places = np.argsort(symbolic.order)
+
+    def undo(x: Array) -> Array:
+        x = x[symbolic.order]
+        cholesky.forward(symbolic.starts, symbolic.rows, L, x)
+        return np.asarray(x[places])
+
+    def undo_transposed(x: Array) -> Array:
+        x = x[symbolic.order]
+        cholesky.backward(symbolic.starts, symbolic.rows, L, x)
+        return np.asarray(x[places])
+
+    return undo, undo_transposed
+
+
+def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
+    """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
+    undo, undo_transposed = factorize(reduced)
+    return undo_transposed(undo(-reduced.rhs)), 1
+
+
+def analyzed(structure: Structure) -> Symbolic:
+    """The pattern of the structure's L, found once."""
+    known: Symbolic | None = structure.memory.get("symbolic")
+    if known is None:
+        known = structure.memory["symbolic"] = _analyze(structure)
+    return known
+
+
+def _analyze(structure: Structure) -> Symbolic:
+    n = structure.num_groups
+    rows, columns = structure.rows_and_columns
+    order = _minimum_degree(n, rows, columns)
+    place = np.empty(n, np.int64)
+    place[order] = np.arange(n)
+    high, low = np.maximum(place[rows], place[columns]), np.minimum(place[rows], place[columns])
+    by_column = np.lexsort((high, low))
+    starts = np.searchsorted(low[by_column], np.arange(n + 1))
+    L_starts, L_rows = cholesky.pattern(starts, high[by_column])
+    keys = np.repeat(np.arange(n), np.diff(L_starts)) * n + L_rows
+    return Symbolic(
+        order=order,
+        starts=L_starts,
+        rows=L_rows,
+        targets=np.searchsorted(keys, low * n + high),
+        transposed=place[rows] < place[columns],
+    )
+
+
+def _minimum_degree(n: int, rows: Array, columns: Array) -> Array:
+    """SuperLU's multiple minimum degree ordering of the pattern; a dominant diagonal keeps its factor harmless."""
+    below = rows != columns
+    i, j = np.concatenate([rows, columns[below]]), np.concatenate([columns, rows[below]])
+    values = np.where(i == j, float(n), -1.0 / (n + 1.0))
+    factor = splu(
+        csc_array((values, (i, j)), shape=(n, n)), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}
+    )
+    return np.asarray(np.argsort(factor.perm_c))

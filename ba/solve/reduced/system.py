@@ -1,0 +1,175 @@
+"""The reduced system of one linearization, and the step that its solution stands for.
+
+All of it is in double precision. Single would not pay: products of conjugate gradients are hardly faster with A and
+B in float32, and S in float32 costs Ladybug-49 two rejected steps of 22.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.engine.parallel import each
+from ba.engine.simd import lanes
+from ba.errors import SolverError
+from ba.model.residual import Blocks
+from ba.solve.reduced import kernels
+from ba.solve.reduced.structure import Structure
+
+Array = NDArray[Any]
+
+LEAST_DIAGONAL, MOST_DIAGONAL = 1e-6, 1e32
+"""Entries of the damping's diagonal are kept between these, so that numbers nothing depends on are damped too."""
+
+ALL_BLOCKS = 256
+"""Up to this many groups S keeps every block, which saves looking them up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """S x = -rhs over groups, at one damping.
+
+    blocks     (n_blocks, width, width) on and below the diagonal: those of `pattern`, or all num_groups^2 where it is
+               None; only the diagonal ones where `explicit` is False
+    rhs, damped  (n_groups, width): reduced gradient, and damping times the clipped diagonal
+    inverse    (n_points, 6), point_gradient, point_damped (n_points, 3): each point's L^-1, gradient, damping
+    """
+
+    structure: Structure
+    derivatives: Blocks
+    threads: int
+    pattern: tuple[Array, Array] | None
+    explicit: bool
+    blocks: Array
+    rhs: Array
+    damped: Array
+    inverse: Array
+    point_gradient: Array
+    point_damped: Array
+
+    def diagonal_blocks(self) -> Array:
+        """(n_groups, width, width) of S."""
+        n = self.structure.num_groups
+        places = np.arange(n) * (n + 1) if self.pattern is None else self.pattern[0][1:] - 1
+        return self.blocks[places]
+
+    def substitute(self, step: Array) -> tuple[Array, float]:
+        """Steps of the points (n_points, 3) for a step of the groups, and the reduction of the model by both.
+
+        The model is r.J s + |J s|^2 / 2 of the whole step s, without damping: right for inexact steps too.
+        """
+        point_step = np.empty_like(self.point_gradient)
+        r, A, B = self.derivatives
+
+        def work(part: tuple[int, int]) -> Array:
+            model = np.zeros(2)
+            kernels.substitute(
+                A, B, r, self.structure.arrays, part, self.inverse, self.point_gradient, step, point_step, model
+            )
+            return model
+
+        linear, quadratic = np.sum(each(work, self.structure.parts, self.threads), axis=0)
+        return point_step, -float(linear + 0.5 * quadratic)
+
+
+class Eliminator:
+    """Makes `Reduced` systems of one structure in memory that is allocated once.
+
+    explicit: form S; otherwise only its diagonal blocks, for solvers that multiply without it.
+    """
+
+    def __init__(self, structure: Structure, threads: int, *, explicit: bool) -> None:
+        self.structure, self.threads, self.explicit = structure, threads, explicit
+        n, width, n_points = structure.num_groups, structure.width, len(structure.starts) - 1
+        if not explicit:
+            self.pattern: tuple[Array, Array] | None = np.arange(n + 1), np.arange(n, dtype=np.int32)
+        elif n <= ALL_BLOCKS:
+            self.pattern = None
+        else:
+            self.pattern = structure.pattern
+        n_blocks = n * n if self.pattern is None else len(self.pattern[1])
+        self.parts = structure.list_parts
+        self.blocks = [np.empty((n_blocks, width, width)) for _ in self.parts]
+        self.sums = [np.empty((2, n, width)) for _ in self.parts]
+        self.inverse = np.empty((n_points, 6))
+        self.point_gradient, self.point_diagonal = np.empty((n_points, 3)), np.empty((n_points, 3))
+        self.lanes = lanes(width)
+
+    def __call__(self, derivatives: Blocks, damping: float) -> Reduced:
+        """The reduced system at r, A, B. Raises SolverError where a point's damped block is singular."""
+        r, A, B = derivatives
+        rows, columns = self.pattern or (
+            np.arange(self.structure.num_groups) * self.structure.num_groups,
+            np.empty(0, np.int32),
+        )
+
+        def work(number: int) -> int:
+            blocks, (rhs, diagonal) = self.blocks[number], self.sums[number]
+            for array in (blocks, rhs, diagonal):
+                array[:] = 0.0
+            return int(
+                kernels.eliminate(
+                    A,
+                    B,
+                    r,
+                    self.structure.arrays,
+                    self.parts[number],
+                    (damping, LEAST_DIAGONAL, MOST_DIAGONAL),
+                    blocks,
+                    rows,
+                    columns,
+                    self.explicit,
+                    rhs,
+                    diagonal,
+                    self.inverse,
+                    self.point_gradient,
+                    self.point_diagonal,
+                    self.lanes,
+                )
+            )
+
+        failed = [point for point in each(work, range(len(self.parts)), self.threads) if point >= 0]
+        if failed:
+            raise SolverError(f"the 3x3 block of point {failed[0]} is singular at damping {damping:.1e}")
+        for blocks, sums in zip(self.blocks[1:], self.sums[1:], strict=True):
+            self.blocks[0] += blocks
+            self.sums[0] += sums
+        rhs, diagonal = self.sums[0]
+        damped = damping * np.clip(diagonal, LEAST_DIAGONAL, MOST_DIAGONAL)
+        reduced = Reduced(
+            structure=self.structure,
+            derivatives=derivatives,
+            threads=self.threads,
+            pattern=self.pattern,
+            explicit=self.explicit,
+            blocks=self.blocks[0],
+            rhs=rhs,
+            damped=np.where(self.structure.free, damped, 1.0),
+            inverse=self.inverse,
+            point_gradient=self.point_gradient,
+            point_damped=damping * self.point_diagonal,
+        )
+        self._damp(reduced)
+        return reduced
+
+    def _damp(self, reduced: Reduced) -> None:
+        n, width = self.structure.num_groups, self.structure.width
+        places = np.arange(n) * (n + 1) if self.pattern is None else self.pattern[0][1:] - 1
+        steps = np.arange(width)
+        reduced.blocks[places[:, None], steps, steps] += reduced.damped
+
+
+def gradient_norm(derivatives: Blocks, structure: Structure, threads: int) -> float:
+    """Largest component of J^T r."""
+    r, A, B = derivatives
+
+    def work(part: tuple[int, int]) -> tuple[Array, float]:
+        gradient = np.zeros(structure.free.shape)
+        return gradient, float(kernels.largest_gradient(A, B, r, structure.arrays, part, gradient))
+
+    answers = each(work, structure.parts, threads)
+    groups = np.abs(sum(gradient for gradient, _ in answers)).max(initial=0.0)
+    return max(float(groups), *(largest for _, largest in answers))

@@ -1,0 +1,155 @@
+"""Backend `schur`: Levenberg-Marquardt on the reduced camera system, with kernels of our own.
+
+A step eliminates the points, solves for poses and cameras by one of `ba.solve.reduced.LINEAR_SOLVERS`, and substitutes
+back (Brown, 1958; Triggs et al. 2000, section 6). Under a robust loss residuals and blocks are first scaled by
+sqrt(rho'), which is iteratively reweighted least squares; `Objective.row_scale` says why the negative curvature of the
+loss (Triggs et al. 2000, eq. 11) is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.config.keys import Solver
+from ba.errors import UserError
+from ba.model.problem import Problem
+from ba.model.residual import Blocks
+from ba.model.variables import Parameters, Variables
+from ba.solve.levenberg_marquardt import Trial, minimize
+from ba.solve.objective import Finish, Log, Objective, is_short
+from ba.solve.reduced import Eliminator, choose, gradient_norm, linear_solver, make_structure
+
+Array = NDArray[Any]
+
+LEAST_FORCING, MOST_FORCING = 1e-3, 0.1
+"""Inexact linear solvers stop at this share of the right-hand side, in the norm of their preconditioner: the less, the
+faster the gradient falls (Eisenstat and Walker, "Choosing the forcing terms in an inexact Newton method", 1996, choice
+2)."""
+
+
+def solve(variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], log: Log) -> Finish:
+    """Minimize from `variables.start`."""
+    if np.isfinite(np.concatenate(bounds)).any():
+        raise UserError("camera.bounds: solver.backend schur has none; scipy, with solver.preconditioner none, has")
+    system = BundleSystem(variables, objective, options, log.check_time)
+    (status, message), details = minimize(system, options, log)
+    return Finish(system.variables, status, message, details | system.details)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where the system stands: chart centres theta, and what they and the rest stand for."""
+
+    theta: Array
+    parameters: Parameters
+
+
+class BundleSystem:
+    """The `System` of bundle adjustment. Derivatives live in arrays that are allocated once."""
+
+    def __init__(
+        self, variables: Variables, objective: Objective, options: Solver, check_time: Callable[[], None]
+    ) -> None:
+        self.start, self.objective = variables, objective
+        self.residuals, self.rotation = objective.residuals, variables.rotation
+        self.structure = make_structure(variables.problem, self.rotation.tangent_dim)
+        self.name, explicit = choose(self.structure, options.linear)
+        self.solve_reduced = linear_solver(self.name, options.cg_preconditioner, check_time)
+        self.eliminate = Eliminator(self.structure, self.residuals.threads, explicit=explicit)
+        self.state = self.recorded = self._at(variables.theta, variables.problem)
+        self.derivatives: Blocks | None = None
+        self.forcing, self.slope, self.inner = MOST_FORCING, 0.0, 0
+
+    @property
+    def variables(self) -> Variables:
+        """The variables whose start is the last recorded state."""
+        p = self.recorded.parameters
+        problem = replace(
+            self.start.problem,
+            rotations=p.rotations,
+            translations=p.translations,
+            intrinsics=p.intrinsics,
+            points=p.points,
+        )
+        return replace(self.start, problem=problem, theta=self.recorded.theta)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"linear_solver": self.name, "linear_iterations": self.inner}
+
+    def linearize(self) -> tuple[float, float]:
+        self.derivatives = self.residuals.blocks(self.state.parameters, self.derivatives)
+        cost = self.objective.cost(self.derivatives[0])
+        self.objective.correct(self.derivatives)
+        slope = gradient_norm(self.derivatives, self.structure, self.residuals.threads)
+        if self.slope > 0.0:
+            self.forcing = min(max(0.9 * (slope / self.slope) ** 2, LEAST_FORCING), MOST_FORCING)
+        self.slope = slope
+        return cost, slope
+
+    def solve(self, damping: float) -> Trial:
+        assert self.derivatives is not None
+        reduced = self.eliminate(self.derivatives, damping)
+        step, inner = self.solve_reduced(reduced, self.forcing)
+        self.inner += inner
+        point_step, predicted = reduced.substitute(step)
+        state = self._moved(step, point_step)
+        r, _ = self.residuals.residual(state.parameters)
+        norm = float(np.sqrt(np.vdot(step, step) + np.vdot(point_step, point_step)))
+        return Trial(self.objective.cost(r), predicted, norm, state)
+
+    def accept(self, trial: Trial) -> None:
+        self.state = trial.state
+
+    def record(self) -> None:
+        self.recorded = self.state
+
+    def misfit(self, cost: float) -> float:
+        return 2.0 * cost / max(self.objective.pixel_norm**2, np.finfo(float).tiny)
+
+    def rounding(self, cost: float) -> float:
+        return self.objective.rounding(cost)
+
+    def is_short(self, trial: Trial, xtol: float) -> bool:
+        now, then = self.state.parameters, trial.state.parameters
+        return all(
+            is_short(getattr(then, name) - getattr(now, name), getattr(now, name), xtol)
+            for name in ("rotations", "translations", "intrinsics", "points")
+        )
+
+    def _moved(self, step: Array, point_step: Array) -> State:
+        problem, k = self.start.problem, self.rotation.tangent_dim
+        images = step[: problem.num_images]
+        cameras = np.zeros_like(problem.intrinsics)
+        if self.structure.num_groups == problem.num_images:
+            cameras[problem.camera_of_image] = images[:, k + 3 :]
+        else:
+            cameras = step[problem.num_images :, : cameras.shape[1]]
+        p = self.state.parameters
+        moved = replace(
+            problem,
+            rotations=p.rotations,
+            translations=p.translations + images[:, k : k + 3],
+            intrinsics=p.intrinsics + cameras,
+            points=p.points + point_step,
+        )
+        return self._at(self.rotation.retract(self.state.theta, images[:, :k]), moved)
+
+    def _at(self, theta: Array, problem: Problem) -> State:
+        moved, free = self.rotation.to_matrix(theta), problem.free.rotations
+        none = np.zeros((len(theta), self.rotation.tangent_dim))
+        return State(
+            theta,
+            Parameters(
+                rotations=moved if free.all() else np.where(free[:, None, None], moved, self.start.problem.rotations),
+                translations=problem.translations,
+                intrinsics=problem.intrinsics,
+                points=problem.points,
+                tangent_map=self.rotation.tangent_map(theta, none),
+            ),
+        )

@@ -1,0 +1,23 @@
+"""Backend `scipy`: `scipy.optimize.least_squares` with the sparse analytic Jacobian, plain or preconditioned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba.config.keys import Solver
+from ba.model.variables import Variables
+from ba.solve.objective import Finish, Log, Objective
+from ba.solve.plain import solve_plain
+from ba.solve.preconditioned import solve_preconditioned
+
+
+def solve(
+    variables: Variables, objective: Objective, options: Solver, bounds: tuple[NDArray[Any], NDArray[Any]], log: Log
+) -> Finish:
+    """The one of the two ways that `solver.method` and `solver.preconditioner` name."""
+    if options.preconditioner == "schur" and options.method == "trf" and not np.isfinite(np.concatenate(bounds)).any():
+        return solve_preconditioned(variables, objective, options, log)
+    return solve_plain(variables, objective, options, bounds, log)

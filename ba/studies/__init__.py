@@ -1,0 +1,1 @@
+"""More than one run: comparisons of settings, and rotation alignment."""

@@ -1,0 +1,173 @@
+"""The YAML schema of a comparison, and its reading.
+
+    base       what every run has: any keys of a run's configuration but data, seed and output
+    datasets   a name each, with data and whatever else belongs to it, such as noise in its own world units
+    vary       keys of a run, dotted, each with the values to compare; all combinations are run
+    seeds      seeds of the start noise
+    stop       the one rule by which all of them stop
+
+A run's configuration is base, then its dataset, then the varied keys, and is checked as any other, so that a mistake is
+told with the line in which it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ba.config import reading as configfile
+from ba.config import schema
+from ba.config.keys import Config, NonNegative, Section, Seed
+from ba.config.reading import Places
+from ba.config.source import folder_of, is_data, name_of
+from ba.config.yamltext import Key, parse
+from ba.errors import UserError
+
+
+class Stop(Section):
+    """Without xtol and gtol, whose meaning depends on what a rotation's numbers are."""
+
+    max_iterations: int = Field(100, ge=1, description="accepted steps at most")
+    ftol: NonNegative = Field(1e-12, description="stop when a step lowers the cost by less than this share")
+
+
+class Comparison(Section):
+    base: dict[str, Any] = Field(default_factory=dict, description="what every run has")
+    datasets: dict[str, dict[str, Any]] = Field(min_length=1, description="by name: data, and other keys of a run")
+    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        min_length=1, description="by key of a run: the values to compare"
+    )
+    seeds: list[Seed] = Field([0], min_length=1, description="seeds of the start noise")
+    stop: Stop = Field(default_factory=Stop, description="the rule by which every run stops")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A comparison, and where each of its keys stands."""
+
+    comparison: Comparison
+    places: Places
+    folder: Path
+    name: str
+
+
+NOT_ITS_OWN = {
+    "data": "datasets.NAME.data is right",
+    "seed": "seeds is right",
+    "output": "--out names the folder of a comparison",
+    **{
+        f"solver.{name}": f"all runs stop by the same rule, {right}"
+        for name, right in {
+            "max_iterations": "stop.max_iterations",
+            "max_seconds": "stop.max_iterations",
+            "ftol": "stop.ftol",
+            "xtol": "stop.ftol",
+            "gtol": "stop.ftol",
+        }.items()
+    },
+}
+"""Keys of a run that a comparison sets itself, and what to say of them."""
+
+
+def load(path: Path | str, overrides: Sequence[str] = ()) -> Source:
+    """The comparison in a YAML file, after the overrides `a.b=VALUE`. Raises UserError for whatever is wrong."""
+    path = Path(path)
+    if is_data(path):
+        raise UserError(
+            f"{path}: is a data file, a comparison is expected, a YAML file as configs/compare-rotations.yaml, with "
+            f"`datasets: {{NAME: {{data: {{path: {path.name}}}}}}}`; `ba run {path}` solves the data once"
+        )
+    data, places = configfile.read(path)
+    for text in overrides:
+        _override(data, places, text)
+    comparison = configfile.validated(Comparison, data, places)
+    source = Source(comparison, places, folder_of(path), Path(name_of(path)).stem.replace(" ", "-"))
+    _check_keys(source)
+    return source
+
+
+def run_config(source: Source, dataset: str, varied: dict[str, Any], seed: int) -> Config:
+    """The configuration of one run, checked. `varied`: the value of each varied key."""
+    comparison = source.comparison
+    data: dict[str, Any] = {}
+    places: Places = {(): source.places[()]}
+    for values, prefix in ((comparison.base, ("base",)), (comparison.datasets[dataset], ("datasets", dataset))):
+        data = merged(data, values)
+        places |= {key[len(prefix) :]: place for key, place in source.places.items() if _below(key, prefix)}
+    for axis, value in varied.items():
+        data = merged(data, nested(axis, value))
+        places[tuple(axis.split("."))] = configfile.place_of(source.places, ("vary", axis))
+    stop = comparison.stop.model_dump() | {"xtol": 0.0, "gtol": 0.0}
+    data = merged(data, {"seed": seed, "solver": stop, "output": {"picture": False, "report": False}})
+    from_file = not places.get(("data", "path"), "").startswith("--set")
+    return configfile.checked(data, places, source.folder if from_file else Path.cwd())
+
+
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Sections joined key by key; where both have a value, the second's."""
+    joined = dict(first)
+    for key, value in second.items():
+        known = joined.get(key)
+        joined[key] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return joined
+
+
+def nested(axis: str, value: Any) -> dict[str, Any]:
+    """`a.b` and a value as {a: {b: value}}."""
+    for part in reversed(axis.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _override(data: dict[str, Any], places: Places, text: str) -> None:
+    """Put `a.b=VALUE` into the data; below `vary` the rest of the key is one."""
+    name, equals, value = text.partition("=")
+    place = f"--set {text}"
+    names = name.strip().split(".")
+    if not equals or not all(names):
+        raise UserError(f"{place}: not KEY=VALUE, as in --set seeds=[0,1]")
+    if names[0] == "vary" and len(names) > 1:
+        names = ["vary", ".".join(names[1:])]
+    if schema.at(tuple(names[:1]), Comparison) is None:
+        raise UserError(f"{place}: {schema.unknown((names[0],), Comparison)}")
+    configfile.put(data, places, tuple(names), parse(value, place)[0], place)
+
+
+def _check_keys(source: Source) -> None:
+    comparison, places = source.comparison, source.places
+    for axis, values in comparison.vary.items():
+        key: Key = tuple(axis.split("."))
+        if schema.at(key) is None:
+            raise configfile.fault(places, ("vary", axis), schema.unknown(key))
+        for i, value in enumerate(values):
+            if value in values[:i]:
+                raise configfile.fault(places, ("vary", axis, i), f"{value} is given twice; delete one of the two")
+            _refuse(source, ("vary", axis, i), nested(axis, value))
+    _refuse(source, ("base",), comparison.base)
+    for name, values_of in comparison.datasets.items():
+        _refuse(source, ("datasets", name), {key: value for key, value in values_of.items() if key != "data"})
+
+
+def _refuse(source: Source, section: Key, values: dict[str, Any]) -> None:
+    """Raise UserError where a section sets what a comparison sets itself."""
+    for own, right in NOT_ITS_OWN.items():
+        names = own.split(".")
+        if _holds(values, names):
+            key = section if section[0] == "vary" else (*section, *names)
+            raise configfile.fault(source.places, key, f"{own} is not to be set here; {right}")
+
+
+def _holds(values: Any, names: Sequence[str]) -> bool:
+    for name in names:
+        if not isinstance(values, dict) or name not in values:
+            return False
+        values = values[name]
+    return True
+
+
+def _below(key: Key, prefix: Key) -> bool:
+    return key[: len(prefix)] == prefix

@@ -1,0 +1,81 @@
+"""One run: solved from its start, and what its end is like."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba import io
+from ba.analyse.freedom import freedom
+from ba.config.keys import Config
+from ba.engine.parallel import blas_threads
+from ba.model.problem import Problem
+from ba.model.rotation import ROTATIONS
+from ba.solve import solve
+from ba.solve.result import Solution, Status
+
+MOST_SOLVES, ENOUGH_S = 5, 0.5
+"""Solves of a few milliseconds vary by half; five of them, or as many as take half a second, do not."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a run brings back before it is timed; see `ba.studies.comparison.outcome.Outcome`."""
+
+    status: str
+    message: str
+    cost: tuple[float, ...]
+    free_numbers: int
+    free_directions: int
+    condition: float
+    distance_from_so3: float
+
+
+def measure(start: Path, config: Config) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """An `Ending` as a dictionary, and the points at the end (n_points, 3). On one thread, for others run beside it.
+
+    Raises KeyboardInterrupt where Ctrl-C ended the solve.
+    """
+    solution = solved(io.load(start), config, threads=1)
+    with blas_threads(1):
+        directions, condition = freedom(solution.problem, ROTATIONS[config.rotation], config.loss)
+    ending = Ending(
+        status=str(solution.status),
+        message=solution.message,
+        cost=tuple(record.cost for record in solution.iterations),
+        free_numbers=solution.details["free_numbers"],
+        free_directions=directions,
+        condition=condition,
+        distance_from_so3=solution.constraint,
+    )
+    return asdict(ending), solution.problem.points
+
+
+def timed(start: Problem, config: Config) -> dict[str, list[float]]:
+    """Cost and seconds at the start and after each accepted step, medians of as many solves as ENOUGH_S allows.
+
+    Every solve takes the same steps, for one number of threads gives the same bits.
+    """
+    courses = [solved(start, config, config.solver.threads).iterations]
+    while len(courses) < MOST_SOLVES and sum(course[-1].seconds for course in courses) < ENOUGH_S:
+        courses.append(solved(start, config, config.solver.threads).iterations)
+    seconds = np.median([[record.seconds for record in course] for course in courses], axis=0)
+    return {"cost": [record.cost for record in courses[0]], "seconds": seconds.tolist()}
+
+
+def solved(start: Problem, config: Config, threads: int) -> Solution:
+    """The solution of a whole run. Raises KeyboardInterrupt where Ctrl-C ended it."""
+    solution = solve(
+        start,
+        rotation=config.rotation,
+        loss=config.loss,
+        options=config.solver.model_copy(update={"threads": threads}),
+        bounds=config.camera.bounds,
+    )
+    if solution.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    return solution

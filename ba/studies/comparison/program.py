@@ -1,0 +1,53 @@
+"""Which modules decide how a run ends, found from their imports: a list would be forgotten when one is added."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import ba
+
+PACKAGE = Path(ba.__file__).parent
+
+ROOTS = ("ba.studies.comparison.measure", "ba.io", "ba.io.synthetic", "ba.prepare.select", "ba.prepare.noise")
+"""What carries out a run, and what `ba.pipeline.load_start` makes its start of."""
+
+
+def sources() -> list[Path]:
+    """The files of ROOTS and of all modules of the package that they import, and those import, sorted."""
+    found: dict[str, Path] = {}
+    waiting = list(ROOTS)
+    while waiting:
+        name = waiting.pop()
+        path = path_of(name)
+        if path is None or name in found:
+            continue
+        found[name] = path
+        waiting += _imports(path)
+    return sorted(found.values())
+
+
+def path_of(module: str) -> Path | None:
+    """The file of a module of the package; None for its root, which imports lazily, and for what is no module."""
+    parts = module.split(".")
+    if parts[0] != "ba" or len(parts) < 2:
+        return None
+    place = PACKAGE.joinpath(*parts[1:])
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Names that may be modules, of all imports but those for type checkers alone."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

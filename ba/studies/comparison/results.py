@@ -1,0 +1,217 @@
+"""From what runs left behind to outcomes, and to tables of them.
+
+results.csv, results.parquet   a row an outcome, with its arrivals at 1e-1 to 1e-6 of the best cost; the second also has
+                               the course of cost and seconds
+summary.csv, summary.parquet   a row a dataset and label, over the seeds
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ba import io
+from ba.errors import UserError
+from ba.model.similarity import align
+from ba.studies.comparison.execute import points_of, result_of, timing_of, truth_path
+from ba.studies.comparison.outcome import Outcome
+from ba.studies.comparison.plan import Run
+from ba.studies.comparison.profiles import (
+    FAILED,
+    OFF_SO3,
+    SHARES,
+    best_cost,
+    problem,
+    ranked,
+    seconds_to,
+    spreads,
+    steps_to,
+)
+from ba.system import files
+
+Array = NDArray[np.float64]
+
+REMOTE = 10.0
+"""Points beyond this many median distances from the median have run off: no image holds them, and none is compared."""
+
+SAME = 1e-9
+"""Share by which the costs of a run and of its timing may differ: the same sums on other numbers of threads."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A dataset and label over its seeds: medians, inf for runs that do not arrive, and worst values of rotations.
+
+    steps, seconds: median to each of SHARES; failures: of `of` runs, never within 1e-4 of the best cost
+    """
+
+    dataset: str
+    label: str
+    steps: tuple[float, ...]
+    seconds: tuple[float, ...]
+    failures: int
+    unranked: int
+    of: int
+    free_numbers: int
+    free_directions: int
+    condition: float
+    distance_from_so3: float
+    difference: float
+    truth_error: float
+    flags: tuple[str, ...]
+
+
+def outcomes(runs: Sequence[Run], folder: Path) -> list[Outcome]:
+    """The outcomes of a plan that was carried out, each compared with the best of its dataset and seed."""
+    found = _flagged([_outcome(run, folder) for run in runs])
+    best = best_cost(found)
+    winners = {
+        problem(o): run for o, run in zip(found, runs, strict=True) if ranked(o) and o.cost[-1] == best[problem(o)]
+    }
+    return [
+        replace(
+            outcome,
+            difference=_difference(run, winners[problem(outcome)], folder)
+            if problem(outcome) in winners and outcome.distance_from_so3 <= OFF_SO3
+            else math.nan,
+        )
+        for outcome, run in zip(found, runs, strict=True)
+    ]
+
+
+def _outcome(run: Run, folder: Path) -> Outcome:
+    ending, timing = result_of(run, folder), timing_of(run, folder)
+    truth = truth_path(run.start, folder)
+    return Outcome(
+        dataset=run.start.group,
+        seed=run.start.seed,
+        label=run.label,
+        settings=run.settings,
+        cost=tuple(timing["cost"]),
+        seconds=tuple(timing["seconds"]),
+        difference=math.nan,
+        truth_error=distance(points_of(run, folder), io.load(truth).points) if truth.exists() else math.nan,
+        flags=() if _is_same(ending.pop("cost"), timing["cost"]) else ("timed along another course",),
+        **ending,
+    )
+
+
+def _is_same(cost: Sequence[float], timed: Sequence[float]) -> bool:
+    return len(cost) == len(timed) and np.allclose(cost, timed, rtol=SAME, atol=0.0)
+
+
+def _flagged(found: Sequence[Outcome]) -> list[Outcome]:
+    """With flags where a run minimized over more than rotations."""
+    best = best_cost(found)
+    reference = {
+        problem(o): o.free_numbers - o.free_directions for o in reversed(found) if o.distance_from_so3 <= OFF_SO3
+    }
+    return [replace(o, flags=(*o.flags, *_flags(o, best[problem(o)], reference.get(problem(o))))) for o in found]
+
+
+def _flags(outcome: Outcome, best: float, reference: int | None) -> list[str]:
+    flags = []
+    if outcome.distance_from_so3 > OFF_SO3:
+        flags.append("lower cost off SO(3)" if outcome.cost[-1] < best else "ended off SO(3)")
+    more = 0 if reference is None else outcome.free_numbers - outcome.free_directions - reference
+    if more:
+        flags.append(f"{abs(more)} {'more' if more > 0 else 'fewer'} directions to move in")
+    return flags
+
+
+def _difference(run: Run, best: Run, folder: Path) -> float:
+    return 0.0 if run is best else distance(points_of(run, folder), points_of(best, folder))
+
+
+def distance(points: Array, reference: Array) -> float:
+    """Root mean square distance after Sim(3) alignment over the reference's extent, of points that have not run off.
+
+    NaN where no alignment exists.
+    """
+    near = _near(points) & _near(reference)
+    source, target = points[near], reference[near]
+    try:
+        aligned = align(source, target).apply(source)
+    except UserError:
+        return math.nan
+    extent = np.sqrt(np.mean(np.sum((target - target.mean(axis=0)) ** 2, axis=1)))
+    return float(np.sqrt(np.mean(np.sum((aligned - target) ** 2, axis=1))) / extent)
+
+
+def _near(points: Array) -> NDArray[np.bool_]:
+    distances = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    return np.asarray(distances <= REMOTE * np.median(distances))
+
+
+def summaries(found: Sequence[Outcome]) -> list[Summary]:
+    """A row a dataset and label, in order."""
+    steps = [spreads(found, steps_to, share) for share in SHARES]
+    seconds = [spreads(found, seconds_to, share) for share in SHARES]
+    at_failure = steps[SHARES.index(FAILED)]
+    rows = []
+    for (dataset, label), spread in at_failure.items():
+        group = [o for o in found if (o.dataset, o.label) == (dataset, label)]
+        rows.append(
+            Summary(
+                dataset=dataset,
+                label=label,
+                steps=tuple(by[dataset, label].median for by in steps),
+                seconds=tuple(by[dataset, label].median for by in seconds),
+                failures=spread.failures,
+                unranked=spread.unranked,
+                of=spread.of,
+                free_numbers=group[0].free_numbers,
+                free_directions=group[0].free_directions,
+                condition=float(np.median([o.condition for o in group])),
+                distance_from_so3=max(o.distance_from_so3 for o in group),
+                difference=float(np.median([o.difference for o in group])),
+                truth_error=float(np.median([o.truth_error for o in group])),
+                flags=tuple(dict.fromkeys(flag for o in group for flag in o.flags)),
+            )
+        )
+    return rows
+
+
+def write(found: Sequence[Outcome], rows: Sequence[Summary], folder: Path) -> None:
+    """The four files of the module's docstring. Raises UserError where they cannot be written."""
+    best = best_cost(found)
+    _write_table([_row(outcome, best[problem(outcome)]) for outcome in found], folder / "results")
+    _write_table([_summary_row(row) for row in rows], folder / "summary")
+
+
+def _row(outcome: Outcome, best: float) -> dict[str, Any]:
+    row = asdict(outcome) | {"settings": _joined(outcome.settings), "flags": "; ".join(outcome.flags)}
+    row |= {"steps": outcome.steps, "final_cost": outcome.cost[-1], "best_cost": best}
+    for share in SHARES:
+        row[f"steps_to_{share:.0e}"] = steps_to(outcome, best, share)
+        row[f"seconds_to_{share:.0e}"] = seconds_to(outcome, best, share)
+    return row
+
+
+def _summary_row(row: Summary) -> dict[str, Any]:
+    flat = asdict(row) | {"flags": "; ".join(row.flags)}
+    for name in ("steps", "seconds"):
+        flat |= {f"{name}_to_{share:.0e}": value for share, value in zip(SHARES, flat.pop(name), strict=True)}
+    return flat
+
+
+def _joined(settings: dict[str, str]) -> str:
+    return "; ".join(f"{axis}={value}" for axis, value in settings.items())
+
+
+def _write_table(rows: list[dict[str, Any]], path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    table = pa.Table.from_pylist(rows)
+    with files.replacing(path.with_suffix(".parquet")) as temporary:
+        parquet.write_table(table, temporary)
+    courses = [field.name for field in table.schema if pa.types.is_list(field.type)]
+    with files.replacing(path.with_suffix(".csv")) as temporary:
+        csv.write_csv(table.drop_columns(courses), temporary)

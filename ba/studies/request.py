@@ -1,0 +1,76 @@
+"""What a user asks to run, whichever way: a YAML file, standard input, a data file, a dictionary or a Config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ba import pipeline
+from ba.config import reading as configfile
+from ba.config import source
+from ba.config.keys import Config
+from ba.errors import UserError
+from ba.solve.result import Observer, ignore
+from ba.system.words import shown
+
+PLACE = "ba.run"
+
+Request = Config | Mapping[str, Any] | Path | str
+
+
+def run(
+    config: Request,
+    overrides: Sequence[str] = (),
+    out: Path | str | None = None,
+    observer: Observer = ignore,
+    overwrite: bool = False,
+) -> Any:
+    """Carry out a configuration and write its run folder; returns a `ba.Result`.
+
+    config: a YAML file, `-` for standard input, a data file, which is a configuration with only `data.path`, the keys
+    as a dictionary, or a `ba.Config`; overrides: as `--set` takes them, `["solver.max_iterations=5"]`; out: the run
+    folder, instead of `output.dir`; observer: called with each accepted step, may return True to stop there; overwrite:
+    an earlier run in the folder may be replaced.
+
+    Raises UserError for what the user can mend, before anything is written; SolverError where the solver failed, and
+    SystemRefusal where the system would not write something, after writing what there is.
+    """
+    overrides, folder = _checked(overrides), None if out is None else Path(out)
+    if isinstance(config, str | Path) and (module := module_of(config)):
+        room = import_module(module)
+        return room.run(room.configuration.load(config, overrides), folder, overwrite)
+    return pipeline.run(configuration(config, overrides), folder, observer, overwrite)
+
+
+def configuration(config: Request, overrides: Sequence[str] = ()) -> Config:
+    """The configuration that is asked for. Raises UserError in the words of the command line."""
+    if isinstance(config, Config):
+        values = config.model_dump(mode="json", exclude_unset=True)
+        return configfile.from_python(values, PLACE, overrides) if overrides else config
+    if isinstance(config, Mapping):
+        return configfile.from_python(config, PLACE, overrides)
+    if not isinstance(config, str | Path):
+        raise UserError(f"{PLACE}: {shown(config)} found, the path of a file, a dictionary or a ba.Config expected")
+    if source.is_data(config):
+        values = {"data": {"path": str(config)}}
+        return configfile.from_python(values, str(config), overrides)
+    return configfile.load(config, overrides)
+
+
+def module_of(path: Path | str) -> str | None:
+    """The module that runs a file which is no bundle adjustment."""
+    return None if source.is_data(path) else configfile.module_of(Path(path))
+
+
+def _checked(overrides: Any) -> list[str]:
+    if isinstance(overrides, str | Path):
+        raise UserError(
+            f"{PLACE}: overrides: {shown(str(overrides))} found, a list expected, as in "
+            '["solver.max_iterations=5"]; out=DIR names the run folder'
+        )
+    for text in overrides:
+        if not isinstance(text, str):
+            raise UserError(f"{PLACE}: overrides: {shown(text)} found, KEY=VALUE as text expected")
+    return list(overrides)

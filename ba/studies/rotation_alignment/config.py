@@ -1,0 +1,135 @@
+"""The YAML schema of a rotation alignment, as strict as that of a bundle adjustment and read by the same code."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ba.config import reading as configfile
+from ba.config import source
+from ba.config.keys import AnyPath, Finite, NonNegative, Output, Section, Seed, refuse
+from ba.config.yamltext import Key, dotted, write
+from ba.errors import UserError
+from ba.model.rotation import ROTATIONS
+from ba.system.reading import existing_file
+from ba.system.words import printable
+
+Vector = tuple[Finite, Finite, Finite]
+Degrees = Annotated[float, Field(ge=0.0, le=180.0)]
+ALL = "all"
+
+
+class Generated(Section):
+    """p2 from N(0, 1), and p1 = R p2 + noise."""
+
+    points: int = Field(100, ge=2, le=1_000_000, description="number of points")
+    seed: Seed = Field(1001, description="seed of the points and of their noise")
+    axis_angle: Vector = Field((0.3, -0.2, 0.1), description="true rotation vector, radians")
+    sigma: NonNegative = Field(0.01, description="sigma of the noise on each coordinate of p1")
+
+
+class Sets(Section):
+    p1: AnyPath | None = Field(None, description="target points, .npy, .csv or .ply, relative to this configuration")
+    p2: AnyPath | None = Field(None, description="points to rotate, in the same order; as p1")
+    generated: Generated | None = Field(None, description="generate both sets instead of reading them")
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        read = [name for name in ("p1", "p2") if getattr(self, name) is not None]
+        refuse(
+            [
+                (
+                    bool(read) and self.generated is not None,
+                    f"data.generated: data.{''.join(read[:1])} is given too; set one of the two to null",
+                ),
+                (len(read) == 1, f"data.{'p1' if read == ['p2'] else 'p2'}: missing; an alignment needs two sets"),
+                (
+                    not read and self.generated is None,
+                    "data.p1: nothing to read; set it and data.p2, or set data.generated",
+                ),
+            ]
+        )
+        return self
+
+
+class Starts(Section):
+    """Random rotations at given angles from the closed form's, to count from how many the optimum is reached."""
+
+    count: int = Field(0, ge=0, le=100_000, description="starts at each angle; 0: none")
+    angles_deg: list[Degrees] = Field(
+        default_factory=lambda: [30.0, 90.0, 150.0, 170.0, 179.0], description="how far away, degrees"
+    )
+    seed: Seed = Field(0, description="seed of the starts' directions")
+
+
+class RotationAlignment(Section):
+    """Find R that minimizes sum |p1 - R p2|^2."""
+
+    kind: Literal["rotation_alignment"] = Field(description="the kind of problem")
+    data: Sets = Field(default_factory=lambda: Sets(generated=Generated()), description="the two point sets")
+    rotation: str | list[str] = Field(ALL, description="rotation parameterization, a list of them, or all")
+    residual: Literal["vector", "norm", "both"] = Field(
+        "vector", description="p1 - R p2, three numbers a point; or norm, its length; or both in turn"
+    )
+    start: Vector = Field((0.0, 0.0, 0.0), description="rotation vector of the start, radians")
+    starts: Starts = Field(default_factory=Starts, description="more starts, far from the optimum")
+    max_iterations: int = Field(200, ge=0, description="accepted steps at most")
+    output: Output = Field(default_factory=Output, description="where results go")
+
+    @property
+    def rotations(self) -> tuple[str, ...]:
+        if self.rotation == ALL:
+            return tuple(ROTATIONS)
+        return (self.rotation,) if isinstance(self.rotation, str) else tuple(self.rotation)
+
+    @property
+    def residuals(self) -> tuple[str, ...]:
+        return ("vector", "norm") if self.residual == "both" else (self.residual,)
+
+
+def load(path: Path | str, overrides: Sequence[str] = ()) -> RotationAlignment:
+    """The configuration in a YAML file, after the overrides `a.b=VALUE`. Raises UserError for whatever is wrong.
+
+    `data.p1` and `data.p2` are relative to the file, or to the working folder where an override sets them;
+    `output.dir` is relative to the working folder. All are absolute in the result.
+    """
+    path = Path(path)
+    data, places = configfile.read(path)
+    overridden = {configfile.override(data, places, text, RotationAlignment) for text in overrides}
+    config = configfile.validated(RotationAlignment, data, places)
+    for key, message in _name_faults(config):
+        raise configfile.fault(places, key, message)
+    sets = {}
+    for name in ("p1", "p2"):
+        if (given := getattr(config.data, name)) is not None:
+            folder = Path.cwd() if overridden & {("data",), ("data", name)} else source.folder_of(path)
+            sets[name] = (folder / given).absolute()
+            try:
+                existing_file(sets[name])
+            except UserError as error:
+                raise configfile.fault(places, ("data", name), str(error)) from error
+    return config.model_copy(update={"data": config.data.model_copy(update=sets)})
+
+
+def dump(config: RotationAlignment) -> str:
+    """The configuration as YAML, every default spelled out; what `load` gave, it gives again."""
+    return write(config.model_dump(mode="json"))
+
+
+def check_names(config: RotationAlignment) -> None:
+    """Raise UserError where a rotation is not in the registry."""
+    for key, message in _name_faults(config):
+        raise UserError(f"{dotted(key)}: {message}")
+
+
+def _name_faults(config: RotationAlignment) -> Iterator[tuple[Key, str]]:
+    for index, name in enumerate(config.rotations):
+        if name not in ROTATIONS:
+            key: Key = ("rotation",) if isinstance(config.rotation, str) else ("rotation", index)
+            closest = difflib.get_close_matches(name, ROTATIONS, n=1, cutoff=0.5)
+            guess = f"did you mean {closest[0]}? " if closest else ""
+            yield key, f'"{printable(name)}" is not known; {guess}There are: {", ".join(ROTATIONS)}, or {ALL}'
+    if not config.rotations:
+        yield ("rotation",), f"[] found, a name, a list of names or {ALL} expected"

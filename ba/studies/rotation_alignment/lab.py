@@ -1,0 +1,112 @@
+"""What a rotation alignment measures: each parameterization from one start, and from many starts far away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ba.model.rotation import ROTATIONS, so3
+from ba.model.rotation.parameterization import Array
+from ba.studies.rotation_alignment.problem import PointSets, angle_between, cost
+from ba.studies.rotation_alignment.solve import Course, solve
+
+COST_SHARE = 1e-8
+"""By which the cost at an end may exceed that of the closed form; about 1e-6 rad in the shipped example."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One parameterization from one start. Angles in radians; to_truth is None where no truth is known.
+
+    distance_from_so3: |R^T R - I|, Frobenius; of a matrix that is no rotation, the angles are those of the nearest one.
+    """
+
+    rotation: str
+    residual: str
+    status: str
+    message: str
+    iterations: int
+    evaluations: int
+    initial_cost: float
+    final_cost: float
+    to_closed_form: float
+    to_truth: float | None
+    distance_from_so3: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StartRow:
+    """How many of the starts at one angle from the closed form reached its cost, and with how many steps."""
+
+    rotation: str
+    residual: str
+    degrees: float
+    reached: int
+    of: int
+    median_steps: float
+
+
+def align(
+    sets: PointSets, best: Array, rotation: str, residual: str, start: Array, max_iterations: int
+) -> tuple[Row, Course]:
+    """Solve from the start (3, 3) and compare with the closed form `best` (3, 3)."""
+    parameterization = ROTATIONS[rotation]
+    began = time.perf_counter()
+    (course,) = solve(sets, parameterization, parameterization.from_matrix(start[None]), residual, max_iterations)
+    seconds = time.perf_counter() - began
+    return Row(
+        rotation=rotation,
+        residual=residual,
+        status=str(course.status),
+        message=course.message,
+        iterations=course.end.iteration,
+        evaluations=course.end.evaluations,
+        initial_cost=course.steps[0].cost,
+        final_cost=course.end.cost,
+        to_closed_form=float(angle_between(course.end.R, best)),
+        to_truth=None if sets.truth is None else float(angle_between(course.end.R, sets.truth)),
+        distance_from_so3=float(parameterization.constraint(course.theta[None])[0]),
+        seconds=seconds,
+    ), course
+
+
+def from_afar(
+    sets: PointSets,
+    best: Array,
+    names: tuple[str, str],
+    angles_deg: Sequence[float],
+    count: int,
+    seed: int,
+    max_iterations: int,
+) -> Iterator[StartRow]:
+    """`count` starts at each angle, the same ones whatever the names (rotation, residual)."""
+    parameterization = ROTATIONS[names[0]]
+    turns = [np.radians(degrees) * directions(count, seed + index) for index, degrees in enumerate(angles_deg)]
+    theta = parameterization.from_matrix(so3.exp(np.concatenate(turns)) @ best)
+    courses = solve(sets, parameterization, theta, names[1], max_iterations)
+    for index, degrees in enumerate(angles_deg):
+        some = courses[index * count : (index + 1) * count]
+        reached = [reaches(course, sets, best) for course in some]
+        yield StartRow(*names, degrees, sum(reached), count, median_steps(some, reached))
+
+
+def directions(count: int, seed: int) -> Array:
+    """(count, 3) random unit vectors."""
+    vectors = np.random.default_rng(seed).normal(size=(count, 3))
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def reaches(course: Course, sets: PointSets, best: Array) -> bool:
+    """Whether the end costs no more than the closed form, for which a matrix that is no rotation also counts."""
+    rounding = 1e-15 * float((sets.p1**2).sum())
+    return course.end.cost <= (1.0 + COST_SHARE) * float(cost(sets, best[None])[0]) + rounding
+
+
+def median_steps(courses: Sequence[Course], reached: Sequence[bool]) -> float:
+    """Of those that reached the optimum; NaN where none did."""
+    steps = [course.end.iteration for course, there in zip(courses, reached, strict=True) if there]
+    return float(np.median(steps)) if steps else float("nan")

@@ -1,0 +1,110 @@
+"""Files replaced whole: nothing half-written is ever seen under a final name. Reading them is `ba.system.reading`.
+
+Compression goes by suffix (.bz2, .gz, .xz). What can be wrong with a path that is written is found here, one message
+each, so that formats only speak of their content.
+"""
+
+import bz2
+import gzip
+import lzma
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from ba.errors import UserError
+from ba.system.locks import is_at, lock, locked_if_stale
+from ba.system.reading import reported
+
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    ".bz2": bz2.compress,
+    ".gz": partial(gzip.compress, compresslevel=6, mtime=0),
+    ".xz": partial(lzma.compress, preset=1),
+}
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}-(?P<name>.+)")
+"""Names of files that are being written, and of what is left of them where a process was killed."""
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside `path`, with the same suffixes, that takes its place when the block ends well.
+
+    On any error, Ctrl-C included, the temporary file is removed and what stood at `path` stays; what a killed process
+    left of such a file goes at the next call. The content is on the disk before it takes the place. Raises UserError
+    where the folder is missing or `path` is not a plain file, SystemRefusal where the system refuses (permission, disk
+    full).
+    """
+    target = _replaceable(Path(path))
+    with reported(path, "written"):
+        remove_stale(target.parent, target.name)
+        temporary, handle = _temporary(target)
+    try:
+        with reported(path, "written"):
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, target)
+    finally:
+        os.close(handle)
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(target: Path) -> tuple[Path, int]:
+    """An empty file beside `target`, and a handle that locks it, so that nobody takes it for a left one."""
+    while True:
+        path = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            lock(handle)
+            if is_at(path, handle):
+                return path, handle
+        except BaseException:
+            os.close(handle)
+            path.unlink(missing_ok=True)
+            raise
+        os.close(handle)
+
+
+def remove_stale(folder: Path, name: str | None = None) -> None:
+    """Remove temporary files that killed processes left of `name`, or of any file, in a folder."""
+    with os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if (match := TEMPORARY.fullmatch(entry.name))
+                 and name in (None, match["name"])]  # fmt: skip
+    for path in found:
+        handle = locked_if_stale(Path(path))
+        if handle is not None:
+            try:
+                os.unlink(path)
+            finally:
+                os.close(handle)
+
+
+def sync(path: Path) -> None:
+    """What was written to a file, or into a folder, is on the disk when this returns."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Replace the file by `content`, compressed by suffix. Raises UserError like `replacing`."""
+    suffix = Path(path).suffix
+    with replacing(path) as temporary:
+        temporary.write_bytes(COMPRESSORS[suffix](content) if suffix in COMPRESSORS else content)
+
+
+def _replaceable(path: Path) -> Path:
+    """The file behind `path`, links followed, if a plain file may be put there."""
+    with reported(path, "written"):
+        target = path.resolve()
+        if target.is_dir():
+            raise UserError(f"{path}: is a folder, the name of a file is expected")
+        if target.exists() and not target.is_file():
+            raise UserError(f"{path}: is a device or a pipe, the name of a plain file is expected")
+        if not target.parent.is_dir():
+            raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
+    return target

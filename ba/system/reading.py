@@ -1,0 +1,245 @@
+"""Files read whole, and never more than a file of its kind can hold.
+
+What can be wrong with a path is found here and nowhere else, one message each, so that formats only speak of their
+content. A file is opened without waiting and what it is, is asked of the open descriptor: nothing can be put in its
+place in between, and a pipe or a device that never ends is refused at once. Compression goes by suffix (.bz2, .gz,
+.xz) and is undone piece by piece, so that a small archive cannot fill the memory.
+"""
+
+import bz2
+import codecs
+import difflib
+import errno
+import hashlib
+import lzma
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from ba.errors import SystemRefusal, UserError
+from ba.system import limits
+
+MAX_CONFIGURATION = 1_000_000
+"""Bytes of the largest configuration; the longest list of anything in one is far shorter."""
+MAX_RATIO = 100
+"""Numbers as text shrink to a tenth at most, and arrays less: what shrank to a hundredth is made to fill a memory."""
+ALWAYS_UNPACKED = 1 << 24
+"""Bytes that any archive may yield, whatever its own size: a few kB of zeros are harmless."""
+DICTIONARY = 1 << 27
+"""Bytes that the decoder of .xz may ask for; the strongest preset of xz, -9, asks for half of it."""
+PIECE = 1 << 10
+"""Bytes unpacked at a time. The worst, 45 bytes of bzip2, become 900 kB, so that a piece stays below 21 MB."""
+
+DECOMPRESSORS: dict[str, Callable[[], Any]] = {
+    ".bz2": bz2.BZ2Decompressor,
+    ".gz": partial(zlib.decompressobj, 16 + zlib.MAX_WBITS),
+    ".xz": partial(lzma.LZMADecompressor, memlimit=DICTIONARY),
+}
+TOOLS = {".bz2": "bzip2", ".gz": "gzip", ".xz": "xz"}
+MISPLACED = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system answers where a path is not what it should be: that is for the user to mend."""
+SHORT = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What it answers where it cannot even read."""
+CORRUPT = (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError)
+
+OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+KINDS: dict[Callable[[int], bool], str] = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+    stat.S_ISSOCK: "a socket",
+}
+
+
+def existing_file(path: Path | str) -> Path:
+    """`path` as a Path. Raises UserError where nothing is there (with the closest name that is), or no plain file."""
+    path = Path(path)
+    with reported(path, "read"):
+        _check_kind(path, _status(path), piped=False)
+    return path
+
+
+@contextmanager
+def opened(path: Path | str, piped: bool = False) -> Iterator[BufferedReader]:
+    """The bytes of a plain file, or also of a pipe or device if `piped`. Raises UserError like `existing_file`."""
+    path = Path(path)
+    with reported(path, "read"):
+        _check_kind(path, _status(path), piped)
+        with open(os.open(path, OPEN), "rb") as file:
+            _check_kind(path, os.fstat(file.fileno()), piped)
+            if piped and file.isatty():
+                raise UserError(f"{path}: is a terminal, a file or a pipe is expected")
+            if hasattr(os, "set_blocking"):
+                os.set_blocking(file.fileno(), True)  # opening must not wait for a writer, reading must
+            yield file
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The content, decompressed by suffix.
+
+    Raises UserError where it cannot be read, is empty or corrupt, or is or becomes larger than can be meant.
+    """
+    path = Path(path)
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if path.suffix in DECOMPRESSORS:
+            content = _unpacked(path, file, min(max(MAX_RATIO * size, ALWAYS_UNPACKED), _half_the_memory()))
+        elif size > _half_the_memory():
+            raise UserError(
+                f"{path}: {_megabytes(size)}, more than half of this machine's memory; a part of it is right"
+            )
+        else:
+            content = file.read(size)
+    return _not_empty(path, content)
+
+
+def read_text(path: Path | str) -> str:
+    """The content as UTF-8 text, decompressed by suffix. Raises UserError like `read_bytes`, and for binary content."""
+    return _text(path, read_bytes(path))
+
+
+def read_configuration(path: Path | str) -> str:
+    """The text of a configuration, which may also come through a pipe or from /dev/stdin.
+
+    Raises UserError like `read_text`, and where there is more than a configuration can be.
+    """
+    path = Path(path)
+    with opened(path, piped=True) as file:
+        if path.suffix in DECOMPRESSORS:
+            content = _unpacked(path, file, MAX_CONFIGURATION)
+        else:
+            content = file.read(MAX_CONFIGURATION + 1)
+    if len(content) > MAX_CONFIGURATION:
+        raise UserError(f"{path}: larger than {MAX_CONFIGURATION // 1_000_000} MB, too large for a configuration")
+    return _text(path, _not_empty(path, content))
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Number, from 1, and text of each line; unlike `splitlines`, one at a time and only at line feeds."""
+    start, count = 0, 0
+    while start <= len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        count += 1
+        yield count, text[start:end]
+        start = end + 1
+
+
+def number(word: str) -> float:
+    """The number that a word writes in any language. Raises ValueError for others, Python's own 1_000 included."""
+    return float(word.replace("_", "?"))
+
+
+def sha256(path: Path | str) -> str:
+    """Hexadecimal digest of a file's bytes as they lie on the disk, or of a folder's relative names and digests."""
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listing = "".join(f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unpacked(path: Path, file: BufferedReader, limit: int) -> bytes:
+    """What the archive holds: its streams one after the other, at most `limit` bytes in all."""
+    parts, size = [], 0
+    stream: Any = None
+    try:
+        for piece in iter(partial(file.read, PIECE), b""):
+            while piece := piece if stream and not stream.eof else piece.lstrip(b"\0"):  # zeros may stand between
+                if stream is None or stream.eof:
+                    stream = DECOMPRESSORS[path.suffix]()
+                parts.append(stream.decompress(piece))
+                size += len(parts[-1])
+                piece = stream.unused_data
+            if size > limit:
+                raise UserError(_too_large(path, os.fstat(file.fileno()).st_size, limit))
+        if stream is not None and not stream.eof:
+            raise EOFError("it ends before its end is marked")
+    except CORRUPT as error:
+        raise UserError(f"{path}: not a whole {path.suffix} archive ({error}); fetch or compress it again") from error
+    return b"".join(parts)
+
+
+def _too_large(path: Path, size: int, limit: int) -> str:
+    return (
+        f"{path}: {_megabytes(size)} that unpack to more than {_megabytes(limit)}, which is too large to be what is "
+        f"expected here; if it is, unpack it first: {TOOLS[path.suffix]} --decompress --keep {path.name}"
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.3g} MB" if size < 1e9 else f"{size / 1e9:,.3g} GB"
+
+
+def _half_the_memory() -> int:
+    """Bytes; what is read is held at least twice, as it lies in the file and as numbers."""
+    most = limits.most_in_memory()
+    return 1 << 34 if most is None else most // 2
+
+
+def _not_empty(path: Path, content: bytes) -> bytes:
+    if not content:
+        raise UserError(f"{path}: the file is empty")
+    return content
+
+
+def _text(path: Path | str, content: bytes) -> str:
+    try:
+        return content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8 text; a text file is expected"
+        ) from error
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise UserError(f"{path}: no such file{_suggestion(path)}") from None
+
+
+def _check_kind(path: Path, status: os.stat_result, piped: bool) -> None:
+    if stat.S_ISREG(status.st_mode) or (piped and (stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode))):
+        return
+    kind = next((name for is_kind, name in KINDS.items() if is_kind(status.st_mode)), "no plain file")
+    raise UserError(f"{path}: is {kind}, a file is expected")
+
+
+def _suggestion(path: Path) -> str:
+    if path.is_symlink():
+        return f"; it is a link to {path.readlink()}, which does not exist"
+    if not path.parent.is_dir():
+        return f", nor is there a folder {path.parent}"
+    names = [entry.name for entry in path.parent.iterdir()]
+    closest = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.with_name(closest[0])}?" if closest else ""
+
+
+@contextmanager
+def reported(path: Path | str, action: str) -> Iterator[None]:
+    """The system's refusals as one message that names the path. action: `read`, `written` or the like.
+
+    Raises UserError where something is wrong with the path, or it may not be read; SystemRefusal for all else.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        refusal = UserError if action == "read" else SystemRefusal
+        raise refusal(
+            f"{path}: cannot be {action}, permission denied; check the owner and mode of it and of its folder"
+        ) from error
+    except OSError as error:
+        mendable = error.errno in MISPLACED or (action == "read" and error.errno not in SHORT)
+        refusal = UserError if mendable else SystemRefusal
+        raise refusal(f"{path}: cannot be {action}: {error.strerror or error}") from error
