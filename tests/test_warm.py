@@ -17,4 +17,13 @@ def test_the_first_run_after_warming_compiles_nothing(tmp_path: Path) -> None:
     config.write_text(f"data:\n  path: {DATA}\noutput:\n  picture: false\n")
     warmed = _python(tmp_path / "cache", "-m", "ba.check.warm")
     assert warmed
-    assert _python(tmp_path / "cache", "-m", "ba", "run", str(config), "--out", str(tmp_path / "run")) == warmed
+    for name, settings in {
+        "scipy": [],
+        "dense": ["solver.backend=schur"],
+        "sparse": ["solver.backend=schur", "solver.linear=sparse"],
+        "cg": ["solver.backend=schur", "solver.linear=cg"],
+        "power": ["solver.backend=schur", "solver.linear=cg", "solver.cg_preconditioner=power"],
+    }.items():
+        chosen = [word for setting in settings for word in ("--set", setting)]
+        run = ("-m", "ba", "run", str(config), "--out", str(tmp_path / name), *chosen)
+        assert _python(tmp_path / "cache", *run) == warmed, name

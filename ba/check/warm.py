@@ -8,6 +8,7 @@ the defaults at a time.
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from ba.config.keys import Config
@@ -16,6 +17,7 @@ from ba.model.loss import LOSSES
 from ba.model.rotation import ROTATIONS
 from ba.pipeline import load_start
 from ba.solve import SOLVERS, solve
+from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS
 
 NOTICEABLE_S = 0.3
 
@@ -34,6 +36,12 @@ def cases() -> Iterator[tuple[str, Config]]:
     for name in SOLVERS:
         for preconditioner in ("none", "schur"):
             yield f"solver {name} {preconditioner}", _config(solver={"backend": name, "preconditioner": preconditioner})
+    # Kernels of a linear solver are compiled for the numbers of a pose with its camera.
+    for name, camera in product(LINEAR_SOLVERS, CAMERAS):
+        yield f"linear {name}, camera {camera}", _config({"camera": camera}, {"backend": "schur", "linear": name})
+    for name in PRECONDITIONERS:
+        chosen = {"backend": "schur", "linear": "cg", "cg_preconditioner": name}
+        yield f"preconditioner {name}", _config({"camera": "bal"}, chosen)
 
 
 def final_cost(config: Config) -> float:

@@ -6,7 +6,7 @@
 
 With D = d uv / d point_in_cam and p = R x: d uv / d phi = -D [p]_x, row by row d x p -> p x d (Hartley and Zisserman,
 2nd ed., section A4.3), times the rotation's map G; d uv / d t = D; B = D R. Observations go through in chunks, one a
-thread, so that a camera model stays one file: Dubrovnik's 84 k take 3.8 ms on one thread and 2.3 ms on two in chunks
+thread, so that a camera model stays one file: Dubrovnik's 84 k take 3.3 ms on one thread and 1.9 ms on two in chunks
 of 21 k; in smaller ones the interpreter between the kernels takes its time.
 """
 

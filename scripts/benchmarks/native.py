@@ -14,10 +14,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, log10
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ba import io
 from ba.errors import SolverError
@@ -48,10 +50,12 @@ def solve(problem: Problem, task: Task) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         file = Path(folder) / "problem.txt"
-        io.save(problem, file)
+        io.save(without_unseen_points(problem), file)
         built = time.perf_counter() - began
         version = _version(task, file, name)
         lines = list(_steps(_command(task, file, name, MAX_ITERATIONS), task.ftol))
+    if not lines:
+        raise SolverError(f"{task.ceres_binary}: takes no step on this problem")
     curve = Curve()
     curve.points = [(line.seconds, cost) for line, cost in zip(lines, costs(lines), strict=True)]
     return Outcome(
@@ -60,6 +64,19 @@ def solve(problem: Problem, task: Task) -> Outcome:
         curve=curve.points,
         problem=None,
         settings={"linear_solver": name, "ceres": version, "built": task.ceres_built},
+    )
+
+
+def without_unseen_points(problem: Problem) -> Problem:
+    """The problem without points that no image sees, which the program takes for an error in their order."""
+    seen = np.bincount(problem.point_of_obs, minlength=problem.num_points) > 0
+    rank = np.cumsum(seen, dtype=np.int32) - 1
+    return replace(
+        problem,
+        points=problem.points[seen],
+        point_of_obs=rank[problem.point_of_obs],
+        free=replace(problem.free, points=problem.free.points[seen]),
+        colors=None if problem.colors is None else problem.colors[seen],
     )
 
 

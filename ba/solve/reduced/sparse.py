@@ -7,7 +7,7 @@ column updating those to its right:
     L_jj L_jj^T = S_jj,   L_ij = S_ij L_jj^-T,   S_ik -= L_ij L_kj^T  for i >= k > j
 
 SciPy's SuperLU knows neither symmetry nor blocks, and CHOLMOD's fast part is under the GPL: on a street of 2000 images
-a solve takes 0.21 s with SuperLU and 0.022 s with this.
+a solve takes 0.26 s with SuperLU and 0.017 s with this.
 """
 
 from __future__ import annotations
