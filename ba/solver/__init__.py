@@ -23,7 +23,7 @@ from ba.problem import Problem
 from ba.residual import Residuals, as_parameters, project
 from ba.result import Observer, Solution, Status, ignore
 from ba.rotation import ROTATIONS, so3
-from ba.solver import schur, scipy_backend
+from ba.solver import schur
 from ba.solver.conditioning import condition
 from ba.solver.objective import OUT_OF_ITERATIONS, Finish, Log, Objective, ObserverError, Stopped
 from ba.variables import Variables, make_variables
@@ -35,8 +35,15 @@ LARGEST = 1e150
 
 NOT_A_ROTATION = 1e-6
 
+
+def _scipy(variables: Variables, objective: Objective, options: Solver, bounds: Bounds, log: Log) -> Finish:
+    from ba.solver import scipy_backend  # scipy.optimize takes 0.15 s to import, which `schur` does without
+
+    return scipy_backend.solve(variables, objective, options, bounds, log)
+
+
 SOLVERS: dict[str, Backend] = {
-    "scipy": scipy_backend.solve,
+    "scipy": _scipy,
     "schur": schur.solve,
 }
 
