@@ -1,5 +1,6 @@
 """A run's folder is the whole earlier result or the whole new one, and nobody's files are lost."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ba import runfolder, staging, swap
+from ba import configfile, pipeline, runfolder, staging, swap
 from ba.cli import main
 from ba.errors import UserError
+from ba.result import Iteration
 from ba.runfolder import RunFolder, staged
 from ba.staging import staging_of
 
@@ -173,3 +175,24 @@ def test_the_command_line_overwrites_where_it_is_told(capsys: pytest.CaptureFixt
     arguments = ["run", "tiny.yaml", "--quiet", "--out", "a"]
     assert [main(arguments), main(arguments), main([*arguments, "--overwrite"])] == [0, 2, 0]
     assert "holds a finished run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_signal_in_the_middle_of_a_line_leaves_a_whole_log(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solver keeps a step before it tells of it, so that the step is in the result."""
+    Path("tiny.yaml").write_text(TINY)
+    configuration, write = configfile.load("tiny.yaml"), runfolder._line
+
+    def line(iteration: Iteration) -> str:
+        if iteration.iteration == steps and not heard:
+            heard.append(iteration)
+            raise KeyboardInterrupt
+        return write(iteration)
+
+    heard: list[Iteration] = []
+    monkeypatch.setattr(runfolder, "_line", line)
+    result = pipeline.run(configuration, out=Path("run"))
+    assert result.summary["status"] == "interrupted"
+    costs = [json.loads(text)["cost"] for text in (Path("run") / "iterations.jsonl").read_text().splitlines()]
+    assert len(costs) == steps + 1
+    assert costs[-1] == result.summary["final_cost"]
