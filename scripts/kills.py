@@ -194,6 +194,8 @@ def _seed_of_whole(folder: Path) -> int:
             picture.load()
     if "</html>" not in (folder / "report.html").read_text():
         raise ValueError("report.html is cut")
+    if not costs:
+        raise ValueError("iterations.jsonl is empty")
     if config["seed"] != summary["seed"] or not costs[-1] == summary["final_cost"]:
         raise ValueError("products of two runs")
     if not abs(half - summary["final_cost"]) <= 1e-9 * half:

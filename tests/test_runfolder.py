@@ -1,5 +1,6 @@
 """A run's folder is the whole earlier result or the whole new one, and nobody's files are lost."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from ba import pipeline
 from ba.cli import main
+from ba.config import reading as configfile
 from ba.errors import UserError
 from ba.show import runfolder, staging
 from ba.show.runfolder import RunFolder, staged
 from ba.show.staging import staging_of
+from ba.solve.result import Iteration
 from ba.system import swap
 
 TINY = "data: {scene: {images: 4, points: 24}}\nnoise: {points: 0.01}\noutput: {picture: false, report: false}\n"
@@ -174,3 +178,24 @@ def test_the_command_line_overwrites_where_it_is_told(capsys: pytest.CaptureFixt
     arguments = ["run", "tiny.yaml", "--quiet", "--out", "a"]
     assert [main(arguments), main(arguments), main([*arguments, "--overwrite"])] == [0, 2, 0]
     assert "holds a finished run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_signal_in_the_middle_of_a_line_leaves_a_whole_log(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solver keeps a step before it tells of it, so that the step is in the result."""
+    Path("tiny.yaml").write_text(TINY)
+    configuration, write = configfile.load("tiny.yaml"), runfolder._line
+
+    def line(iteration: Iteration) -> str:
+        if iteration.iteration == steps and not heard:
+            heard.append(iteration)
+            raise KeyboardInterrupt
+        return write(iteration)
+
+    heard: list[Iteration] = []
+    monkeypatch.setattr(runfolder, "_line", line)
+    result = pipeline.run(configuration, out=Path("run"))
+    assert result.summary["status"] == "interrupted"
+    costs = [json.loads(text)["cost"] for text in (Path("run") / "iterations.jsonl").read_text().splitlines()]
+    assert len(costs) == steps + 1
+    assert costs[-1] == result.summary["final_cost"]

@@ -49,6 +49,7 @@ class RunFolder:
     published: Path | None = None
     _log: TextIO | None = None
     _log_refused: bool = False
+    _lines: int = 0
 
     def logging(self, observer: Observer) -> Observer:
         """An observer that writes each iteration as a line before it passes it on. A full disk does not end a solve."""
@@ -62,8 +63,10 @@ class RunFolder:
         return log
 
     def complete_log(self, iterations: Sequence[Iteration]) -> None:
-        """Write the log anew where a line was refused: there may be room by now."""
-        if self._log_refused:
+        """Write the log anew where a line is missing: it was refused, and there may be room by now, or a signal came
+        before it was written."""
+        if self._lines != len(iterations):
+            self._close_log()
             with self.keeping(LOG):
                 files.write_bytes(self.path / LOG, "".join(map(_line, iterations)).encode())
 
@@ -117,6 +120,7 @@ class RunFolder:
                 self._log = (self.path / LOG).open("w")
             self._log.write(_line(iteration))
             self._log.flush()
+            self._lines += 1
         except OSError:
             self._log_refused = True
             self._close_log()

@@ -23,7 +23,7 @@ from ba.model.residual import Residuals, as_parameters, project
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.variables import Variables, make_variables
 from ba.prepare.conditioning import condition
-from ba.solve import arguments, schur, scipy_backend
+from ba.solve import arguments, schur
 from ba.solve.objective import OUT_OF_ITERATIONS, Finish, Log, Objective, ObserverError, Stopped
 from ba.solve.result import Observer, Solution, Status, ignore
 
@@ -34,8 +34,15 @@ LARGEST = 1e150
 
 NOT_A_ROTATION = 1e-6
 
+
+def _scipy(variables: Variables, objective: Objective, options: Solver, bounds: Bounds, log: Log) -> Finish:
+    from ba.solve import scipy_backend  # scipy.optimize takes 0.15 s to import, which `schur` does without
+
+    return scipy_backend.solve(variables, objective, options, bounds, log)
+
+
 SOLVERS: dict[str, Backend] = {
-    "scipy": scipy_backend.solve,
+    "scipy": _scipy,
     "schur": schur.solve,
 }
 

@@ -34,20 +34,20 @@ MUCH = 0.1
 
 LONG = 20
 """Products of blocks that a sparse factor may take, for each observation: they then take a few times what the rest of a
-step does. An internet collection of 2000 images with 6 % of S's blocks takes 160: 30 s to within 1e-4 of the minimum,
-where conjugate gradients take 4.4 s."""
+step does. An internet collection of 2000 images with 6 % of S's blocks takes 160: 29 s to within 1e-4 of the minimum,
+where conjugate gradients take 3.3 s."""
 
 MANY_BLOCKS = 0.5
 """S is formed for conjugate gradients while it has fewer numbers than this times those of the observations' blocks.
-On an internet collection of 2000 images, where it has about as many, forming it takes 0.081 s, its two triangles
-0.086 s and a product 7 ms; without it the elimination takes 0.026 s and a product 6 ms."""
+On an internet collection of 2000 images, where it has about as many, forming it takes 0.077 s, its two triangles
+0.079 s and a product 6 ms; without it the elimination takes 0.021 s and a product 5 ms."""
 
 
 def choose(structure: Structure, name: str | None) -> tuple[str, bool]:
     """The linear solver to use, `name` if it is given, and whether S is to be formed for it.
 
-    Measured on streets, to within 1e-4 of the lowest cost on two threads: 450 numbers dense 0.029 s, sparse 6.2 s;
-    2700 numbers 0.83 s and 0.10 s; 18000 numbers sparse 0.98 s, conjugate gradients 5.4 s.
+    Measured on streets, to within 1e-4 of the lowest cost on two threads: 450 numbers dense 0.027 s, sparse 0.023 s;
+    2700 numbers 0.74 s and 0.100 s; 18000 numbers sparse 1.0 s, conjugate gradients 5.0 s.
     """
     if name is None:
         if structure.free.size <= FEW or (_is_full(structure) and structure.free.size <= SOME):
