@@ -30,7 +30,7 @@ from scipy.sparse.csgraph import connected_components
 from ba.analyse.graph import Parts, parts
 from ba.config.keys import Loss
 from ba.errors import SolverError
-from ba.model.loss import LOSSES, scaled
+from ba.model.loss import make_loss
 from ba.model.problem import Problem
 from ba.model.residual import Blocks, Residuals
 from ba.model.rotation import Parameterization
@@ -93,7 +93,7 @@ def freedom(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[i
     directions = free_directions(problem, blocks)
     if variables.layout.num_reduced > MOST_NUMBERS:
         return directions.total, np.nan
-    Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale)).correct(blocks)
+    Objective(residuals, make_loss(loss.name, loss.scale)).correct(blocks)
     kept = eigenvalues(problem, blocks, rotation.tangent_dim)[directions.reduced :]
     if not len(kept):
         return directions.total, np.nan

@@ -62,10 +62,11 @@ def _own_loop(model: CameraModel) -> Callable[..., None]:
 
     numba keeps a compiled kernel only if it finds the functions that it calls by global names; with functions as
     arguments or in a closure, each process would compile anew. So each model has a copy of the loop with globals of its
-    own, and with a name of its own, which becomes that of the kept file.
+    own. File and name of the copy are those of the model: by them numba finds again what it has compiled.
     """
     functions = {"pixel": model.pixel, "inside": model.inside, "derivatives": model.derivatives}
-    loop = FunctionType(_project.__code__, globals() | functions | {"PARAMETERS": lanes(len(model.parameters))})
+    code = _project.__code__.replace(co_filename=model.pixel.__code__.co_filename)
+    loop = FunctionType(code, globals() | functions | {"PARAMETERS": lanes(len(model.parameters))})
     loop.__name__ = loop.__qualname__ = f"project_{model.name}"
     return kernel(loop)
 
