@@ -28,11 +28,10 @@ def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
     if noise == Noise():
         return problem
     turn, shift, drift, scale = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4))
-    n_images = problem.num_images
     rotations, translations = _perturbed_poses(
         problem,
-        turned=np.radians(noise.rotation_deg) * turn.standard_normal((n_images, 3)),
-        shifted=noise.position * shift.standard_normal((n_images, 3)),
+        turned=np.radians(noise.rotation_deg) * turn.standard_normal(problem.translations.shape),
+        shifted=noise.position * shift.standard_normal(problem.translations.shape),
     )
     points = problem.points + noise.points * drift.standard_normal(problem.points.shape)
     intrinsics = problem.intrinsics * (1.0 + noise.intrinsics * scale.standard_normal(problem.intrinsics.shape))

@@ -32,7 +32,10 @@ Rotate = Callable[[Any, Any, Any, Any], Any]
 def automatic(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """Raises UserError without autograd, and for a rotation that has no formula here."""
     problem, layout, k = residuals.problem, variables.layout, variables.rotation.tangent_dim
-    rotate = _rotated(variables.rotation.name)
+    if variables.rotation.name not in ROTATED:
+        known = ", ".join(ROTATED)
+        raise UserError(f"automatic: no second formula is written for {variables.rotation.name!r}; there are {known}")
+    rotate = ROTATED[variables.rotation.name]
     p = variables.at(x)
     delta = numpy.append(x, 0.0)[layout.image_columns[:, :k]]
     blocks = numpy.zeros((problem.num_observations, 2, k + 3 + p.intrinsics.shape[1] + 3))
@@ -74,12 +77,6 @@ def _autograd() -> tuple[Any, Any]:
     import autograd.numpy
 
     return autograd.numpy, autograd.grad
-
-
-def _rotated(name: str) -> Rotate:
-    if name not in ROTATED:
-        raise UserError(f"automatic: no second formula is written for {name!r}; there are {', '.join(ROTATED)}")
-    return ROTATED[name]
 
 
 def _by_vector(np: Any, w: Any, x: Any) -> Any:
