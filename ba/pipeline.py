@@ -30,7 +30,7 @@ from ba.errors import SolverError, UserError
 from ba.io import synthetic
 from ba.model.problem import Problem
 from ba.model.residual import Projection, project
-from ba.model.rotation import ROTATIONS, isotropy
+from ba.model.rotation import ROTATIONS, isotropy, so3
 from ba.prepare.conditioning import is_bound_to_frame, is_far
 from ba.prepare.noise import note_of_second_noise, perturb
 from ba.prepare.select import select, with_rotations
@@ -205,7 +205,7 @@ def _notes(summary: dict[str, Any], start: Problem, end: Problem) -> Iterator[st
             "coordinates are far from the origin, and a translation held under a free rotation (fix, or gauge: "
             "two_cameras) binds them there: steps are poor; gauge: free or three_points lets the solver move the frame"
         )
-    if summary["distance_from_so3"] > 1e-6:
+    if summary["distance_from_so3"] > so3.OFF_SO3:
         yield (
             f"rotations of `{summary['rotation']}` ended up to {summary['distance_from_so3']:.3g} from SO(3) "
             "(|R^T R - I|): its cost is not comparable with that of rotations"

@@ -162,8 +162,7 @@ def where(condition: Any, yes: Any, no: Any, numpy_where: Callable[..., Any] = n
 def interpreted(kernel: Any) -> Callable[..., Any]:
     """A compiled kernel, and the kernels it calls, as the Python they were written in."""
     function = getattr(kernel, "py_func", kernel)  # plain already where compilation is off
-    names = {
-        name: interpreted(value) if hasattr(value, "py_func") and value is not kernel else value
-        for name, value in function.__globals__.items()
-    }
+    names = function.__globals__
+    called = {name: names[name] for name in function.__code__.co_names if hasattr(names.get(name), "py_func")}
+    names = names | {name: interpreted(value) for name, value in called.items()}
     return FunctionType(function.__code__, names, function.__name__, function.__defaults__)

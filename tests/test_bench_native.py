@@ -92,8 +92,7 @@ def test_another_program_is_named() -> None:
 def test_points_that_no_image_sees_are_left_out_of_its_file() -> None:
     problem = random_problem(np.random.default_rng(3), ("bal",) * 3, n_points=12)
     kept = problem.point_of_obs != 5
-    names = "image_of_obs", "point_of_obs", "pixels"
-    problem = replace(problem, **{name: getattr(problem, name)[kept] for name in names})
+    problem = problem.take(kept)
     written = native.without_unseen_points(problem)
     assert written.num_points == 11
     np.testing.assert_array_equal(written.points[written.point_of_obs], problem.points[problem.point_of_obs])

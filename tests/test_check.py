@@ -60,8 +60,7 @@ def side_by_side(first: Problem, second: Problem) -> Problem:
 
 
 def kept(problem: Problem, observations: np.ndarray) -> Problem:
-    names = ("image_of_obs", "point_of_obs", "pixels")
-    return replace(problem, **{name: getattr(problem, name)[observations] for name in names})
+    return problem.take(observations)
 
 
 def behind(problem: Problem) -> Problem:

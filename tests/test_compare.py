@@ -19,7 +19,7 @@ from ba.cli import main
 from ba.config.keys import Config, Loss
 from ba.errors import UserError
 from ba.model.residual import Residuals
-from ba.model.rotation import ROTATIONS
+from ba.model.rotation import ROTATIONS, so3
 from ba.model.variables import make_variables
 from ba.pipeline import load_start
 from ba.prepare.conditioning import condition
@@ -27,7 +27,7 @@ from ba.solve import solve
 from ba.studies.comparison import Findings, config, execute, plan, program, results, table
 from ba.studies.comparison.conclusions import conclude
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import OFF_SO3, SHARES
+from ba.studies.comparison.profiles import SHARES
 
 SHIPPED = Path(__file__).parents[1] / "configs" / "compare-rotations.yaml"
 SMALL = """
@@ -85,7 +85,7 @@ def test_nine_free_numbers_are_never_ranked(findings: Findings) -> None:
     for outcome in findings.outcomes:
         assert bool(outcome.flags) == (outcome.label == "matrix9")
     off = [o for o in findings.outcomes if o.label == "matrix9"]
-    assert all("lower cost off SO(3)" in o.flags and o.distance_from_so3 > OFF_SO3 for o in off)
+    assert all("lower cost off SO(3)" in o.flags and o.distance_from_so3 > so3.OFF_SO3 for o in off)
     assert all(row.unranked == row.of for row in findings.summaries if row.label == "matrix9")
 
 

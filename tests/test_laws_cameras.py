@@ -7,7 +7,7 @@ import textbook
 from ba.model.camera import BEHIND, CAMERAS, INSIDE, OUTSIDE
 
 POINTS = np.array([[0.3, -0.2, 2.0], [-1.0, 0.7, 3.0], [0.1, 0.4, 0.5], [0.2, 0.1, -1.5]])
-PARAMS = {"bal": np.array([700.0, -0.08, 0.03]), "pinhole": np.array([800.0, 640.0, 310.0, 250.0, 12.0])}
+PARAMS = {name: model.sample(np.random.default_rng(0)) for name, model in CAMERAS.items()}
 
 
 def projected(name: str, params: np.ndarray, points: np.ndarray, derivatives: bool = False) -> tuple[np.ndarray, ...]:
@@ -70,15 +70,15 @@ def test_the_field_ends_where_the_distorted_radius_stops_growing() -> None:
 def test_a_depth_that_is_small_is_the_depth_that_counts(name: str, z: float) -> None:
     point = np.array([[1e-6, 2e-6, z]])
     params = PARAMS[name].copy()
-    if name == "bal":
-        params[1:] = 0.0
+    params[list(CAMERAS[name].distortion)] = 0.0
     right = textbook.PROJECTED[name](params, 1e-6 / z, 2e-6 / z)
     assert projected(name, params, point)[0][0] == pytest.approx(right, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", CAMERAS)
 def test_a_depth_of_nothing_keeps_its_side(name: str) -> None:
-    params = np.array([1.0, 0.0, 0.0]) if name == "bal" else np.array([1.0, 1.0, 0.0, 0.0, 0.0])
+    params = np.zeros(len(CAMERAS[name].parameters))
+    params[list(CAMERAS[name].focal)] = 1.0
     ahead, behind = (projected(name, params, np.array([[1.0, 1.0, z]]))[0][0] for z in (1e-200, -1e-200))
     assert np.isfinite(ahead).all()
     assert ahead == pytest.approx([1e12, 1e12])

@@ -27,8 +27,7 @@ def numbers(text: str) -> list[float]:
 
 
 def kept(problem: Problem, observations: np.ndarray) -> Problem:
-    names = ("image_of_obs", "point_of_obs", "pixels")
-    return replace(problem, **{name: getattr(problem, name)[observations] for name in names})
+    return problem.take(observations)
 
 
 def with_errors(lengths: np.ndarray) -> Problem:

@@ -15,9 +15,7 @@ from ba.prepare.conditioning import condition, is_bound_to_frame, is_far
 def shuffled(offset: tuple[float, float, float] = (0.0, 0.0, 0.0), size: float = 1.0) -> Problem:
     rng = np.random.default_rng(8)
     problem = random_problem(rng, ("bal",) * 4, n_points=9, covariances=True)
-    kept = rng.permutation(problem.num_observations)[:27]
-    names = "image_of_obs", "point_of_obs", "pixels", "covariances"
-    problem = replace(problem, **{name: getattr(problem, name)[kept] for name in names})
+    problem = problem.take(rng.permutation(problem.num_observations)[:27])
     return transform(problem, Similarity(size, np.eye(3), np.array(offset)))
 
 

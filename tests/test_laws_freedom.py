@@ -128,8 +128,7 @@ def test_a_point_whose_rays_are_parallel_slides_along_them(angle: float, expecte
     """Point 5, which images 0 and 1 see, is so far away that its rays make this angle."""
     problem = random_problem(np.random.default_rng(31), ("bal",) * 4, n_points=40)
     kept = (problem.point_of_obs != 5) | (problem.image_of_obs < 2)
-    names = "image_of_obs", "point_of_obs", "pixels"
-    problem = replace(problem, **{name: getattr(problem, name)[kept] for name in names})
+    problem = problem.take(kept)
     baseline = problem.centers[1] - problem.centers[0]
     ahead = np.cross(baseline, [0.3, 1.0, 0.2])
     ahead *= np.linalg.norm(baseline) / angle / np.linalg.norm(ahead)
@@ -147,10 +146,9 @@ def test_a_held_point_leaves_to_the_frame_what_its_images_do_not_see(images: int
     """Point 5 is held: where only image 0 sees it, the scene may still carry it along that ray."""
     problem = random_problem(np.random.default_rng(31), ("bal",) * 4, n_points=40)
     kept = (problem.point_of_obs != 5) | (problem.image_of_obs < images)
-    names = "image_of_obs", "point_of_obs", "pixels"
     points = problem.free.points.copy()
     points[[5, *range(more_held)]] = False
-    problem = replace(problem, **{name: getattr(problem, name)[kept] for name in names})
+    problem = problem.take(kept)
     problem = condition(problem.with_free(replace(problem.free, points=points))).problem
     missing, *_ = spectrum(problem, "so3_left", Loss())
     assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == missing

@@ -21,9 +21,7 @@ def masked(cameras: str, mask: str) -> Problem:
     rng = np.random.default_rng(6)
     problem = random_problem(rng, CAMERAS[cameras], n_points=5, covariances=True)
     # Cameras in another order than images, and observations in none.
-    order = rng.permutation(problem.num_observations)
-    names = "image_of_obs", "point_of_obs", "pixels", "covariances"
-    problem = replace(problem, **{name: getattr(problem, name)[order] for name in names})
+    problem = problem.take(rng.permutation(problem.num_observations))
     problem = replace(problem, camera_of_image=problem.camera_of_image[::-1].copy())
     exact = textbook.pixels(problem)
     problem = replace(problem, pixels=exact + rng.normal(size=exact.shape))

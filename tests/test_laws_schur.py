@@ -37,8 +37,7 @@ def problem_of(cameras: str, *, sparse: bool = False) -> Problem:
     rng = np.random.default_rng(12)
     problem = random_problem(rng, SETS[cameras], n_points=8)
     seen = (problem.image_of_obs + problem.point_of_obs) % (3 if sparse else 5) != 0
-    names = "image_of_obs", "point_of_obs", "pixels"
-    problem = replace(problem, **{name: getattr(problem, name)[seen] for name in names})
+    problem = problem.take(seen)
     masks = {name: np.array(mask) for name, mask in vars(problem.free).items()}
     masks["points"][3] = masks["rotations"][1] = masks["translations"][1] = masks["translations"][2, 0] = False
     return condition(problem.with_free(replace(problem.free, **masks))).problem

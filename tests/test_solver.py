@@ -258,13 +258,7 @@ def _all_free(problem: Problem) -> Problem:
 
 
 def _unseen_point(problem: Problem) -> Problem:
-    keep = problem.point_of_obs != 2
-    return replace(
-        _all_free(problem),
-        image_of_obs=problem.image_of_obs[keep],
-        point_of_obs=problem.point_of_obs[keep],
-        pixels=problem.pixels[keep],
-    )
+    return _all_free(problem).take(problem.point_of_obs != 2)
 
 
 @pytest.mark.parametrize("degenerate", [_one_point, _all_free, _unseen_point])

@@ -88,7 +88,7 @@ def _found(
     """The directions that all observations leave open, from as few of them as tell."""
     chosen = _spread(problem)
     while True:
-        found = _open(_with_observations(problem, chosen), rotation, threads, split)
+        found = _open(problem.take(chosen), rotation, threads, split)
         more = found.images > expected.images
         more |= (found.cameras > expected.cameras)[problem.camera_of_image]
         if found.frames.sum() > expected.frame:
@@ -110,7 +110,7 @@ def _derived(problem: Problem, rotation: Parameterization, threads: int) -> tupl
     finite = np.asarray(np.isfinite(A).all(axis=(1, 2)) & np.isfinite(B).all(axis=(1, 2)))
     if finite.all():
         return problem, (r, A, B)
-    return _with_observations(problem, finite), (r[finite], A[finite], B[finite])
+    return problem.take(finite), (r[finite], A[finite], B[finite])
 
 
 def _spread(problem: Problem) -> Array:
@@ -123,19 +123,6 @@ def _spread(problem: Problem) -> Array:
     chosen = np.empty(len(order), bool)
     chosen[order] = (count <= SOME) | (place * SOME // count > (place - 1) * SOME // count)
     return chosen
-
-
-def _with_observations(problem: Problem, kept: Array) -> Problem:
-    """The problem with some of its observations."""
-    if kept.all():
-        return problem
-    return replace(
-        problem,
-        image_of_obs=problem.image_of_obs[kept],
-        point_of_obs=problem.point_of_obs[kept],
-        pixels=problem.pixels[kept],
-        covariances=None if problem.covariances is None else problem.covariances[kept],
-    )
 
 
 def _expected(problem: Problem, rotation: Parameterization) -> Expected:

@@ -30,7 +30,7 @@ from scipy.sparse.csgraph import connected_components
 from ba.analyse.graph import Parts, parts
 from ba.config.keys import Loss
 from ba.errors import SolverError
-from ba.model.loss import LOSSES, scaled
+from ba.model.loss import make_loss
 from ba.model.problem import Problem
 from ba.model.residual import Blocks, Residuals
 from ba.model.rotation import Parameterization
@@ -93,7 +93,7 @@ def freedom(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[i
     directions = free_directions(problem, blocks)
     if variables.layout.num_reduced > MOST_NUMBERS:
         return directions.total, np.nan
-    Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale)).correct(blocks)
+    Objective(residuals, make_loss(loss.name, loss.scale)).correct(blocks)
     kept = eigenvalues(problem, blocks, rotation.tangent_dim)[directions.reduced :]
     if not len(kept):
         return directions.total, np.nan
@@ -156,17 +156,22 @@ def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None
 
 def ray_angles(problem: Problem) -> Array:
     """(n_points,) radians, the largest angle between a point's first ray and its others; infinite where it has none."""
-    order = np.argsort(problem.point_of_obs, kind="stable")
-    point = problem.point_of_obs[order]
+    point, rays = rays_by_point(problem)
     starts = np.flatnonzero(np.diff(point, prepend=-1))
-    rays = problem.points[point] - problem.centers[problem.image_of_obs[order]]
-    rays /= np.linalg.norm(rays, axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
     first = np.repeat(starts, np.diff(starts, append=len(point)))
     chord = np.linalg.norm(rays - rays[first], axis=1)
     angles = np.full(problem.num_points, np.inf)
     if len(starts):
         angles[point[starts]] = 2.0 * np.arcsin(np.minimum(0.5 * np.maximum.reduceat(chord, starts), 1.0))
     return angles
+
+
+def rays_by_point(problem: Problem) -> tuple[Array, Array]:
+    """Points (n_obs,) in ascending order, and the unit vectors (n_obs, 3) to them from the centres that see them."""
+    order = np.argsort(problem.point_of_obs, kind="stable")
+    point = problem.point_of_obs[order]
+    rays = problem.points[point] - problem.centers[problem.image_of_obs[order]]
+    return point, rays / np.linalg.norm(rays, axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
 
 
 def _normalized(problem: Problem, split: Parts) -> Array:

@@ -24,7 +24,7 @@ from ba.analyse.derivatives.errors import KINDS, groups_of
 from ba.analyse.hessian import HessianProduct, gradient, hessian_product, loss_derivatives
 from ba.config.keys import Loss as LossConfig
 from ba.errors import SolverError, UserError
-from ba.model.loss import LOSSES, Loss, scaled
+from ba.model.loss import Loss, linear, make_loss
 from ba.model.problem import Problem
 from ba.model.residual import Linearization, Residuals
 from ba.model.rotation import ROTATIONS
@@ -197,39 +197,18 @@ def refine(
     while True:
         step = -here.solve(here.gradient)
         moved = here.variables.problem_at(here.variables.start + step)
-        there = _around(_at(moved, problem), rotation, loss, threads)
+        there = _around(problem.moved_to(moved), rotation, loss, threads)
         if not there.remaining < 0.5 * here.remaining:
-            return _at(here.variables.problem, problem)
+            return problem.moved_to(here.variables.problem)
         here = there
 
 
 def _around(problem: Problem, rotation: str, loss: LossConfig | str, threads: int) -> Optimum:
     rotation, loss, _ = settings(rotation, loss, place="optimum")
     order = np.lexsort((problem.image_of_obs, problem.point_of_obs))
-    ordered = replace(
-        problem,
-        image_of_obs=problem.image_of_obs[order],
-        point_of_obs=problem.point_of_obs[order],
-        pixels=problem.pixels[order],
-        covariances=None if problem.covariances is None else problem.covariances[order],
-    )
-    return Optimum(
-        make_variables(ordered, ROTATIONS[rotation]),
-        Residuals(ordered, threads),
-        None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale),
-        order,
-    )
-
-
-def _at(moved: Problem, problem: Problem) -> Problem:
-    """`problem` in the state of `moved`."""
-    return replace(
-        problem,
-        rotations=moved.rotations,
-        translations=moved.translations,
-        intrinsics=moved.intrinsics,
-        points=moved.points,
-    )
+    ordered = problem.take(order)
+    variables, residuals = make_variables(ordered, ROTATIONS[rotation]), Residuals(ordered, threads)
+    return Optimum(variables, residuals, make_loss(loss.name, loss.scale), order)
 
 
 def _check_determined(optimum: Optimum, rotation: str) -> None:
@@ -270,7 +249,7 @@ def _name(variables: Variables, column: int) -> str:
 
 def _check_stationary(optimum: Optimum) -> None:
     r = optimum.linearization.residual
-    rho = (optimum.loss or LOSSES["linear"])(np.einsum("ni,ni->n", r, r))[0]
+    rho = (optimum.loss or linear)(np.einsum("ni,ni->n", r, r))[0]
     cost, left = 0.5 * float(rho.sum()), 0.5 * optimum.remaining**2
     if not left <= STATIONARY * cost + len(r) * ROUNDING_PX**2:
         raise UserError(

@@ -51,19 +51,18 @@ def restricted(sample: Sample, points: Array) -> Sample:
     kept = np.isin(problem.point_of_obs, points)
     images = np.unique(problem.image_of_obs[kept])
     cameras = np.unique(problem.camera_of_image[images])
+    seen = problem.take(kept)
     piece = replace(
-        problem,
+        seen,
         rotations=problem.rotations[images],
         translations=problem.translations[images],
         camera_of_image=np.searchsorted(cameras, problem.camera_of_image[images]).astype(np.int32),
         camera_models=tuple(problem.camera_models[camera] for camera in cameras),
         intrinsics=problem.intrinsics[cameras],
         points=problem.points[points],
-        image_of_obs=np.searchsorted(images, problem.image_of_obs[kept]).astype(np.int32),
-        point_of_obs=np.searchsorted(points, problem.point_of_obs[kept]).astype(np.int32),
-        pixels=problem.pixels[kept],
+        image_of_obs=np.searchsorted(images, seen.image_of_obs).astype(np.int32),
+        point_of_obs=np.searchsorted(points, seen.point_of_obs).astype(np.int32),
         free=Free(free.rotations[images], free.translations[images], free.intrinsics[cameras], free.points[points]),
-        covariances=None if problem.covariances is None else problem.covariances[kept],
         colors=None,
         image_names=tuple(problem.image_names[image] for image in images) if problem.image_names else (),
         source={},

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.analyse.determination import Determination, determine
+from ba.analyse.freedom import rays_by_point
 from ba.analyse.graph import Parts
 from ba.model.problem import Problem, images_of_points
 from ba.model.residual import Projection, project
@@ -73,16 +74,12 @@ class Survey:
         From a point's first ray to the farthest from it, from there to the farthest, and once more to the farthest: the
         angle of the last way. For up to three rays that is the very largest.
         """
-        problem = self.problem
-        order = np.argsort(problem.point_of_obs, kind="stable")
-        point = problem.point_of_obs[order]
-        rays = problem.points[point] - problem.centers[problem.image_of_obs[order]]
-        rays /= np.linalg.norm(rays, axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
-        counts = np.bincount(point, minlength=problem.num_points)
+        point, rays = rays_by_point(self.problem)
+        counts = np.bincount(point, minlength=self.problem.num_points)
         starts = np.cumsum(counts) - counts
         farthest = self._farthest(rays, point, starts)
         chord = np.linalg.norm(rays - rays[self._farthest(rays, point, farthest)[point]], axis=1)
-        largest = np.zeros(problem.num_points)
+        largest = np.zeros(self.problem.num_points)
         np.maximum.at(largest, point, chord)
         return np.where(self.tracks >= 2, np.degrees(2.0 * np.arcsin(np.minimum(0.5 * largest, 1.0))), np.nan)
 

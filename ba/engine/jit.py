@@ -10,6 +10,7 @@ at a time compile.
 
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ def _source_digest() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         text = source.read_bytes()
-        if b"@kernel" in text or b"@intrinsic" in text:
+        if re.search(rb"@(kernel|inlined|formula|intrinsic)\b", text):
             digest.update(text)
     return digest.hexdigest()[:16]
 
@@ -126,3 +127,12 @@ def inlined(function: Kernel) -> Kernel:
     """
     compiled: Kernel = _cached(numba.njit(forceinline=True, **OPTIONS)(function), function)
     return compiled
+
+
+def formula(function: Kernel) -> Kernel:
+    """`function` as a part of the kernels that call it, as if its lines stood there.
+
+    `inlined` optimizes a function by itself before it becomes a part of others, so that sums round differently.
+    """
+    joined: Kernel = numba.njit(inline="always", **OPTIONS)(function)
+    return joined

@@ -25,7 +25,6 @@ from ba.system.files import write_bytes
 from ba.system.reading import lines, number, read_text
 
 FLIP = np.array([1.0, -1.0, -1.0])
-NOT_A_ROTATION = 1e-6
 LARGEST_ANGLE = 1e8
 PIECE = 1 << 16
 WHITE_SPACE = re.compile(r"\s")
@@ -114,7 +113,7 @@ def _refusal(problem: Problem) -> str:
         return "cameras that are shared or unused (each image has one of its own)"
     if problem.covariances is not None:
         return "covariances of observations"
-    if so3.orthonormality(problem.rotations).max(initial=0.0) > NOT_A_ROTATION:
+    if so3.orthonormality(problem.rotations).max(initial=0.0) > so3.OFF_SO3:
         return "matrices that are not rotations"
     if not (problem.num_images and problem.num_points and problem.num_observations):
         return "a problem without images, points or observations"

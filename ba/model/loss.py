@@ -50,6 +50,11 @@ LOSSES: dict[str, Loss] = {
 }
 
 
+def make_loss(name: str, scale: float) -> Loss | None:
+    """The loss of LOSSES with its bend at `scale`; None for `linear`, whose rho' = 1 needs no product."""
+    return None if name == "linear" else scaled(LOSSES[name], scale)
+
+
 def scaled(loss: Loss, scale: float) -> Loss:
     """The loss whose bend lies at a residual norm of `scale` (px, or sigmas for whitened residuals)."""
     square = scale * scale

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from ba.errors import UserError
 from ba.model.camera import CAMERAS
 from ba.system.words import counted
+
+if TYPE_CHECKING:
+    from ba.model.variables import Parameters
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int32]
@@ -107,6 +110,29 @@ class Problem:
 
     def with_free(self, free: Free) -> Problem:
         return replace(self, free=free)
+
+    def take(self, observations: NDArray[np.integer] | Bool) -> Problem:
+        """The problem with these observations, by index and in this order, or by mask; all else stays."""
+        if observations.dtype == bool:
+            observations = np.flatnonzero(observations).astype(np.int32)
+        return replace(
+            self,
+            image_of_obs=self.image_of_obs.take(observations),
+            point_of_obs=self.point_of_obs.take(observations),
+            pixels=self.pixels.take(observations, axis=0),
+            covariances=None if self.covariances is None else self.covariances.take(observations, axis=0),
+        )
+
+    def moved_to(self, state: Problem | Parameters) -> Problem:
+        """The problem in the state of another with the same images, cameras, points; fixed numbers keep their bits."""
+        free = self.free
+        return replace(
+            self,
+            rotations=np.where(free.rotations[:, None, None], state.rotations, self.rotations),
+            translations=np.where(free.translations, state.translations, self.translations),
+            intrinsics=np.where(free.intrinsics, state.intrinsics, self.intrinsics),
+            points=np.where(free.points[:, None], state.points, self.points),
+        )
 
 
 def all_free(camera_models: tuple[str, ...], num_images: int, num_points: int) -> Free:

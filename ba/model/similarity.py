@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ba.errors import UserError
 from ba.model.problem import Float, Problem
+from ba.model.robust import rms
 
 TRIM_STEPS = 20
 OUTLYING = 3.0
@@ -113,9 +114,9 @@ def compare_to_truth(problem: Problem, truth: Problem) -> dict[str, float]:
     return {
         "rotation_error_median_deg": float(np.median(degrees)),
         "rotation_error_max_deg": float(degrees.max()),
-        "position_error_rms_world_units": _rms(centers),
+        "position_error_rms_world_units": rms(centers**2),
         "point_error_median_world_units": float(np.median(points)),
-        "point_error_rms_world_units": _rms(points),
+        "point_error_rms_world_units": rms(points**2),
         "scale": similarity.scale,
     }
 
@@ -149,7 +150,3 @@ def _angles(first: Float, second: Float) -> Float:
     """(n,) radians between rotations, by their chord |R1 - R2|_F = sqrt(8) sin(angle / 2), exact for small angles."""
     chord = np.linalg.norm(first - second, axis=(1, 2))
     return np.asarray(2.0 * np.arcsin(np.minimum(chord / np.sqrt(8.0), 1.0)))
-
-
-def _rms(values: Float) -> float:
-    return float(np.sqrt(np.mean(values**2)))

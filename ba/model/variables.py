@@ -119,14 +119,7 @@ class Variables:
 
     def problem_at(self, x: Array) -> Problem:
         """The problem with its free numbers at x."""
-        p = self.at(x)
-        return replace(
-            self.problem,
-            rotations=p.rotations,
-            translations=p.translations,
-            intrinsics=p.intrinsics,
-            points=p.points,
-        )
+        return self.problem.moved_to(self.at(x))
 
     def constraint(self) -> float:
         """Largest distance of a free image's rotation from SO(3), Frobenius norm of R^T R - I."""

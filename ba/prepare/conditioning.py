@@ -42,16 +42,9 @@ class Conditioned:
         if self.similarity is not None:
             scale = 1.0 / self.similarity.scale
             solved = transform(solved, Similarity(scale, np.eye(3), -scale * self.similarity.translation))
-        original, free = self.original, self.original.free
         points = np.empty_like(solved.points)
         points[self.points] = solved.points
-        return replace(
-            original,
-            rotations=np.where(free.rotations[:, None, None], solved.rotations, original.rotations),
-            translations=np.where(free.translations, solved.translations, original.translations),
-            intrinsics=np.where(free.intrinsics, solved.intrinsics, original.intrinsics),
-            points=np.where(free.points[:, None], points, original.points),
-        )
+        return self.original.moved_to(replace(solved, points=points))
 
 
 def condition(problem: Problem) -> Conditioned:
@@ -60,16 +53,12 @@ def condition(problem: Problem) -> Conditioned:
     points, observations = _order(problem)
     rank = np.empty(len(points), np.int32)
     rank[points] = np.arange(len(points), dtype=np.int32)
-    moved = in_frame(problem, similarity)
-    free = replace(moved.free, points=moved.free.points[points])
+    taken = in_frame(problem, similarity).take(observations)
     sorted_problem = replace(
-        moved,
-        points=moved.points[points],
-        free=free,
-        image_of_obs=moved.image_of_obs[observations],
-        point_of_obs=rank[moved.point_of_obs[observations]],
-        pixels=moved.pixels.take(observations, axis=0),
-        covariances=None if moved.covariances is None else moved.covariances[observations],
+        taken,
+        points=taken.points[points],
+        free=replace(taken.free, points=taken.free.points[points]),
+        point_of_obs=rank[taken.point_of_obs],
     )
     return Conditioned(sorted_problem, problem, points, similarity)
 

@@ -28,21 +28,15 @@ def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
     if noise == Noise():
         return problem
     turn, shift, drift, scale = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4))
-    free, n_images = problem.free, problem.num_images
     rotations, translations = _perturbed_poses(
         problem,
-        turned=np.radians(noise.rotation_deg) * turn.standard_normal((n_images, 3)),
-        shifted=noise.position * shift.standard_normal((n_images, 3)),
+        turned=np.radians(noise.rotation_deg) * turn.standard_normal(problem.translations.shape),
+        shifted=noise.position * shift.standard_normal(problem.translations.shape),
     )
     points = problem.points + noise.points * drift.standard_normal(problem.points.shape)
     intrinsics = problem.intrinsics * (1.0 + noise.intrinsics * scale.standard_normal(problem.intrinsics.shape))
-    return replace(
-        problem,
-        rotations=rotations,
-        translations=translations,
-        points=np.where(free.points[:, None], points, problem.points),
-        intrinsics=np.where(free.intrinsics, intrinsics, problem.intrinsics),
-    )
+    moved = replace(problem, rotations=rotations, translations=translations, points=points, intrinsics=intrinsics)
+    return problem.moved_to(moved)
 
 
 def note_of_second_noise(config: Config) -> str | None:

@@ -28,8 +28,6 @@ from ba.model.rotation import so3
 Refine = Literal["all", "none"] | Sequence[str]
 Held = Literal["none", "all"] | Sequence[int]
 
-NOT_A_ROTATION = 1e-6
-
 REMOTE = 3.0
 """Points beyond this many median distances from the median are no anchors: they may be ill-determined."""
 FLAT = 1e-6
@@ -58,7 +56,7 @@ def select(problem: Problem, config_camera: Camera, fix: Fix, gauge: str) -> Pro
 
 def with_rotations(problem: Problem) -> Problem:
     """The problem with each matrix that is no rotation replaced by the nearest one; others keep their bits."""
-    off = so3.orthonormality(problem.rotations) > NOT_A_ROTATION
+    off = so3.orthonormality(problem.rotations) > so3.OFF_SO3
     if not off.any():
         return problem
     return replace(problem, rotations=np.where(off[:, None, None], so3.nearest(problem.rotations), problem.rotations))

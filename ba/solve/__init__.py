@@ -17,7 +17,7 @@ from ba.config.keys import Loss, Solver
 from ba.engine.parallel import blas_threads
 from ba.errors import UserError
 from ba.model.camera import CAMERAS
-from ba.model.loss import LOSSES, scaled
+from ba.model.loss import make_loss
 from ba.model.problem import Problem
 from ba.model.residual import Residuals, as_parameters, project
 from ba.model.rotation import ROTATIONS, so3
@@ -31,8 +31,6 @@ Bounds = tuple[NDArray[Any], NDArray[Any]]
 Backend = Callable[[Variables, Objective, Solver, Bounds, Log], Finish]
 
 LARGEST = 1e150
-
-NOT_A_ROTATION = 1e-6
 
 
 def _scipy(variables: Variables, objective: Objective, options: Solver, bounds: Bounds, log: Log) -> Finish:
@@ -88,7 +86,7 @@ def _solve(
     conditioned = condition(problem)
     variables = make_variables(conditioned.problem, ROTATIONS[rotation])
     residuals = Residuals(conditioned.problem, options.threads)
-    objective = Objective(residuals, None if loss.name == "linear" else scaled(LOSSES[loss.name], loss.scale))
+    objective = Objective(residuals, make_loss(loss.name, loss.scale))
     log = Log(observer, options.max_seconds)
     _check_start(objective, conditioned.problem, problem)
     if variables.layout.size == 0 or options.max_iterations == 0:
@@ -125,7 +123,7 @@ def _evaluated(objective: Objective, variables: Variables, log: Log) -> Finish:
 
 def _check_rotations(problem: Problem, rotation: str) -> None:
     distance = np.where(problem.free.rotations, so3.orthonormality(problem.rotations), 0.0)
-    if ROTATIONS[rotation].stays_rotation and distance.max(initial=0.0) > NOT_A_ROTATION:
+    if ROTATIONS[rotation].stays_rotation and distance.max(initial=0.0) > so3.OFF_SO3:
         image = int(np.argmax(distance))
         raise UserError(
             f"problem.rotations[{image}]: {distance[image]:.2g} from SO(3); `{rotation}` needs rotations, and "

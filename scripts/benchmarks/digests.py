@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ba.model.rotation.so3 import OFF_SO3
+
 Row = dict[str, str]
 
 REACHED, NEAR = "1e-04", "1e-06"
-OFF_SO3 = 1e-6
 
 
 def rows(path: Path) -> list[Row]:

@@ -24,7 +24,7 @@ from mutations.listed import Mutation
 WORKER = Path(__file__).with_name("worker.py")
 
 LEFT_OUT = (".*", "__pycache__", "build", "runs", "shared", "*.egg-info")
-MARKS = "@kernel", "@inlined", "@intrinsic"
+MARKS = "@kernel", "@inlined", "@formula", "@intrinsic"
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Tree:
         }
         common: dict[str, Any] = {"cwd": self.root, "env": environment, "text": True, "start_new_session": True}
         common |= {"stdout": subprocess.PIPE}
-        if (self.root / "ba" / "warm.py").is_file():
+        if (self.root / "ba" / "check" / "warm.py").is_file():
             self.worker = subprocess.Popen([sys.executable, "-m", "ba.check.warm"], stderr=subprocess.PIPE, **common)
             _, said = self.worker.communicate()
             if self.worker.returncode:

@@ -1,7 +1,8 @@
-"""The residual written a second time, as textbooks have it, for automatic differentiation by autograd.
+"""The Jacobian by automatic differentiation of the forward code (autograd).
 
-It shares no line with the kernels or with `ba.model.rotation`: rotation vectors turn a point by Rodrigues' formula, a
-unit quaternion (a, v) by x + 2a v x x + 2 v x (v x x). Every observation gets its own copies of the numbers it reads;
+Cameras are the formula `pixel` of their model, the same lines that the kernels run. Rotations are written a second time
+as textbooks have them, and share no line with `ba.model.rotation`: rotation vectors turn a point by Rodrigues' formula,
+a unit quaternion (a, v) by x + 2a v x x + 2 v x (v x x). Every observation gets its own copies of the numbers it reads;
 the gradient of the sum of all u, and that of all v, then are all rows of the blocks in two backward passes.
 autograd is needed (the extra `test`).
 """
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.errors import UserError
+from ba.model.camera import CAMERAS, CameraModel
 from ba.model.residual import Residuals
 from ba.model.variables import Variables
 
@@ -28,9 +30,12 @@ Rotate = Callable[[Any, Any, Any, Any], Any]
 
 
 def automatic(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
-    """Raises UserError without autograd, and for a rotation or a camera that has no formula here."""
+    """Raises UserError without autograd, and for a rotation that has no formula here."""
     problem, layout, k = residuals.problem, variables.layout, variables.rotation.tangent_dim
-    rotate = _formula(ROTATED, variables.rotation.name)
+    if variables.rotation.name not in ROTATED:
+        known = ", ".join(ROTATED)
+        raise UserError(f"automatic: no second formula is written for {variables.rotation.name!r}; there are {known}")
+    rotate = ROTATED[variables.rotation.name]
     p = variables.at(x)
     delta = numpy.append(x, 0.0)[layout.image_columns[:, :k]]
     blocks = numpy.zeros((problem.num_observations, 2, k + 3 + p.intrinsics.shape[1] + 3))
@@ -44,19 +49,21 @@ def automatic(residuals: Residuals, variables: Variables, x: Array) -> csr_array
             p.intrinsics[residuals.camera_of_obs[members]],
             p.points[problem.point_of_obs[members]],
         )
-        blocks[members] = _blocks(rotate, _formula(PROJECTED, name), variables.theta[image], numbers)
+        blocks[members] = _blocks(rotate, CAMERAS[name], variables.theta[image], numbers)
     if residuals.whitener is not None:
         blocks = residuals.whitener @ blocks
     return residuals.columns(layout).csr(blocks[:, :, :-3], blocks[:, :, -3:])
 
 
-def _blocks(rotate: Any, project: Any, theta: Array, numbers: tuple[Array, ...]) -> Array:
+def _blocks(rotate: Rotate, camera: CameraModel, theta: Array, numbers: tuple[Array, ...]) -> Array:
     """(n, 2, k + 3 + intrinsics + 3) derivatives by each observation's own numbers."""
     np, grad = _autograd()
+    pixel = getattr(camera.pixel, "py_func", camera.pixel)  # plain already where compilation is off
 
     def total(coordinate: int, *numbers: Any) -> Any:
         delta, translation, intrinsics, point = numbers
-        return np.sum(project(np, intrinsics, rotate(np, theta, delta, point) + translation)[coordinate])
+        params = [intrinsics[:, j] for j in range(len(camera.parameters))]
+        return np.sum(pixel(params, *(rotate(np, theta, delta, point) + translation).T)[coordinate])
 
     passes = [grad(total, argnum=(1, 2, 3, 4))(coordinate, *numbers) for coordinate in range(2)]
     return numpy.stack([numpy.hstack(row) for row in passes], axis=1)
@@ -70,24 +77,6 @@ def _autograd() -> tuple[Any, Any]:
     import autograd.numpy
 
     return autograd.numpy, autograd.grad
-
-
-def _formula(formulas: dict[str, Callable[..., Any]], name: str) -> Callable[..., Any]:
-    if name not in formulas:
-        raise UserError(f"automatic: no second formula is written for {name!r}; there are {', '.join(formulas)}")
-    return formulas[name]
-
-
-def _bal(np: Any, params: Any, p: Any) -> tuple[Any, Any]:
-    x, y = p[:, 0] / p[:, 2], p[:, 1] / p[:, 2]
-    square = x**2 + y**2
-    focal = params[:, 0] * (1.0 + params[:, 1] * square + params[:, 2] * square**2)
-    return focal * x, focal * y
-
-
-def _pinhole(np: Any, params: Any, p: Any) -> tuple[Any, Any]:
-    x, y = p[:, 0] / p[:, 2], p[:, 1] / p[:, 2]
-    return params[:, 0] * x + params[:, 4] * y + params[:, 2], params[:, 1] * y + params[:, 3]
 
 
 def _by_vector(np: Any, w: Any, x: Any) -> Any:
@@ -149,9 +138,6 @@ def _modified_rodrigues(np: Any, theta: Any, delta: Any, x: Any) -> Any:
     m = theta + delta
     return _by_quaternion(np, np.hstack([1.0 - np.sum(m**2, axis=1, keepdims=True), 2.0 * m]), x)
 
-
-PROJECTED: dict[str, Callable[..., Any]] = {"bal": _bal, "pinhole": _pinhole}
-"""(np, params (n, k), point_in_cam (n, 3)) -> u, v (n,), by camera model."""
 
 ROTATED: dict[str, Rotate] = {
     "axis_angle": lambda np, theta, delta, x: _by_vector(np, theta + delta, x),

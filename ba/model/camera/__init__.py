@@ -1,7 +1,7 @@
 """Camera models: point in camera -> pixel, with both derivatives.
 
-To add a model: write one file with its formula and `project` kernel (copy `bal.py`), make a `CameraModel` of it, and
-add one line to `CAMERAS`. Tests, configuration and reports walk the registry.
+To add a model: write one file with its formulas (copy `pinhole.py`), make a `CameraModel` of them, and add one line to
+`CAMERAS`. Tests, configuration and reports walk the registry.
 """
 
 from ba.model.camera import bal, pinhole

@@ -8,27 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.engine.jit import kernel
-from ba.model.camera.model import BEHIND, INSIDE, CameraModel, safe_depth
+from ba.engine.jit import formula
+from ba.model.camera.model import CameraModel
 
 
-@kernel
-def project(params: Any, camera: Any, point_in_cam: Any, uv: Any, d_point: Any, d_params: Any, domain: Any) -> None:
-    for i in range(len(uv)):
-        c = camera[i]
-        fx, fy, skew = params[c, 0], params[c, 1], params[c, 4]
-        depth = safe_depth(point_in_cam[i, 2])
-        x, y = point_in_cam[i, 0] / depth, point_in_cam[i, 1] / depth
-        uv[i, 0], uv[i, 1] = fx * x + skew * y + params[c, 2], fy * y + params[c, 3]
-        domain[i] = BEHIND if point_in_cam[i, 2].real <= 0.0 else INSIDE
-        if len(d_point) == 0:
-            continue
-        d_point[i, 0, 0], d_point[i, 0, 1], d_point[i, 0, 2] = fx / depth, skew / depth, -(fx * x + skew * y) / depth
-        d_point[i, 1, 0], d_point[i, 1, 1], d_point[i, 1, 2] = 0.0, fy / depth, -fy * y / depth
-        d_params[i, 0, 0], d_params[i, 0, 1], d_params[i, 0, 2] = x, 0.0, 1.0
-        d_params[i, 0, 3], d_params[i, 0, 4] = 0.0, y
-        d_params[i, 1, 0], d_params[i, 1, 1], d_params[i, 1, 2] = 0.0, y, 0.0
-        d_params[i, 1, 3], d_params[i, 1, 4] = 1.0, 0.0
+@formula
+def pixel(params: Any, x: Any, y: Any, z: Any) -> Any:
+    fx, fy, cx, cy, skew = params
+    x, y = x / z, y / z
+    return fx * x + skew * y + cx, fy * y + cy
+
+
+@formula
+def inside(params: Any, x: Any, y: Any, z: Any) -> Any:
+    return True
+
+
+@formula
+def derivatives(params: Any, x: Any, y: Any, z: Any, d_point: Any, d_params: Any) -> None:
+    fx, fy, _cx, _cy, skew = params
+    x, y = x / z, y / z
+    d_point[0, 0], d_point[0, 1], d_point[0, 2] = fx / z, skew / z, -(fx * x + skew * y) / z
+    d_point[1, 0], d_point[1, 1], d_point[1, 2] = 0.0, fy / z, -fy * y / z
+    d_params[0, 0], d_params[0, 1], d_params[0, 2], d_params[0, 3], d_params[0, 4] = x, 0.0, 1.0, 0.0, y
+    d_params[1, 0], d_params[1, 1], d_params[1, 2], d_params[1, 3], d_params[1, 4] = 0.0, y, 0.0, 1.0, 0.0
 
 
 def sample(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -43,6 +46,8 @@ MODEL = CameraModel(
     principal_point=(2, 3),
     distortion=(),
     skew=(4,),
-    project=project,
+    pixel=pixel,
+    inside=inside,
+    derivatives=derivatives,
     sample=sample,
 )

@@ -24,6 +24,9 @@ Array = NDArray[Any]
 SERIES_BELOW = 0.5
 TINY = float(np.finfo(np.float64).tiny)
 
+OFF_SO3 = 1e-6
+"""A matrix whose `orthonormality` is beyond this is no rotation: a cost that is reached there is not comparable."""
+
 SINC_SERIES = [(-1) ** k / factorial(2 * k + 1) for k in reversed(range(8))]
 JACOBIAN_SERIES = [(-1) ** k / factorial(2 * k + 3) for k in reversed(range(8))]
 # |B_2n| / (2n)! for n = 8 .. 1, the expansion of the cotangent (DLMF 4.19.6).

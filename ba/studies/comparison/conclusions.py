@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ba.model.rotation.so3 import OFF_SO3
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import OFF_SO3, SHARES
+from ba.studies.comparison.profiles import SHARES
 from ba.studies.comparison.results import Summary
 from ba.system.words import counted
 

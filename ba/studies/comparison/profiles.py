@@ -18,14 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ba.model.rotation.so3 import OFF_SO3
 from ba.studies.comparison.outcome import Outcome
 
 SHARES = tuple(10.0**-k for k in range(1, 7))
 """The shares above the best cost that tables give: 1e-1 to 1e-6."""
 FAILED = 1e-4
 """A run that never comes within this share of the best cost has failed: another minimum, or stuck."""
-OFF_SO3 = 1e-6
-"""A run that ends further than this from rotation matrices has minimized another function."""
 
 Problem = tuple[str, int]
 Measure = Callable[[Outcome, float, float], float]

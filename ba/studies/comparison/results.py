@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from ba import io
 from ba.errors import UserError
+from ba.model.rotation.so3 import OFF_SO3
 from ba.model.similarity import align
 from ba.studies.comparison.execute import points_of, result_of, timing_of, truth_path
 from ba.studies.comparison.outcome import Outcome
 from ba.studies.comparison.plan import Run
 from ba.studies.comparison.profiles import (
     FAILED,
-    OFF_SO3,
     SHARES,
     best_cost,
     problem,

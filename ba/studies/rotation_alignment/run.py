@@ -34,7 +34,6 @@ from ba.system import files, interrupt, reading
 from ba.system.words import printable
 
 PRODUCTS = ("config.yaml", "summary.json", "iterations.jsonl", "results.csv", "starts.csv", "aligned.ply", "view.png")
-OFF_SO3 = 1e-6
 STOPPED = "stopped early: what was not done yet is missing"
 UNDRAWN = "no picture: stopped early; `ba view FOLDER --screenshot PNG` draws it"
 
@@ -195,7 +194,7 @@ def _summary(
 
 
 def _notes(rows: Sequence[lab.Row]) -> Iterator[str]:
-    off = dict.fromkeys(row.rotation for row in rows if row.distance_from_so3 > OFF_SO3)
+    off = dict.fromkeys(row.rotation for row in rows if row.distance_from_so3 > so3.OFF_SO3)
     for name in off:
         yield (
             f"`{name}` left SO(3): its cost is not comparable with that of rotations, and its angle is that of the "
