@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from ba.errors import UserError
 from ba.model.camera import CAMERAS
 from ba.system.words import counted
+
+if TYPE_CHECKING:
+    from ba.model.terms.term import Term
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int32]
@@ -58,6 +61,7 @@ class Problem:
     colors             (n_points, 3) uint8 RGB, or None
     image_names        n_images names, or ()
     source             what a format keeps to write its file back digit for digit (e.g. BAL's own axis-angles)
+    terms              what else is known, beside the observations: position priors, distances, ... (`ba.model.terms`)
     """
 
     rotations: Float
@@ -74,6 +78,7 @@ class Problem:
     colors: NDArray[np.uint8] | None = None
     image_names: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    terms: tuple[Term, ...] = ()
 
     @property
     def num_images(self) -> int:
@@ -107,6 +112,16 @@ class Problem:
 
     def with_free(self, free: Free) -> Problem:
         return replace(self, free=free)
+
+    def take(self, observations: Any) -> Problem:
+        """The problem with these of its observations, by an index array or a mask, in that order."""
+        return replace(
+            self,
+            image_of_obs=self.image_of_obs[observations],
+            point_of_obs=self.point_of_obs[observations],
+            pixels=self.pixels[observations],
+            covariances=None if self.covariances is None else self.covariances[observations],
+        )
 
 
 def all_free(camera_models: tuple[str, ...], num_images: int, num_points: int) -> Free:

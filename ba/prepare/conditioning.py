@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ba.model.problem import Problem
 from ba.model.similarity import Similarity, transform
+from ba.model.terms.term import touched_points
 
 FAR = 1e3
 """Offset over extent beyond which the frame is moved."""
@@ -60,22 +61,20 @@ def condition(problem: Problem) -> Conditioned:
     points, observations = _order(problem)
     rank = np.empty(len(points), np.int32)
     rank[points] = np.arange(len(points), dtype=np.int32)
-    moved = in_frame(problem, similarity)
-    free = replace(moved.free, points=moved.free.points[points])
+    moved = in_frame(problem, similarity).take(observations)
     sorted_problem = replace(
         moved,
         points=moved.points[points],
-        free=free,
-        image_of_obs=moved.image_of_obs[observations],
-        point_of_obs=rank[moved.point_of_obs[observations]],
-        pixels=moved.pixels.take(observations, axis=0),
-        covariances=None if moved.covariances is None else moved.covariances[observations],
+        free=replace(moved.free, points=moved.free.points[points]),
+        point_of_obs=rank[moved.point_of_obs],
+        terms=tuple(term.renumbered(rank) for term in moved.terms),
     )
     return Conditioned(sorted_problem, problem, points, similarity)
 
 
 def _order(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Points sorted by the first images of their tracks, and observations by sorted point and image."""
+    """Points sorted by the first images of their tracks, those that a term touches last, and observations by sorted
+    point and image."""
     image, point, n_images = problem.image_of_obs.astype(np.int64), problem.point_of_obs, problem.num_images
     by_point = np.argsort(point * np.int64(n_images) + image, kind="stable")
     lengths = np.bincount(point, minlength=problem.num_points)
@@ -88,6 +87,8 @@ def _order(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
         for place in range(first, first + fitting):
             word = word * (n_images + 1) + images[np.where(lengths > place, starts + place, len(images) - 1)]
         words.append(word)
+    if problem.terms:
+        words.insert(0, touched_points(problem.terms, problem.num_points).astype(np.int64))
     points = np.lexsort(words[::-1]) if words else np.arange(problem.num_points)
     # Tracks move as a whole, so the observations' order follows from the points'.
     ends = np.cumsum(lengths[points])
