@@ -204,8 +204,8 @@ def test_free_directions_are_the_zero_eigenvalues(scene: dict[str, Any], refine:
         end = solve(start, rotation=name, options=run.solver).problem
         conditioned = condition(end).problem
         variables = make_variables(conditioned, ROTATIONS[name])
-        blocks = Residuals(conditioned, 1).blocks(variables.at(variables.start))
-        values = eigenvalues(conditioned, blocks, ROTATIONS[name].tangent_dim)
+        residuals = Residuals(conditioned, 1)
+        values = eigenvalues(variables, residuals, residuals.linearize(variables, variables.start))
         zeros = int((values < 1e-11).sum())
         directions, number = freedom(end, ROTATIONS[name], Loss())
         assert directions == zeros, name

@@ -22,7 +22,8 @@ from ba.prepare.noise import perturb
 from ba.solve import schur, solve
 from ba.solve.levenberg_marquardt import Trial, minimize
 from ba.solve.objective import Log, Objective
-from ba.solve.preconditioned import Expansion, Region, Step, changes
+from ba.solve.preconditioned import Expansion, Region, Step
+from ba.solve.reduced import NormalFactors
 from ba.solve.result import ignore
 
 DATASETS = Path(__file__).parents[1] / "datasets"
@@ -208,7 +209,7 @@ def test_the_first_trust_radius_lets_a_whole_gauss_newton_step_through() -> None
     objective = Objective(Residuals(problem), None)
     linearization = objective.residuals.linearize(variables, variables.start)
     here = Expansion(variables, objective, linearization, objective.gradient(linearization))
-    change, region = here.change(changes(variables, 1), Region(), Log(ignore))
+    change, region = here.change(NormalFactors(variables, objective.residuals), Region(), Log(ignore))
     J, r = linearization.csr().toarray(), linearization.residual.ravel()
     H = J.T @ J
     H[np.diag_indices_from(H)] += 1e-4 * np.clip(np.diag(H), 1e-6, 1e32)

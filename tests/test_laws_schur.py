@@ -118,7 +118,7 @@ def test_halves_of_the_factor_undo_the_equations_and_carry_products(name: str, c
     assert np.allclose(backward.T @ dense.damped @ backward, np.eye(places.size), atol=1e-8)
     assert close(forward, backward.T)
     times = np.stack([factor.times(*e).ravel() for e in units], axis=1)
-    transposed = [places.join(*factor.transposed_times(u.reshape(-1, 2))) for u in np.eye(len(dense.r))]
+    transposed = [places.join(*factor.transposed_times(u)) for u in np.eye(len(dense.r))]
     assert close(times, dense.J @ backward)
     assert close(np.stack(transposed), dense.J @ backward)
 

@@ -81,10 +81,13 @@ def test_the_gauss_newton_equations_of_a_loss_weigh_rows_with_its_slope() -> Non
 
 def test_an_observation_far_out_keeps_a_weight_as_small_as_its_slope() -> None:
     objective = Objective(Residuals(correlated()), scaled(LOSSES["cauchy"], 1.0))
-    scale = objective.row_scale(np.array([[1e4, 0.0], [1e30, 0.0]]))
-    assert scale is not None
-    assert scale[0] == pytest.approx(1e-4, rel=1e-6)
-    assert scale[1] == pytest.approx(np.sqrt(EPS))
+    r = np.zeros((objective.residuals.problem.num_observations, 2))
+    r[:2, 0] = 1e4, 1e30
+    scale = objective.row_scales(r)
+    assert np.shape(scale) == (r.size,)
+    assert scale[:2] == pytest.approx(1e-4, rel=1e-6)
+    assert scale[2:4] == pytest.approx(np.sqrt(EPS))
+    assert scale[4:] == pytest.approx(1.0)
 
 
 def test_the_norm_of_the_pixels_is_that_of_the_covariances() -> None:

@@ -23,6 +23,7 @@ from ba.engine.parallel import blas_threads
 from ba.model.problem import Free, Problem
 from ba.model.residual import Blocks, Residuals
 from ba.model.rotation import ROTATIONS, Parameterization, so3
+from ba.model.terms.stacked import Member, linearized
 from ba.model.variables import make_layout, make_variables
 from ba.prepare.conditioning import near_origin
 
@@ -100,17 +101,20 @@ def _found(
 
 
 def _open(problem: Problem, rotation: Parameterization, threads: int, split: Parts | None = None) -> OpenDirections:
-    return free_directions(*_derived(problem, rotation, threads), split)
+    problem, blocks, members = _derived(problem, rotation, threads)
+    return free_directions(problem, blocks, members, split)
 
 
-def _derived(problem: Problem, rotation: Parameterization, threads: int) -> tuple[Problem, Blocks]:
-    """The problem and its blocks, without the observations whose derivatives are not finite."""
+def _derived(problem: Problem, rotation: Parameterization, threads: int) -> tuple[Problem, Blocks, tuple[Member, ...]]:
+    """The problem, its blocks and its other terms, without the observations whose derivatives are not finite."""
     variables = make_variables(problem, rotation)
-    r, A, B = Residuals(problem, threads).blocks(variables.at(variables.start))
+    state = variables.at(variables.start)
+    r, A, B = Residuals(problem, threads).blocks(state)
+    members = linearized(problem.terms, state, variables.layout)
     finite = np.asarray(np.isfinite(A).all(axis=(1, 2)) & np.isfinite(B).all(axis=(1, 2)))
     if finite.all():
-        return problem, (r, A, B)
-    return problem.take(finite), (r[finite], A[finite], B[finite])
+        return problem, (r, A, B), members
+    return problem.take(finite), (r[finite], A[finite], B[finite]), members
 
 
 def _spread(problem: Problem) -> Array:
@@ -187,6 +191,7 @@ def _twin(problem: Problem, images: Array) -> Problem:
         colors=None,
         image_names=(),
         source={},
+        terms=(),
     )
 
 
@@ -194,12 +199,12 @@ def _joint(problem: Problem, rotation: Parameterization, threads: int, found: Op
     """How many directions move several images against others, and those images; see the module's docstring."""
     nobody = np.empty(0, np.int64)
     layout = make_layout(problem, rotation.tangent_dim)
-    surplus = layout.size - 2 * problem.num_observations
+    surplus = layout.size - sum(n * rows for n, rows in Residuals(problem).shapes)
     plain = ROTATIONS["so3_left"] if rotation.stays_rotation else rotation
     columns = make_layout(problem, plain.tangent_dim).num_reduced
-    if not 0 < 2.0 * problem.num_observations * columns**2 <= MOST_WORK:
+    if problem.terms or not 0 < 2.0 * problem.num_observations * columns**2 <= MOST_WORK:
         return max(surplus - found.total, 0), nobody
-    problem, blocks = _derived(problem, plain, threads)
+    problem, blocks, _ = _derived(problem, plain, threads)
     null = _null_space(problem, blocks, plain.tangent_dim)
     joint = null.shape[1] - free_directions(problem, blocks).reduced
     return (joint, _moving(problem, null, plain.tangent_dim)) if joint > 0 else (0, nobody)

@@ -19,6 +19,7 @@ which the tests hold.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +33,14 @@ from ba.config.keys import Loss
 from ba.errors import SolverError
 from ba.model.loss import make_loss
 from ba.model.problem import Problem
-from ba.model.residual import Blocks, Residuals
+from ba.model.residual import Blocks, Linearization, Residuals
 from ba.model.rotation import Parameterization
-from ba.model.variables import make_variables
+from ba.model.terms.stacked import Member
+from ba.model.terms.term import touched_points
+from ba.model.variables import Variables, make_variables
 from ba.prepare.conditioning import condition as conditioned
 from ba.solve.objective import Objective
-from ba.solve.reduced import Eliminator, make_structure
+from ba.solve.reduced import DirectRows, Eliminator, make_places, make_structure
 from ba.solve.reduced.dense import lower_triangle
 
 Array = NDArray[Any]
@@ -89,24 +92,26 @@ def freedom(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[i
     problem = conditioned(problem).problem
     variables = make_variables(problem, rotation)
     residuals = Residuals(problem, 1)
-    blocks = residuals.blocks(variables.at(variables.start))
-    directions = free_directions(problem, blocks)
+    linearization = residuals.linearize(variables, variables.start)
+    directions = free_directions(problem, linearization.blocks, linearization.members)
     if variables.layout.num_reduced > MOST_NUMBERS:
         return directions.total, np.nan
-    Objective(residuals, make_loss(loss.name, loss.scale)).correct(blocks)
-    kept = eigenvalues(problem, blocks, rotation.tangent_dim)[directions.reduced :]
+    objective = Objective(residuals, make_loss(loss.name, loss.scale))
+    kept = eigenvalues(variables, residuals, objective.scaled(linearization))[directions.reduced :]
     if not len(kept):
         return directions.total, np.nan
     return directions.total, float(kept[-1] / max(kept[0], np.finfo(float).eps * kept[-1]))
 
 
-def eigenvalues(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
+def eigenvalues(variables: Variables, residuals: Residuals, linearization: Linearization) -> Array:
     """Of the reduced normal equations, scaled to unit diagonal, ascending; empty where points hold nothing."""
-    structure = make_structure(problem, tangent_dim)
+    structure = make_structure(variables.problem, variables.rotation.tangent_dim)
+    rows = DirectRows(structure, make_places(structure, variables), residuals, variables.layout)
+    direct = rows(linearization.blocks, linearization.members)
     eliminate = Eliminator(structure, 1, explicit=True)
     for damping in DAMPINGS:
         try:
-            reduced = eliminate(blocks, damping)
+            reduced = eliminate(rows.eliminated(linearization.blocks), damping, direct)
         except SolverError:
             continue
         free = np.flatnonzero(structure.free)
@@ -116,8 +121,10 @@ def eigenvalues(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
     return np.empty(0)
 
 
-def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None) -> OpenDirections:
-    """How many directions of the free numbers move no projection, with blocks at the problem's state, and whose.
+def free_directions(
+    problem: Problem, blocks: Blocks, members: Sequence[Member] = (), split: Parts | None = None
+) -> OpenDirections:
+    """How many directions of the free numbers move no residual, with blocks at the problem's state, and whose.
 
     Parts of the scene that have no point in common move each for themselves, unless a camera that they share moves with
     them. Rows are scaled to length one, which moves no
@@ -125,9 +132,11 @@ def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None
     than these.
     """
     split = split or parts(problem)
+    touched = touched_points(problem.terms, problem.num_points)
     pose, width = blocks[1].shape[2] - problem.intrinsics.shape[1], problem.intrinsics.shape[1]
     X = _normalized(problem, split)
-    triangles = _triangles(problem, blocks, X)
+    of_images, of_parts = _rows_of_terms(problem, members, X, split, pose + width)
+    triangles = _triangles(problem, blocks, X, of_images)
     frames, bases, sines = _apart(split, triangles)
     triangles[:, :, pose + width :] = triangles[:, :, pose + width :] @ bases[split.of_image]
     free = problem.free
@@ -139,7 +148,8 @@ def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None
     )
     camera_rank, moved = _without_own_cameras(problem, columns, moved)
     for group in _groups(problem, split):
-        left = _triangle(_without_shared_cameras(problem, split, group, columns, moved))
+        pieces = _without_shared_cameras(problem, split, group, columns, moved)
+        left = _triangle(np.concatenate([pieces, *_between_parts(of_parts, bases, group)]))
         known, before = np.cumsum(frames[group]), 0
         for number, part in enumerate(group):
             values = np.linalg.svd(left[:, : (number + 1) * GENERATORS], compute_uv=False)
@@ -148,7 +158,7 @@ def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None
     return OpenDirections(
         images=pose_free - rank,
         cameras=free.intrinsics.sum(axis=1) - camera_rank,
-        points=(free.points & (ray_angles(problem) <= PARALLEL)).astype(np.int64),
+        points=(free.points & ~touched & (ray_angles(problem) <= PARALLEL)).astype(np.int64),
         frames=frames,
         parts=split,
     )
@@ -191,8 +201,8 @@ def _generated(rows: Array, X: Array) -> Array:
     return np.concatenate([rows, products.reshape(*rows.shape[:2], 9), -quadratic], axis=2)
 
 
-def _triangles(problem: Problem, blocks: Blocks, X: Array) -> Array:
-    """(n_images, c, c) of each image: its derivatives A, and beside them B dX, as a triangle."""
+def _triangles(problem: Problem, blocks: Blocks, X: Array, others: dict[int, list[Array]]) -> Array:
+    """(n_images, c, c) of each image: its derivatives A, and beside them B dX, with other rows, as a triangle."""
     order = np.argsort(problem.image_of_obs, kind="stable")
     counts = np.bincount(problem.image_of_obs, minlength=problem.num_images)
     c = blocks[1].shape[2] + GENERATORS
@@ -202,8 +212,48 @@ def _triangles(problem: Problem, blocks: Blocks, X: Array) -> Array:
         lengths = np.linalg.norm(A, axis=2, keepdims=True)
         scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
         rows = np.concatenate([scale * A, _generated(scale * B, X[problem.point_of_obs[seen]])], axis=2)
-        triangles[image] = _triangle(rows.reshape(-1, c))
+        triangles[image] = _triangle(np.concatenate([rows.reshape(-1, c), *others.get(image, [])]))
     return triangles
+
+
+def _rows_of_terms(
+    problem: Problem, members: Sequence[Member], X: Array, split: Parts, columns: int
+) -> tuple[dict[int, list[Array]], list[dict[int, Array]]]:
+    """What generators and poses do to the residuals of terms: by image, rows (n, columns + 15) as those of its
+    observations; of terms that touch points alone, rows (n, 15) by the parts that those are of."""
+    of_images: dict[int, list[Array]] = {}
+    of_parts: list[dict[int, Array]] = []
+    for member in members:
+        for index, J in enumerate(member.derivatives):
+            image, first, generated = -1, 0, dict[int, Array]()
+            rows = np.zeros((len(J), columns + GENERATORS))
+            for touch in member.term.touches:
+                block = int(touch.block[index])
+                if touch.family == "pose":
+                    image, width = block, J.shape[1] - 3 * (len(member.term.touches) - 1)
+                    rows[:, :width] = J[:, first : first + width]
+                else:
+                    width, part = 3, int(split.of_point[block])
+                    moved = _generated(J[None, :, first : first + 3], X[block][None])[0]
+                    generated[part] = generated.get(part, 0.0) + moved
+                first += width
+            if image < 0:
+                of_parts.append(generated)
+                continue
+            rows[:, columns:] = generated.get(int(split.of_image[image]), 0.0)
+            of_images.setdefault(image, []).append(rows)
+    return of_images, of_parts
+
+
+def _between_parts(rows: Sequence[dict[int, Array]], bases: Array, group: Array) -> Iterator[Array]:
+    """(n, 15 q) of each of the rows that reach into one of the q parts of a group."""
+    place = {int(part): slice(number * GENERATORS, (number + 1) * GENERATORS) for number, part in enumerate(group)}
+    for row in rows:
+        if inside := [part for part in row if part in place]:
+            wide = np.zeros((len(row[inside[0]]), len(group) * GENERATORS))
+            for part in inside:
+                wide[:, place[part]] = row[part] @ bases[part]
+            yield wide
 
 
 def _triangle(rows: Array) -> Array:

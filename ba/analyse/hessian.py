@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ba.model.loss import Loss, linear
 from ba.model.residual import Linearization, Residuals
+from ba.model.terms.stacked import joined, linearized
 from ba.model.variables import Variables
 
 Array = NDArray[Any]
@@ -51,28 +52,31 @@ def hessian_product(
     residuals: of `variables.problem`, or of one that differs in its pixels only.
     """
     here, change = linearize_along(residuals, variables, x, v)
-    r, dr = here.residual, change.residual
-    constant, bend = weighted_change(r, dr, loss)
+    losses = [loss, *(term.loss for term in residuals.problem.terms)]
+    parts = list(zip(here.parts, change.parts, losses, strict=True))
+    changes = [weighted_change(r, dr, own) for r, dr, own in parts]
     return HessianProduct(
-        gauss_newton=here.vjp(constant),
-        curvature=change.vjp(loss_derivatives(r, loss)[0] * r) + here.vjp(bend),
+        gauss_newton=here.vjp(joined([constant for constant, _ in changes])),
+        curvature=change.vjp(joined([loss_derivatives(r, own)[0] * r for r, _, own in parts]))
+        + here.vjp(joined([bend for _, bend in changes])),
     )
 
 
 def gradient(linearization: Linearization, loss: Loss | None = None) -> Array:
     """J^T (rho' r), (size,)."""
-    r = linearization.residual
-    return linearization.vjp(loss_derivatives(r, loss)[0] * r)
+    losses = [loss, *(member.term.loss for member in linearization.members)]
+    parts = zip(linearization.parts, losses, strict=True)
+    return linearization.vjp(joined([loss_derivatives(r, own)[0] * r for r, own in parts]))
 
 
 def weighted_change(r: Array, dr: Array, loss: Loss | None) -> tuple[Array, Array]:
-    """rho' dr and 2 rho'' r (r . dr), (n_obs, 2), which make up the change of rho' r."""
+    """rho' dr and 2 rho'' r (r . dr), (n, rows), which make up the change of rho' r."""
     first, second = loss_derivatives(r, loss)
     return first * dr, 2.0 * second * r * (r * dr).sum(axis=1, keepdims=True)
 
 
 def loss_derivatives(r: Array, loss: Loss | None) -> tuple[Array, Array]:
-    """rho' and rho'', (n_obs, 1), at residuals r (n_obs, 2)."""
+    """rho' and rho'', (n, 1), at residuals r (n, rows)."""
     _, first, second = (loss or linear)(np.einsum("ni,ni->n", r, r))
     return first[:, None], second[:, None]
 
@@ -84,12 +88,22 @@ def linearize_along(
     layout = variables.layout
     n, width = residuals.problem.num_observations, layout.image_columns.shape[1] + layout.camera_columns.shape[1]
     r, A, B = np.empty((n, 2), complex), np.empty((n, 2, width), complex), np.empty((n, 2, 3), complex)
-    residuals.blocks(variables.at(x + 1j * STEP * v), (r, A, B))
-    columns = residuals.columns(layout)
+    state = variables.at(x + 1j * STEP * v)
+    residuals.blocks(state, (r, A, B))
+    columns, members = residuals.columns(layout), linearized(residuals.problem.terms, state, layout)
+    real, imaginary = (tuple(member.mapped(part) for member in members) for part in (_real, _imaginary))
     return (
-        Linearization(r.real.copy(), A.real.copy(), B.real.copy(), columns, layout),
-        Linearization(r.imag / STEP, A.imag / STEP, B.imag / STEP, columns, layout),
+        Linearization(_real(r), _real(A), _real(B), columns, layout, real),
+        Linearization(_imaginary(r), _imaginary(A), _imaginary(B), columns, layout, imaginary),
     )
+
+
+def _real(array: Array) -> Array:
+    return np.asarray(array.real.copy())
+
+
+def _imaginary(array: Array) -> Array:
+    return np.asarray(array.imag / STEP)
 
 
 def derivative_along(function: Callable[[Array], Any], x: Array, v: Array) -> Any:

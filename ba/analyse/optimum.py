@@ -12,7 +12,7 @@ products reach 1e-13.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,13 +24,16 @@ from ba.analyse.derivatives.errors import KINDS, groups_of
 from ba.analyse.hessian import HessianProduct, gradient, hessian_product, loss_derivatives
 from ba.config.keys import Loss as LossConfig
 from ba.errors import SolverError, UserError
-from ba.model.loss import Loss, linear, make_loss
+from ba.model.loss import Loss, make_loss
 from ba.model.problem import Problem
 from ba.model.residual import Linearization, Residuals
 from ba.model.rotation import ROTATIONS
+from ba.model.terms.stacked import joined, parted
+from ba.model.terms.term import touched_points
 from ba.model.variables import Variables, make_variables
 from ba.solve.arguments import settings
-from ba.solve.reduced import Eliminator, Factor, Places, choose_factorization, factorize, make_places, make_structure
+from ba.solve.objective import Objective
+from ba.solve.reduced import NormalFactor, NormalFactors
 
 Array = NDArray[Any]
 
@@ -77,8 +80,8 @@ class Optimum:
 
     def solve(self, g: Array, *, exact: bool = True) -> Array:
         """H^-1 g (size,), or without `exact` G^-1 g. Raises SolverError where H is seen not to be positive definite."""
-        start = self._forward(g)
-        return self._backward(self._conjugate_gradients(start) if exact else start)
+        start = self._factor.forward(g)
+        return self._factor.backward(self._conjugate_gradients(start) if exact else start)
 
     def product(self, v: Array) -> HessianProduct:
         """H v."""
@@ -107,44 +110,27 @@ class Optimum:
     @cached_property
     def remaining(self) -> float:
         """|L^-1 g|: how far away the optimum still is, as |L^T dx|."""
-        return float(np.linalg.norm(self._forward(self.gradient)))
+        return float(np.linalg.norm(self._factor.forward(self.gradient)))
 
     @cached_property
     def scale(self) -> Array:
         """(size,) root of the diagonal of Gauss-Newton's matrix: what each number does to the residuals."""
-        at = self.linearization
-        squares = replace(at, camera_blocks=at.camera_blocks**2, point_blocks=at.point_blocks**2)
-        return np.sqrt(squares.vjp(np.repeat(self.weights, 2, axis=1)))
+        return np.sqrt(self.linearization.squares(self.weights))
 
     @cached_property
-    def weights(self) -> Array:
-        """(n_obs, 1) rho' of each observation."""
-        return loss_derivatives(self.linearization.residual, self.loss)[0]
+    def weights(self) -> list[Array]:
+        """(n, 1) rho' of each observation, and of each member of the other terms."""
+        losses = [self.loss, *(term.loss for term in self.residuals.problem.terms)]
+        return [loss_derivatives(r, loss)[0] for r, loss in zip(self.linearization.parts, losses, strict=True)]
 
     @cached_property
-    def _places(self) -> Places:
-        return make_places(self._factor.reduced.structure, self.variables)
-
-    @cached_property
-    def _factor(self) -> Factor:
-        structure = make_structure(self.variables.problem, self.variables.rotation.tangent_dim)
-        scale = np.sqrt(np.maximum(self.weights, np.finfo(float).eps))
-        at = self.linearization
-        blocks = at.residual * scale, at.camera_blocks * scale[:, None], at.point_blocks * scale[:, None]
-        eliminate = Eliminator(structure, self.residuals.threads, explicit=True)
-        return factorize(eliminate(blocks, LEAST_DAMPING), choose_factorization(structure))
-
-    def _forward(self, g: Array) -> Array:
-        """L^-1 g."""
-        return self._places.join(*self._factor.forward(*self._places.split(g)))
-
-    def _backward(self, y: Array) -> Array:
-        """L^-T y."""
-        return self._places.join(*self._factor.backward(*self._places.split(y)))
+    def _factor(self) -> NormalFactor:
+        scales = [np.sqrt(np.maximum(weight, np.finfo(float).eps)) for weight in self.weights]
+        return NormalFactors(self.variables, self.residuals)(self.linearization.scaled(scales), LEAST_DAMPING)
 
     def _rest(self, y: Array) -> Array:
         """L^-1 (H - G) L^-T y."""
-        return self._forward(self.product(self._backward(y)).curvature)
+        return self._factor.forward(self.product(self._factor.backward(y)).curvature)
 
     def _conjugate_gradients(self, start: Array) -> Array:
         """y with L^-1 H L^-T y = start."""
@@ -205,7 +191,8 @@ def refine(
 
 def _around(problem: Problem, rotation: str, loss: LossConfig | str, threads: int) -> Optimum:
     rotation, loss, _ = settings(rotation, loss, place="optimum")
-    order = np.lexsort((problem.image_of_obs, problem.point_of_obs))
+    kept = touched_points(problem.terms, problem.num_points)
+    order = np.lexsort((problem.image_of_obs, problem.point_of_obs, kept[problem.point_of_obs]))
     ordered = problem.take(order)
     variables, residuals = make_variables(ordered, ROTATIONS[rotation]), Residuals(ordered, threads)
     return Optimum(variables, residuals, make_loss(loss.name, loss.scale), order)
@@ -231,7 +218,9 @@ def _undetermined(optimum: Optimum) -> str | None:
         return _name(optimum.variables, int(np.argmin(scale)))
     v = np.random.default_rng(0).normal(size=len(scale)) / scale
     try:
-        found = optimum.solve(at.vjp(weights * at.jvp(v).reshape(-1, 2)), exact=False)
+        image = parted(at.jvp(v), [part.shape for part in at.parts])
+        weighted = [weight * part for weight, part in zip(weights, image, strict=True)]
+        found = optimum.solve(at.vjp(joined(weighted)), exact=False)
     except SolverError as singular:
         return str(singular)
     error = np.nan_to_num(np.abs(scale * (found - v)), nan=np.inf)
@@ -248,10 +237,9 @@ def _name(variables: Variables, column: int) -> str:
 
 
 def _check_stationary(optimum: Optimum) -> None:
-    r = optimum.linearization.residual
-    rho = (optimum.loss or linear)(np.einsum("ni,ni->n", r, r))[0]
-    cost, left = 0.5 * float(rho.sum()), 0.5 * optimum.remaining**2
-    if not left <= STATIONARY * cost + len(r) * ROUNDING_PX**2:
+    r = optimum.linearization.residuals
+    cost, left = Objective(optimum.residuals, optimum.loss).cost(r), 0.5 * optimum.remaining**2
+    if not left <= STATIONARY * cost + 0.5 * len(r) * ROUNDING_PX**2:
         raise UserError(
             f"optimum: not at an optimum: a step promises to lower the cost {cost:.6g} by {left:.2g}; "
             "solve with a smaller solver.ftol, or use ba.analyse.optimum.refine"

@@ -29,6 +29,7 @@ from ba.analyse.optimum import Optimum
 from ba.errors import UserError
 from ba.model.problem import Free, Problem, all_free
 from ba.model.residual import Residuals
+from ba.model.terms.stacked import joined
 from ba.model.variables import Layout, make_variables
 
 Array = NDArray[Any]
@@ -59,6 +60,8 @@ def to_observations(optimum: Optimum, *, exact: bool = True) -> Sensitivity:
     """
     at, order, whitener = optimum.linearization, optimum.order, optimum.residuals.whitener
 
+    others = [np.zeros(member.residual.shape) for member in at.members]
+
     def weighted(dr: Array) -> Array:
         constant, bend = weighted_change(at.residual, dr, optimum.loss)
         return constant + bend if exact else constant
@@ -67,10 +70,10 @@ def to_observations(optimum: Optimum, *, exact: bool = True) -> Sensitivity:
         dr = -np.asarray(dp, float).reshape(-1, 2)[order]
         if whitener is not None:
             dr = np.einsum("nij,nj->ni", whitener, dr)
-        return at.vjp(weighted(dr))
+        return at.vjp(joined([weighted(dr), *others]))
 
     def cross_transposed(y: Array) -> Array:
-        dr = -weighted(at.jvp(y).reshape(-1, 2))
+        dr = -weighted(at.jvp(y)[: at.residual.size].reshape(-1, 2))
         if whitener is not None:
             dr = np.einsum("nji,nj->ni", whitener, dr)
         dp = np.empty_like(dr)
@@ -124,7 +127,8 @@ def _each(function: Callable[[Array, Array], Array], a: Free, b: Free) -> Free:
 
 def _places_in(whole: Layout, part: Layout) -> Array:
     """(part.size,) where the numbers of `part` stand in `whole`, which has them all."""
-    points = part.point_columns >= 0
+    points = np.flatnonzero(part.point_columns >= 0)
+    points = points[np.argsort(part.point_columns[points])]
     return np.concatenate(
         [
             whole.image_columns[part.image_columns >= 0],

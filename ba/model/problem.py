@@ -18,6 +18,7 @@ from ba.model.camera import CAMERAS
 from ba.system.words import counted
 
 if TYPE_CHECKING:
+    from ba.model.terms.term import Term
     from ba.model.variables import Parameters
 
 Float = NDArray[np.float64]
@@ -61,6 +62,7 @@ class Problem:
     colors             (n_points, 3) uint8 RGB, or None
     image_names        n_images names, or ()
     source             what a format keeps to write its file back digit for digit (e.g. BAL's own axis-angles)
+    terms              what else is known, beside the observations: position priors, distances, ... (`ba.model.terms`)
     """
 
     rotations: Float
@@ -77,6 +79,7 @@ class Problem:
     colors: NDArray[np.uint8] | None = None
     image_names: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    terms: tuple[Term, ...] = ()
 
     @property
     def num_images(self) -> int:

@@ -13,20 +13,21 @@ of 21 k; in smaller ones the interpreter between the kernels takes its time.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from ba.engine.jit import kernel
 from ba.engine.parallel import each
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.model.problem import Problem
+from ba.model.terms.stacked import Member, joined, linearized, parted
 from ba.model.variables import Layout, Parameters, Variables
 
 Array = NDArray[Any]
@@ -61,24 +62,67 @@ class Linearization:
     point_blocks: Array
     columns: Columns
     layout: Layout
+    members: tuple[Member, ...] = ()
+
+    @property
+    def blocks(self) -> Blocks:
+        """Of the observations."""
+        return self.residual, self.camera_blocks, self.point_blocks
+
+    @property
+    def residuals(self) -> Array:
+        """(n_rows,) of all terms: u0 v0 u1 v1 ... of the observations, then the other terms' one after the other."""
+        return joined(self.parts)
+
+    @property
+    def parts(self) -> list[Array]:
+        """(n, rows) residuals of the observations and of each other term."""
+        return [self.residual, *(member.residual for member in self.members)]
+
+    def scaled(self, scales: Sequence[Array]) -> Linearization:
+        """With the rows of the observations, and of each other term, times (n, 1) factors."""
+        first, *others = scales
+        return replace(
+            self,
+            residual=self.residual * first,
+            camera_blocks=self.camera_blocks * first[:, None],
+            point_blocks=self.point_blocks * first[:, None],
+            members=tuple(member.scaled(scale) for member, scale in zip(self.members, others, strict=True)),
+        )
+
+    def squares(self, weights: Sequence[Array]) -> Array:
+        """(size,) diagonal of J^T diag(w) J, for weights (n, 1) of the observations and of each other term."""
+        squared = replace(
+            self,
+            camera_blocks=self.camera_blocks**2,
+            point_blocks=self.point_blocks**2,
+            members=tuple(replace(member, derivatives=member.derivatives**2) for member in self.members),
+        )
+        rows = [np.broadcast_to(weight, part.shape) for weight, part in zip(weights, self.parts, strict=True)]
+        return squared.vjp(joined(rows))
 
     def csr(self) -> csr_array:
-        """(2 n_obs, size) sparse Jacobian, rows u0 v0 u1 v1 ..."""
-        return self.columns.csr(self.camera_blocks, self.point_blocks)
+        """(n_rows, size) sparse Jacobian."""
+        J = self.columns.csr(self.camera_blocks, self.point_blocks)
+        if not self.members:
+            return J
+        return csr_array(vstack([J, *(member.csr(self.layout.size) for member in self.members)], format="csr"))
 
     def jvp(self, v: Array) -> Array:
-        """J v, (2 n_obs,), for v (size,)."""
+        """J v, (n_rows,), for v (size,)."""
         by_cameras, by_points = np.empty_like(self.residual), np.empty_like(self.residual)
         padded = np.append(v, 0.0)
         _times(self.camera_blocks, self.columns.reduced, padded, by_cameras)
         _times(self.point_blocks, self.columns.points, padded, by_points)
-        return (by_cameras + by_points).ravel()
+        return joined([by_cameras + by_points, *(member.jvp(padded) for member in self.members)])
 
     def vjp(self, u: Array) -> Array:
-        """J^T u, (size,), for u (2 n_obs,)."""
-        u, out = np.ascontiguousarray(u).reshape(-1, 2), np.zeros(self.layout.size + 1)
+        """J^T u, (size,), for u (n_rows,)."""
+        (u, *others), out = parted(u, [part.shape for part in self.parts]), np.zeros(self.layout.size + 1)
         _scatter(self.camera_blocks, self.columns.reduced, u, out)
         _scatter(self.point_blocks, self.columns.points, u, out)
+        for member, part in zip(self.members, others, strict=True):
+            member.add_vjp(part, out)
         return out[:-1]
 
 
@@ -105,7 +149,7 @@ class Columns:
 
 
 class Residuals:
-    """Residuals and linearizations of one problem's observations, for any x of any of its `Variables`.
+    """Residuals and linearizations of one problem's terms, for any x of any of its `Variables`.
 
     threads: number of threads, 0 for one a core. Results do not depend on it.
     """
@@ -132,9 +176,19 @@ class Residuals:
         return r, domain
 
     def linearize(self, variables: Variables, x: Array) -> Linearization:
-        """r, A, B at x."""
-        r, camera_blocks, point_blocks = self.blocks(variables.at(x))
-        return Linearization(r, camera_blocks, point_blocks, self.columns(variables.layout), variables.layout)
+        """r, A, B at x, and the other terms."""
+        state, layout = variables.at(x), variables.layout
+        members = linearized(self.problem.terms, state, layout)
+        return Linearization(*self.blocks(state), self.columns(layout), layout, members)
+
+    def stacked(self, state: Parameters) -> Array:
+        """(n_rows,) residuals of all terms: u0 v0 u1 v1 ... of the observations, then the other terms'."""
+        return joined([self.residual(state)[0], *(term.residual(state) for term in self.problem.terms)])
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(n, rows) of the observations and of each other term."""
+        return [(self.problem.num_observations, 2), *(term.shape for term in self.problem.terms)]
 
     def blocks(self, parameters: Parameters, out: Blocks | None = None) -> Blocks:
         """r, A and B at the parameters, in the arrays of `out` if they are given."""

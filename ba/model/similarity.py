@@ -92,6 +92,7 @@ def transform(problem: Problem, similarity: Similarity) -> Problem:
         rotations=rotations,
         translations=similarity.scale * problem.translations - rotations @ similarity.translation,
         points=similarity.apply(problem.points),
+        terms=tuple(term.transformed(similarity) for term in problem.terms),
     )
 
 

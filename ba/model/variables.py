@@ -1,6 +1,7 @@
 """The vector x of free numbers, and the map from x to poses, intrinsics and points.
 
 x = [per image: rotation coordinates, translation][per camera: intrinsics][per point: 3 coordinates], only what is free.
+Points that a term beside the reprojections touches come first among the points, and are not eliminated.
 Rotation coordinates are displacements `delta` in the chart centred at `theta`, so they start at zero; everything else
 stands in x as it is. The first `num_reduced` entries are what remains after points are eliminated. Column -1 means
 fixed: vectors indexed by columns carry one spare last slot, so fixed entries read zero and write nowhere.
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from ba.model.problem import Problem
 from ba.model.rotation import Parameterization
+from ba.model.terms.term import touched_points
 
 Array = NDArray[Any]
 Columns = NDArray[np.int32]
@@ -27,12 +29,13 @@ class Layout:
     """Where each parameter stands in x; -1 where it is fixed.
 
     image_columns (n_images, k + 3): rotation, then translation;  camera_columns (n_cameras, w);  point_columns
-    (n_points,): the first of three.
+    (n_points,): the first of three;  kept (n_points,): points that are not eliminated, free or not.
     """
 
     image_columns: Columns
     camera_columns: Columns
     point_columns: Columns
+    kept: NDArray[np.bool_]
     num_reduced: int
     size: int
 
@@ -41,14 +44,19 @@ def make_layout(problem: Problem, tangent_dim: int) -> Layout:
     """Number the free parameters of `problem` for a rotation parameterization of `tangent_dim` numbers an image."""
     free = problem.free
     images = np.hstack([np.repeat(free.rotations[:, None], tangent_dim, axis=1), free.translations])
-    counts = [int(images.sum()), int(free.intrinsics.sum()), 3 * int(free.points.sum())]
-    num_reduced = counts[0] + counts[1]
+    kept = touched_points(problem.terms, problem.num_points)
+    counts = [int(images.sum()), int(free.intrinsics.sum()), 3 * int((free.points & kept).sum())]
+    num_reduced = sum(counts)
+    point_columns = np.full(problem.num_points, -1, np.int32)
+    for points, first in ((free.points & kept, counts[0] + counts[1]), (free.points & ~kept, num_reduced)):
+        point_columns[points] = first + 3 * np.arange(points.sum())
     return Layout(
         image_columns=_numbered(images, 0),
         camera_columns=_numbered(free.intrinsics, counts[0]),
-        point_columns=np.where(free.points, num_reduced + 3 * (np.cumsum(free.points) - 1), -1).astype(np.int32),
+        point_columns=point_columns,
+        kept=kept,
         num_reduced=num_reduced,
-        size=sum(counts),
+        size=counts[0] + counts[1] + 3 * int(free.points.sum()),
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ba.model.problem import Problem
 from ba.model.similarity import Similarity, transform
+from ba.model.terms.term import touched_points
 
 FAR = 1e3
 """Offset over extent beyond which the frame is moved."""
@@ -59,12 +60,14 @@ def condition(problem: Problem) -> Conditioned:
         points=taken.points[points],
         free=replace(taken.free, points=taken.free.points[points]),
         point_of_obs=rank[taken.point_of_obs],
+        terms=tuple(term.renumbered(rank) for term in taken.terms),
     )
     return Conditioned(sorted_problem, problem, points, similarity)
 
 
 def _order(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Points sorted by the first images of their tracks, and observations by sorted point and image."""
+    """Points sorted by the first images of their tracks, those that a term touches last, and observations by sorted
+    point and image."""
     image, point, n_images = problem.image_of_obs.astype(np.int64), problem.point_of_obs, problem.num_images
     by_point = np.argsort(point * np.int64(n_images) + image, kind="stable")
     lengths = np.bincount(point, minlength=problem.num_points)
@@ -77,6 +80,8 @@ def _order(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
         for place in range(first, first + fitting):
             word = word * (n_images + 1) + images[np.where(lengths > place, starts + place, len(images) - 1)]
         words.append(word)
+    if problem.terms:
+        words.insert(0, touched_points(problem.terms, problem.num_points).astype(np.int64))
     points = np.lexsort(words[::-1]) if words else np.arange(problem.num_points)
     # Tracks move as a whole, so the observations' order follows from the points'.
     ends = np.cumsum(lengths[points])

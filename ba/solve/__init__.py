@@ -113,7 +113,7 @@ def _evaluated(objective: Objective, variables: Variables, log: Log) -> Finish:
     linearization = objective.residuals.linearize(variables, variables.start)
     gradient = objective.gradient(linearization)
     try:
-        log.accept(objective.cost(linearization.residual), 0.0, float(np.abs(gradient).max(initial=0.0)))
+        log.accept(objective.cost(linearization.residuals), 0.0, float(np.abs(gradient).max(initial=0.0)))
     except Stopped as stop:
         return Finish(variables, *stop.ending)
     if variables.layout.size == 0:
@@ -135,8 +135,7 @@ def _check_start(objective: Objective, start: Problem, problem: Problem) -> None
     numbers = start.rotations, start.translations, start.intrinsics, start.points
     if max(np.abs(array).max(initial=0.0) for array in numbers) > LARGEST:
         raise UserError(f"a number of the start is beyond {LARGEST:g}: its square overflows")
-    r, _ = objective.residuals.residual(as_parameters(start))
-    if not np.isfinite(objective.cost(r)):
+    if not np.isfinite(objective.cost(objective.residuals.stacked(as_parameters(start)))):
         in_pixels = np.nan_to_num(np.abs(project(problem).pixels - problem.pixels), nan=np.inf)
         worst = int(np.argmax(in_pixels.max(axis=1)))
         raise UserError(

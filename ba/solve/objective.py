@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.engine import kernelcache
-from ba.model.loss import Loss
+from ba.model.loss import Loss, linear
 from ba.model.residual import Blocks, Linearization, Residuals
+from ba.model.terms.stacked import Member, joined, parted
 from ba.model.variables import Variables
 from ba.solve.result import Iteration, Observer, Status
 
@@ -26,25 +29,35 @@ LEAST_WEIGHT = EPSILON
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """0.5 * sum rho(|r_i|^2) over observations i. `loss` is None for rho(s) = s."""
+    """0.5 * sum rho(|r_i|^2) over observations and the members of other terms. loss: of the observations, None for
+    rho(s) = s; other terms have their own."""
 
     residuals: Residuals
     loss: Loss | None
 
+    @cached_property
+    def losses(self) -> list[Loss | None]:
+        """Of the observations and of each other term."""
+        return [self.loss, *(term.loss for term in self.residuals.problem.terms)]
+
+    def parts(self, r: Array) -> list[tuple[Array, Loss | None]]:
+        """Residuals (n_rows,) of all terms as parts (n, rows), each with its loss."""
+        return list(zip(parted(r, self.residuals.shapes), self.losses, strict=True))
+
     def cost(self, r: Array) -> float:
-        """Cost of residuals r (n_obs, 2); infinite where a residual is not finite."""
+        """Cost of residuals (n_rows,) of all terms; infinite where a residual is not finite."""
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.loss is None:
-                total = 0.5 * float(np.vdot(r, r))
-            else:
-                total = 0.5 * float(self.loss(np.einsum("ni,ni->n", r, r))[0].sum())
+            total = sum(_cost(*part) for part in self.parts(r))
         return total if np.isfinite(total) else np.inf
 
     @cached_property
     def pixel_norm(self) -> float:
-        """Norm of what the residuals would be if every point projected to the pixels' origin."""
+        """Norm of what the residuals would be if every point projected to the pixels' origin, and other terms had
+        nothing to subtract from what they measure."""
         pixels, whitener = self.residuals.problem.pixels, self.residuals.whitener
-        return float(np.linalg.norm(pixels if whitener is None else np.einsum("nij,nj->ni", whitener, pixels)))
+        norm = float(np.linalg.norm(pixels if whitener is None else np.einsum("nij,nj->ni", whitener, pixels)))
+        others = [float(np.linalg.norm(term.measured())) for term in self.residuals.problem.terms]
+        return math.hypot(norm, *others) if others else norm
 
     def rounding(self, cost: float) -> float:
         """How much of the cost may be rounding: of its sum, and of projections that are no better than the pixels."""
@@ -53,29 +66,53 @@ class Objective:
 
     def gradient(self, linearization: Linearization) -> Array:
         """J^T (rho' r), (size,)."""
-        r = linearization.residual
-        if self.loss is not None:
-            r = r * self.loss(np.einsum("ni,ni->n", r, r))[1][:, None]
-        return linearization.vjp(r)
+        weighted = [
+            part if loss is None else part * loss(np.einsum("ni,ni->n", part, part))[1][:, None]
+            for part, loss in self.parts(linearization.residuals)
+        ]
+        return linearization.vjp(joined(weighted))
 
-    def row_scale(self, r: Array) -> Array | None:
-        """(n_obs,) factors of J's rows in the Gauss-Newton matrix under the loss, sqrt(rho'), or None for ones.
+    def row_scales(self, r: Array) -> Array | float:
+        """(n_rows,) factors of J's rows in the Gauss-Newton matrix under the losses, sqrt(rho'), or 1 for all.
 
         Reweighting only, as in Ceres where rho'' < 0. Adding the negative curvature (Triggs et al. 2000, eq. 11), as
         scipy does with its own losses, left Dubrovnik under `cauchy` at a cost of 319155, where reweighting reaches
         11289. Bounded to half the weight along r it gains nothing (98 steps for 100 under `soft_l1`); bounded to 0.8
         of it, solves stall.
         """
-        if self.loss is None:
-            return None
-        return np.sqrt(np.maximum(self.loss(np.einsum("ni,ni->n", r, r))[1], LEAST_WEIGHT))
+        if not any(self.losses):
+            return 1.0
+        return np.concatenate([np.repeat(_row_scale(*part), part[0].shape[1]) for part in self.parts(r)])
 
-    def correct(self, derivatives: Blocks) -> None:
-        """Rescale r, A and B in place, so that their Gauss-Newton equations are those of the loss."""
-        scale = self.row_scale(derivatives[0])
-        if scale is not None:
+    def scaled(self, linearization: Linearization) -> Linearization:
+        """With its rows scaled, so that their Gauss-Newton equations are those of the losses."""
+        if not any(self.losses):
+            return linearization
+        scales = [_row_scale(*part)[:, None] for part in self.parts(linearization.residuals)]
+        return linearization.scaled(scales)
+
+    def correct(self, derivatives: Blocks, members: Sequence[Member] = ()) -> tuple[Member, ...]:
+        """Rescale r, A and B in place, so that their Gauss-Newton equations are those of the loss; returns the other
+        terms, rescaled for theirs."""
+        if self.loss is not None:
+            scale = _row_scale(derivatives[0], self.loss)
             for array in derivatives:
                 array *= scale.reshape(-1, *(1,) * (array.ndim - 1))
+        return tuple(
+            one if one.term.loss is None else one.scaled(_row_scale(one.residual, one.term.loss)[:, None])
+            for one in members
+        )
+
+
+def _cost(r: Array, loss: Loss | None) -> float:
+    if loss is None:
+        return 0.5 * float(np.vdot(r, r))
+    return 0.5 * float(loss(np.einsum("ni,ni->n", r, r))[0].sum())
+
+
+def _row_scale(r: Array, loss: Loss | None) -> Array:
+    """(n,) sqrt(rho') of each member."""
+    return np.sqrt(np.maximum((loss or linear)(np.einsum("ni,ni->n", r, r))[1], LEAST_WEIGHT))
 
 
 class Stopped(Exception):

@@ -18,7 +18,7 @@ from scipy.optimize import OptimizeResult, least_squares
 
 from ba.config.keys import Solver
 from ba.errors import UserError
-from ba.model.loss import Loss
+from ba.model.loss import linear
 from ba.model.variables import Variables
 from ba.solve.objective import (
     BY_COST,
@@ -42,16 +42,23 @@ EPSILON, LEAST_TOLERANCE = float(np.finfo(float).eps), 1e-15
 ENDINGS = {0: OUT_OF_ITERATIONS, 1: BY_GRADIENT, 2: BY_COST, 3: BY_STEP, 4: BY_COST}
 
 
-def joint(loss: Loss) -> Callable[[Array], Array]:
-    """scipy's callable loss, (2 n_obs,) squares -> (3, 2 n_obs), for a loss of each observation's squared norm.
+def joint(objective: Objective) -> str | Callable[[Array], Array]:
+    """scipy's loss for one of each member's squared norm: a callable, (n_rows,) squares -> (3, n_rows), or "linear".
 
-    scipy adds up rho and multiplies by rho', so half of rho and all of rho' on both numbers of an observation give the
-    exact cost and gradient of the joint loss. No rho'': see `Objective.row_scale`.
+    scipy adds up rho and multiplies by rho', so an equal share of rho and all of rho' on each number of a member give
+    the exact cost and gradient of the joint loss. No rho'': see `Objective.row_scale`.
     """
+    if not any(objective.losses):
+        return "linear"
 
     def rho(squares: Array) -> Array:
-        value, first, _ = loss(squares.reshape(-1, 2).sum(axis=1))
-        return np.repeat(np.stack([0.5 * value, first, np.zeros_like(first)]), 2, axis=1)
+        values, firsts = [], []
+        for part, loss in objective.parts(squares):
+            rows = part.shape[1]
+            value, first, _ = (loss or linear)(part.sum(axis=1))
+            values.append(np.repeat(value / rows, rows))
+            firsts.append(np.repeat(first, rows))
+        return np.stack([np.concatenate(values), np.concatenate(firsts), np.zeros(len(squares))])
 
     return rho
 
@@ -66,12 +73,12 @@ def solve_plain(
     def fun(x: Array) -> Array:
         log.check_time()
         log.evaluations += 1
-        return objective.residuals.residual(variables.at(x))[0].ravel()
+        return objective.residuals.stacked(variables.at(x))
 
     def jac(x: Array) -> Any:
         linearization = objective.residuals.linearize(variables, x)
         state.at = x.copy()
-        state.cost = objective.cost(linearization.residual)
+        state.cost = objective.cost(linearization.residuals)
         state.gradient_norm = float(np.abs(objective.gradient(linearization)).max(initial=0.0))
         if not log.records or (dense and state.cost < log.records[-1].cost):
             state.accept(log)
@@ -94,7 +101,7 @@ def solve_plain(
         if not any(arguments.values()):
             arguments["xtol"] = LEAST_TOLERANCE
         arguments |= {"max_nfev": 100 * options.max_iterations, "callback": accepted, "bounds": bounds}
-        arguments |= {"loss": "linear" if objective.loss is None else joint(objective.loss)}
+        arguments |= {"loss": joint(objective)}
     try:
         result = least_squares(fun, variables.start, jac, method=options.method, x_scale="jac", **arguments)
     except (KeyboardInterrupt, Stopped) as stop:
@@ -115,7 +122,7 @@ class _State:
 
 
 def _check_dense(variables: Variables, objective: Objective) -> None:
-    rows, columns = 2 * objective.residuals.problem.num_observations, variables.layout.size
+    rows, columns = sum(n * rows for n, rows in objective.residuals.shapes), variables.layout.size
     if 8.0 * rows * columns > MAX_DENSE_BYTES:
         raise UserError(
             f"solver.method: lm needs a dense Jacobian, here {rows} x {columns}, {8e-9 * rows * columns:.0f} GB; "

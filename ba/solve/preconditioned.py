@@ -1,16 +1,15 @@
 """scipy's trust region in coordinates in which the problem is round.
 
 Around each accepted state the damped normal equations are factored in Schur form, H = L L^T
-(`ba.solve.reduced.Factor`), and least_squares works on y with x = x_k + L^-T (y - y_k): J L^-T is nearly orthonormal,
-so LSMR needs 4 to 16 iterations where the plain variables take thousands (Agarwal et al., "Bundle adjustment in the
-large", ECCV 2010, precondition by S; Triggs et al. 2000, section 6.1, derive L). The factor and the rotation charts go
-stale with the first accepted step; `callback` stops scipy there and the next call starts from fresh ones. scipy's first
-trust radius is |y_k|, so the choice of y_k carries the radius over.
+(`ba.solve.reduced.NormalFactor`), and least_squares works on y with x = x_k + L^-T (y - y_k): J L^-T is nearly
+orthonormal, so LSMR needs 4 to 16 iterations where the plain variables take thousands (Agarwal et al., "Bundle
+adjustment in the large", ECCV 2010, precondition by S; Triggs et al. 2000, section 6.1, derive L). The factor and the
+rotation charts go stale with the first accepted step; `callback` stops scipy there and the next call starts from fresh
+ones. scipy's first trust radius is |y_k|, so the choice of y_k carries the radius over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +21,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from ba.config.keys import Solver
 from ba.errors import SolverError, UserError
-from ba.model.residual import Blocks, Linearization
+from ba.model.residual import Linearization
 from ba.model.variables import Variables
 from ba.solve.objective import (
     BY_COST,
@@ -39,7 +38,7 @@ from ba.solve.objective import (
     is_short,
 )
 from ba.solve.plain import joint
-from ba.solve.reduced import Eliminator, Factor, Places, choose_factorization, factorize, make_places, make_structure
+from ba.solve.reduced import NormalFactor, NormalFactors
 from ba.solve.result import Status
 
 Array = NDArray[Any]
@@ -88,8 +87,11 @@ class Step:
 
 
 def solve_preconditioned(variables: Variables, objective: Objective, options: Solver, log: Log) -> Finish:
-    """Minimize by calls of least_squares (trf), each from the last accepted state in fresh Schur coordinates."""
-    make_change, region, products, step_norm = changes(variables, objective.residuals.threads), Region(), 0, 0.0
+    """Minimize by calls of least_squares (trf), each from the last accepted state in fresh Schur coordinates.
+
+    Raises UserError where S is too large for a dense factor and not sparse enough for another.
+    """
+    factors, region, products, step_norm = _factors(variables, objective), Region(), 0, 0.0
     ending: tuple[Status, str] | None = None
     recorded = variables
     try:
@@ -105,7 +107,7 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
                 ending = OUT_OF_ITERATIONS
             if ending is not None:
                 break
-            change, region = here.change(make_change, region, log)
+            change, region = here.change(factors, region, log)
             step = here.step(change, region, log)
             if step is None:
                 lost = here.promised_reduction(change) < objective.rounding(here.cost)
@@ -121,6 +123,16 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
     return Finish(recorded, *ending, {"lsmr_products": products, "damping": region.damping})
 
 
+def _factors(variables: Variables, objective: Objective) -> NormalFactors:
+    factors = NormalFactors(variables, objective.residuals)
+    if factors.name == "dense" and factors.num_numbers > MAX_DENSE:
+        raise UserError(
+            f"solver.preconditioner: schur factors a dense matrix of {factors.num_numbers} pose and camera numbers a "
+            f"side, {MAX_DENSE} at most; none is right for this problem, or solver.backend schur"
+        )
+    return factors
+
+
 def _converged(step: Step, cost: float, x: Array, options: Solver) -> tuple[Status, str] | None:
     """scipy's test of the cost (`_lsq/common.py`, check_termination), and `is_short`."""
     if cost - step.cost < options.ftol * cost and step.gain > 0.25:
@@ -128,39 +140,6 @@ def _converged(step: Step, cost: float, x: Array, options: Solver) -> tuple[Stat
     if is_short(step.displacement, x, options.xtol):
         return BY_STEP
     return None
-
-
-@dataclass(frozen=True, eq=False)
-class Change:
-    """The change of variables d = L^-T y, d and y (size,)."""
-
-    factor: Factor
-    places: Places
-
-    def displacement(self, y: Array) -> Array:
-        return self.places.join(*self.factor.backward(*self.places.split(y)))
-
-    def times(self, y: Array) -> Array:
-        """J L^-T y, (n_obs, 2)."""
-        return self.factor.times(*self.places.split(y))
-
-    def transposed_times(self, u: Array) -> Array:
-        """L^-1 J^T u, (size,), for u (n_obs, 2)."""
-        return self.places.join(*self.factor.transposed_times(u))
-
-
-def changes(variables: Variables, threads: int) -> Callable[[Blocks, float], Change]:
-    """Makes the change of variables for r, A and B at a damping, good until the next. Raises UserError where S is too
-    large for a dense factor and not sparse enough for another."""
-    structure = make_structure(variables.problem, variables.rotation.tangent_dim)
-    name = choose_factorization(structure)
-    if name == "dense" and structure.free.size > MAX_DENSE:
-        raise UserError(
-            f"solver.preconditioner: schur factors a dense matrix of {structure.free.size} pose and camera numbers "
-            f"a side, {MAX_DENSE} at most; none is right for this problem, or solver.backend schur"
-        )
-    eliminate, places = Eliminator(structure, threads, explicit=True), make_places(structure, variables)
-    return lambda blocks, damping: Change(factorize(eliminate(blocks, damping), name), places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,49 +153,40 @@ class Expansion:
 
     @cached_property
     def cost(self) -> float:
-        return self.objective.cost(self.linearization.residual)
+        return self.objective.cost(self.linearization.residuals)
 
     @cached_property
     def gradient_norm(self) -> float:
         return float(np.abs(self.gradient).max(initial=0.0))
 
     @cached_property
-    def row_scale(self) -> Array | None:
-        return self.objective.row_scale(self.linearization.residual)
+    def scaled(self) -> Linearization:
+        """With its rows scaled for the losses."""
+        return self.objective.scaled(self.linearization)
 
-    @cached_property
-    def scaled(self) -> Blocks:
-        """r, A and B with their rows scaled for the loss."""
-        blocks = self.linearization.residual, self.linearization.camera_blocks, self.linearization.point_blocks
-        if self.row_scale is None:
-            return blocks
-        r, A, B = blocks
-        scale = self.row_scale[:, None]
-        return r * scale, A * scale[:, None], B * scale[:, None]
-
-    def change(self, make_change: Callable[[Blocks, float], Change], region: Region, log: Log) -> tuple[Change, Region]:
+    def change(self, factors: NormalFactors, region: Region, log: Log) -> tuple[NormalFactor, Region]:
         """The change of variables at the region's damping, or at the next larger one at which there is a factor."""
         while True:
             log.check_time()
             try:
-                return make_change(self.scaled, region.damping), region
+                return factors(self.scaled, region.damping), region
             except SolverError:
                 if region.damping >= MOST_DAMPING:
                     raise
                 region = replace(region, damping=10.0 * region.damping)
 
-    def promised_reduction(self, change: Change) -> float:
+    def promised_reduction(self, change: NormalFactor) -> float:
         """Of the whole damped Gauss-Newton step, |L^-1 g|^2 / 2."""
-        y = change.transposed_times(self.scaled[0])
+        y = change.transposed_times(self.scaled.residuals)
         return 0.5 * float(y @ y)
 
-    def step(self, change: Change, region: Region, log: Log) -> Step | None:
+    def step(self, change: NormalFactor, region: Region, log: Log) -> Step | None:
         """One accepted step of scipy's trf, or None where no trial lowers the cost."""
-        x, r = self.variables.start, self.linearization.residual.ravel()
+        x, r = self.variables.start, self.linearization.residuals
         radius = region.radius or 2.0 * float(np.linalg.norm(r)) or 1.0
         y_start = np.full(len(x), radius / np.sqrt(len(x)))
         # The change is that of J with its rows scaled for the loss; scipy wants J itself, and scales it.
-        rows = 1.0 if self.row_scale is None else self.row_scale[:, None]
+        rows = self.objective.row_scales(r)
         trials: list[float] = []
         accepted: list[OptimizeResult] = []
         products = 0
@@ -225,10 +195,10 @@ class Expansion:
             nonlocal products
             log.check_time()
             products += 1
-            return (change.times(y.ravel()) / rows).ravel()
+            return change.times(y.ravel()) / rows
 
         def transposed_times(u: Array) -> Array:
-            return change.transposed_times(u.reshape(-1, 2) / rows)
+            return change.transposed_times(u.ravel() / rows)
 
         def fun(y: Array) -> Array:
             if np.array_equal(y, y_start):
@@ -236,11 +206,10 @@ class Expansion:
             log.check_time()
             log.evaluations += 1
             trials.append(float(np.linalg.norm(y - y_start)))
-            moved = self.variables.at(x + change.displacement(y - y_start))
-            return self.objective.residuals.residual(moved)[0].ravel()
+            return self.objective.residuals.stacked(self.variables.at(x + change.backward(y - y_start)))
 
         def stop(intermediate_result: OptimizeResult) -> None:
-            if trials and self.objective.cost(intermediate_result.fun.reshape(-1, 2)) < self.cost:
+            if trials and self.objective.cost(intermediate_result.fun) < self.cost:
                 accepted.append(intermediate_result)
             raise StopIteration
 
@@ -253,7 +222,7 @@ class Expansion:
             x_scale=np.ones(len(x)),
             bounds=(np.full(len(x), -np.inf), np.full(len(x), np.inf)),
             tr_solver="lsmr",
-            loss="linear" if self.objective.loss is None else joint(self.objective.loss),
+            loss=joint(self.objective),
             ftol=None,
             xtol=LEAST_STEP,
             gtol=None,
@@ -263,8 +232,8 @@ class Expansion:
         if not accepted:
             return None
         y = accepted[0].x - y_start
-        displacement, moved = change.displacement(y), change.times(y)
-        cost = self.objective.cost(accepted[0].fun.reshape(-1, 2))
+        displacement, moved = change.backward(y), change.times(y)
+        cost = self.objective.cost(accepted[0].fun)
         predicted = -float(self.gradient @ displacement + 0.5 * np.vdot(moved, moved))
         gain = (self.cost - cost) / predicted if predicted > 0.0 else 0.0
         return Step(displacement, cost, radius, trials, gain, products)

@@ -19,10 +19,12 @@ from ba.config.keys import Solver
 from ba.errors import UserError
 from ba.model.problem import Problem
 from ba.model.residual import Blocks
+from ba.model.terms.stacked import joined, linearized
 from ba.model.variables import Parameters, Variables
 from ba.solve.levenberg_marquardt import Trial, minimize
 from ba.solve.objective import Finish, Log, Objective, is_short
-from ba.solve.reduced import Eliminator, choose, gradient_norm, linear_solver, make_structure
+from ba.solve.reduced import DirectRows, Eliminator, choose, gradient_norm, linear_solver, make_places, make_structure
+from ba.solve.reduced.direct import Direct
 
 Array = NDArray[Any]
 
@@ -61,21 +63,17 @@ class BundleSystem:
         self.name, explicit = choose(self.structure, options.linear)
         self.solve_reduced = linear_solver(self.name, options.cg_preconditioner, check_time)
         self.eliminate = Eliminator(self.structure, self.residuals.threads, explicit=explicit)
+        places = make_places(self.structure, variables)
+        self.rows = DirectRows(self.structure, places, self.residuals, variables.layout)
         self.state = self.recorded = self._at(variables.theta, variables.problem)
         self.derivatives: Blocks | None = None
+        self.direct: Direct | None = None
         self.forcing, self.slope, self.inner = MOST_FORCING, 0.0, 0
 
     @property
     def variables(self) -> Variables:
         """The variables whose start is the last recorded state."""
-        p = self.recorded.parameters
-        problem = replace(
-            self.start.problem,
-            rotations=p.rotations,
-            translations=p.translations,
-            intrinsics=p.intrinsics,
-            points=p.points,
-        )
+        problem = self.start.problem.moved_to(self.recorded.parameters)
         return replace(self.start, problem=problem, theta=self.recorded.theta)
 
     @property
@@ -83,10 +81,14 @@ class BundleSystem:
         return {"linear_solver": self.name, "linear_iterations": self.inner}
 
     def linearize(self) -> tuple[float, float]:
-        self.derivatives = self.residuals.blocks(self.state.parameters, self.derivatives)
-        cost = self.objective.cost(self.derivatives[0])
-        self.objective.correct(self.derivatives)
-        slope = gradient_norm(self.derivatives, self.structure, self.residuals.threads)
+        parameters, terms = self.state.parameters, self.start.problem.terms
+        self.derivatives = self.residuals.blocks(parameters, self.derivatives)
+        members = linearized(terms, parameters, self.start.layout)
+        cost = self.objective.cost(joined([self.derivatives[0], *(member.residual for member in members)]))
+        members = self.objective.correct(self.derivatives, members)
+        self.direct = self.rows(self.derivatives, members)
+        eliminated = self.rows.eliminated(self.derivatives)
+        slope = gradient_norm(eliminated, self.structure, self.residuals.threads, self.direct)
         if self.slope > 0.0:
             self.forcing = min(max(0.9 * (slope / self.slope) ** 2, LEAST_FORCING), MOST_FORCING)
         self.slope = slope
@@ -94,14 +96,14 @@ class BundleSystem:
 
     def solve(self, damping: float) -> Trial:
         assert self.derivatives is not None
-        reduced = self.eliminate(self.derivatives, damping)
+        reduced = self.eliminate(self.rows.eliminated(self.derivatives), damping, self.direct)
         step, inner = self.solve_reduced(reduced, self.forcing)
         self.inner += inner
         point_step, predicted = reduced.substitute(step)
         state = self._moved(step, point_step)
-        r, _ = self.residuals.residual(state.parameters)
+        cost = self.objective.cost(self.residuals.stacked(state.parameters))
         norm = float(np.sqrt(np.vdot(step, step) + np.vdot(point_step, point_step)))
-        return Trial(self.objective.cost(r), predicted, norm, state)
+        return Trial(cost, predicted, norm, state)
 
     def accept(self, trial: Trial) -> None:
         self.state = trial.state
@@ -124,12 +126,15 @@ class BundleSystem:
 
     def _moved(self, step: Array, point_step: Array) -> State:
         problem, k = self.start.problem, self.rotation.tangent_dim
-        images = step[: problem.num_images]
+        images, kept = step[: problem.num_images], self.start.layout.kept
         cameras = np.zeros_like(problem.intrinsics)
-        if self.structure.num_groups == problem.num_images:
+        if self.structure.split > k + 3:
             cameras[problem.camera_of_image] = images[:, k + 3 :]
         else:
-            cameras = step[problem.num_images :, : cameras.shape[1]]
+            cameras = step[problem.num_images : problem.num_images + len(cameras), : cameras.shape[1]]
+        if kept.any():
+            point_step = point_step.copy()
+            point_step[kept] = step[len(step) - kept.sum() :, :3]
         p = self.state.parameters
         moved = replace(
             problem,

@@ -96,7 +96,7 @@ def largest_errors(found: csr_array, right: csr_array, groups: Groups, slack: Ar
 
 
 def rounding_slack(variables: Variables, x: Array) -> Array:
-    """(2 n_obs,) >= 1: how much further apart than others two right answers for each row may be.
+    """(n_rows,) >= 1: how much further apart than others two right answers for each row may be.
 
     R x + t is rounded in the last digit of its terms. Where the point's depth is what is left of terms many times as
     large, near the camera's plane or in a world far from the origin, two ways to compute it differ by that many
@@ -109,7 +109,8 @@ def rounding_slack(variables: Variables, x: Array) -> Array:
     axis = p.rotations[problem.image_of_obs, 2]
     depth = np.abs(np.einsum("ni,ni->n", axis, point) + p.translations[problem.image_of_obs, 2])
     lost = terms / depth.clip(min=np.finfo(float).tiny)
-    return np.repeat(np.maximum(1.0, lost / HARMLESS), 2)
+    observations = np.repeat(np.maximum(1.0, lost / HARMLESS), 2)
+    return np.concatenate([observations, *(np.ones(term.shape[0] * term.shape[1]) for term in problem.terms)])
 
 
 def _largest(code: int, shares: Array, kinds: Array, difference: Any, found: csr_array, right: csr_array) -> Error:

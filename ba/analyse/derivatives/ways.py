@@ -18,15 +18,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, lil_array, vstack
 
 from ba.model.residual import Residuals
+from ba.model.terms.stacked import columns_of, joined
 from ba.model.variables import Variables
 
 Array = NDArray[Any]
 Function = Callable[[Array], Array]
 Move = Callable[[Function, Array, Array], tuple[Array, Array]]
-"""move(f, x, columns): by how much f (n_obs, 2) changes as these columns move together, and their steps, (size,)."""
+"""move(f, x, columns): by how much f changes as these columns move together, and their steps, (size,)."""
 
 STEP = 1e-30
 FORWARD, CENTRAL = float(np.finfo(float).eps ** 0.5), float(np.finfo(float).eps ** (1.0 / 3.0))
@@ -40,24 +41,21 @@ def analytic(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
 def vjp_rows(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """J^T e for each row's unit e: `grad_outputs` of automatic differentiation."""
     linearization = residuals.linearize(variables, x)
-    height = 2 * residuals.problem.num_observations
-    return _stacked((linearization.vjp(unit) for unit in _units(height)), len(x))
+    return _stacked((linearization.vjp(unit) for unit in _units(_height(residuals))), len(x))
 
 
 def jvp_columns(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """J e for each column's unit e."""
     linearization = residuals.linearize(variables, x)
-    height = 2 * residuals.problem.num_observations
-    return _stacked((linearization.jvp(unit) for unit in _units(len(x))), height).T.tocsr()
+    return _stacked((linearization.jvp(unit) for unit in _units(len(x))), _height(residuals)).T.tocsr()
 
 
 def forward(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """(f(x + h) - f(x)) / h by colours; half of the digits."""
-    here = _function(residuals, variables)(x)
 
     def ahead(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:
         moved = _moved(x, columns, FORWARD)
-        return function(moved) - here, moved - x
+        return function(moved) - function(x), moved - x
 
     return _coloured(residuals, variables, x, ahead)
 
@@ -75,12 +73,16 @@ def complex_step(residuals: Residuals, variables: Variables, x: Array) -> csr_ar
 def complex_columns(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """Im f(x + ih) / h column by column: what is zero here does not depend on that number."""
     function = _function(residuals, variables)
-    columns = (_imaginary(function, x, np.array([j]))[0].ravel() / STEP for j in range(len(x)))
-    return _stacked(columns, 2 * residuals.problem.num_observations).T.tocsr()
+    columns = (_imaginary(function, x, np.array([j]))[0] / STEP for j in range(len(x)))
+    return _stacked(columns, _height(residuals)).T.tocsr()
 
 
 def _function(residuals: Residuals, variables: Variables) -> Function:
-    return lambda x: residuals.residual(variables.at(x))[0]
+    return lambda x: residuals.stacked(variables.at(x))
+
+
+def _height(residuals: Residuals) -> int:
+    return sum(n * rows for n, rows in residuals.shapes)
 
 
 def _both_sides(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:
@@ -104,15 +106,29 @@ def _coloured(residuals: Residuals, variables: Variables, x: Array, move: Move) 
     columns = residuals.columns(variables.layout)
     touched = np.hstack([columns.reduced, columns.points])
     blocks = np.zeros((len(touched), 2, touched.shape[1]))
-    function = _function(residuals, variables)
     for colour, column_of_obs in enumerate(touched.T):
         moved = _distinct(column_of_obs, len(x))
         if len(moved):
-            change, step = move(function, x, moved)
+            change, step = move(lambda x: residuals.residual(variables.at(x))[0], x, moved)
             step_of_obs = np.append(step, 1.0)[column_of_obs]
             blocks[:, :, colour] = change / step_of_obs[:, None]
     width = columns.reduced.shape[1]
-    return columns.csr(blocks[:, :, :width], blocks[:, :, width:])
+    J = columns.csr(blocks[:, :, :width], blocks[:, :, width:])
+    if not residuals.problem.terms:
+        return J
+    return csr_array(vstack([J, _one_by_one(residuals, variables, x, move)], format="csr"))
+
+
+def _one_by_one(residuals: Residuals, variables: Variables, x: Array, move: Move) -> csr_array:
+    """The rows of the other terms: they are few, and one may touch two blocks of the same family."""
+    terms, layout = residuals.problem.terms, variables.layout
+    touched = np.concatenate([columns_of(touch, layout).ravel() for term in terms for touch in term.touches])
+    moved = _distinct(touched, len(x))
+    J = lil_array((sum(n * rows for n, rows in residuals.shapes[1:]), len(x)))
+    for column in moved.tolist():
+        change, step = move(lambda x: joined([term.residual(variables.at(x)) for term in terms]), x, np.array([column]))
+        J[:, [column]] = (change / step[column])[:, None]
+    return csr_array(J)
 
 
 def _distinct(columns: Array, size: int) -> Array:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ba.solve.reduced import conjugate_gradients, dense, sparse
 from ba.solve.reduced.conjugate_gradients import PRECONDITIONERS
+from ba.solve.reduced.direct import DirectRows
 from ba.solve.reduced.factor import FACTORIZATIONS, Factor, factorize
+from ba.solve.reduced.normal import NormalFactor, NormalFactors
 from ba.solve.reduced.places import Places, make_places
 from ba.solve.reduced.structure import Structure, make_structure
 from ba.solve.reduced.system import Eliminator, Reduced, gradient_norm
@@ -94,9 +96,12 @@ __all__ = [
     "FACTORIZATIONS",
     "LINEAR_SOLVERS",
     "PRECONDITIONERS",
+    "DirectRows",
     "Eliminator",
     "Factor",
     "LinearSolver",
+    "NormalFactor",
+    "NormalFactors",
     "Places",
     "Reduced",
     "Structure",

@@ -103,6 +103,8 @@ def camera_blocks(reduced: Reduced) -> Array:
     kernels.add_squares(A, structure.arrays, blocks)
     steps = np.arange(structure.width)
     blocks[:, steps, steps] += reduced.damped
+    if reduced.direct is not None:
+        reduced.direct.add_to(blocks, None, structure.num_groups, explicit=False)
     return blocks
 
 
@@ -136,7 +138,10 @@ def implicit_product(reduced: Reduced) -> Operator:
             kernels.multiply(A, B, structure.arrays, part, reduced.inverse, v, out)
             return out
 
-        return np.asarray(sum(each(work, parts, reduced.threads), reduced.damped * v))
+        total = sum(each(work, parts, reduced.threads), reduced.damped * v)
+        if reduced.direct is not None:
+            total = total + reduced.direct.transposed_times(reduced.direct.times(v))
+        return np.asarray(total)
 
     return product
 

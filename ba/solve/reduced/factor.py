@@ -46,32 +46,41 @@ class Factor:
 
     def forward(self, g_groups: Array, g_points: Array) -> tuple[Array, Array]:
         """L^-1 g."""
-        return self._forward(g_groups, g_points, np.zeros_like(self.reduced.derivatives[0]))
+        return self._forward(g_groups, g_points, np.zeros(self.num_rows))
 
     def backward(self, y_groups: Array, y_points: Array) -> tuple[Array, Array]:
         """L^-T y."""
         x_groups, x_points, _ = self._backward(y_groups, y_points)
         return x_groups, x_points
 
+    @property
+    def num_rows(self) -> int:
+        """Of J: those of the observations, then those that touch no eliminated point."""
+        direct = self.reduced.direct
+        return self.reduced.derivatives[0].size + (0 if direct is None else len(direct.residual))
+
     def times(self, y_groups: Array, y_points: Array) -> Array:
-        """J L^-T y, (n_obs, 2)."""
+        """J L^-T y, (num_rows,)."""
         return self._backward(y_groups, y_points)[2]
 
     def transposed_times(self, u: Array) -> tuple[Array, Array]:
-        """L^-1 J^T u, for u (n_obs, 2)."""
+        """L^-1 J^T u, for u (num_rows,)."""
         reduced = self.reduced
         return self._forward(np.zeros_like(reduced.rhs), np.zeros_like(reduced.point_gradient), u)
 
     def _forward(self, g_groups: Array, g_points: Array, u: Array) -> tuple[Array, Array]:
         """L^-1 (g + J^T u)."""
-        y_points = np.empty_like(g_points)
+        y_points, direct = np.empty_like(g_points), self.reduced.direct
+        u, others = np.split(u, [self.reduced.derivatives[0].size])
+        u = u.reshape(-1, 2)
 
         def work(part: tuple[int, int]) -> Array:
             rest = np.zeros_like(g_groups)
             _forward_points(self._arrays, part, g_points, u, y_points, rest)
             return rest
 
-        return self.undo(sum(self._each_part(work), g_groups)), y_points
+        rest = sum(self._each_part(work), g_groups)
+        return self.undo(rest if direct is None else rest + direct.transposed_times(others)), y_points
 
     def _backward(self, y_groups: Array, y_points: Array) -> tuple[Array, Array, Array]:
         """x = L^-T y, and J x."""
@@ -82,6 +91,8 @@ class Factor:
             _backward_points(self._arrays, part, y_points, x_groups, x_points, image)
 
         self._each_part(work)
+        direct = self.reduced.direct
+        image = image.ravel() if direct is None else np.concatenate([image.ravel(), direct.times(x_groups)])
         return x_groups, x_points, image
 
     @cached_property

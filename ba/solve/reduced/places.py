@@ -36,12 +36,15 @@ class Places:
 
 def make_places(structure: Structure, variables: Variables) -> Places:
     """The places for a structure of the variables' problem."""
-    layout = variables.layout
+    layout, kept = variables.layout, variables.layout.kept
     images, cameras = layout.image_columns, layout.camera_columns
-    if structure.num_groups == len(images):
-        groups = np.hstack([images, cameras[variables.problem.camera_of_image]])
+    groups = np.full(structure.free.shape, -1, np.int32)
+    poses = slice(0, len(images))
+    if structure.split > images.shape[1]:
+        groups[poses, : structure.split] = np.hstack([images, cameras[variables.problem.camera_of_image]])
     else:
-        groups = np.full(structure.free.shape, -1, np.int32)
-        groups[: len(images), : images.shape[1]] = images
-        groups[len(images) :, : cameras.shape[1]] = cameras
-    return Places(groups, variables.point_entries, layout.size)
+        groups[poses, : images.shape[1]] = images
+        groups[len(images) : len(images) + len(cameras), : cameras.shape[1]] = cameras
+    groups[len(groups) - kept.sum() :, :3] = variables.point_entries[kept]
+    points = np.where(kept[:, None], np.int32(-1), variables.point_entries)
+    return Places(groups, points, layout.size)

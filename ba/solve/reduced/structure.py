@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from ba.model.problem import Problem
+from ba.model.terms.term import touched_points
 from ba.solve.reduced import kernels
 
 Array = NDArray[Any]
@@ -35,6 +36,7 @@ class Structure:
     image_slot   (n_obs,) slot of the image's group within the point's slots
     camera_slot  (n_obs,) slot of the shared camera's group, or image_slot where cameras are not shared
     slot_starts  (n_points + 1,), slot_groups (n_slots,)  the groups of each point's slots, ascending
+    coupled      (n, n_groups) the groups that other rows of J couple, a row each; None where there are no such rows
     memory       what solvers found out about the pattern
     """
 
@@ -45,6 +47,7 @@ class Structure:
     camera_slot: Array
     slot_starts: Array
     slot_groups: Array
+    coupled: csr_array | None = None
     memory: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -94,9 +97,11 @@ class Structure:
         incidence = csr_array(
             (np.ones(len(self.slot_groups), bool), self.slot_groups, self.slot_starts), (len(self.starts) - 1, n)
         )
+        if self.coupled is not None:
+            incidence = csr_array(vstack([incidence, self.coupled], format="csr"))
         points = incidence.tocsc()
         row_starts = np.zeros(n + 1, np.int64)
-        read = points.indptr, points.indices, self.slot_starts, self.slot_groups
+        read = points.indptr, points.indices, incidence.indptr.astype(np.int64), incidence.indices.astype(np.int32)
         kernels.find_columns(*read, row_starts, np.empty(0, np.int32))
         columns = np.empty(np.cumsum(row_starts, out=row_starts)[-1], np.int32)
         kernels.find_columns(*read, row_starts, columns)
@@ -136,27 +141,59 @@ class Structure:
 
 
 def make_structure(problem: Problem, tangent_dim: int) -> Structure:
-    """The structure of a problem whose observations are sorted by point and image."""
+    """The structure of a problem whose observations are sorted by point and image, those of points that a term touches
+    behind all others.
+
+    Such points are not eliminated: each is a group of its own, after those of poses and cameras.
+    """
     alone = bool((np.bincount(problem.camera_of_image, minlength=problem.num_cameras) <= 1).all())
-    free = problem.free
+    free, kept = problem.free, np.flatnonzero(touched_points(problem.terms, problem.num_points))
     poses = np.hstack([np.repeat(free.rotations[:, None], tangent_dim, axis=1), free.translations])
     groups = [problem.image_of_obs.astype(np.int64)]
     if alone:
-        mask = np.hstack([poses, free.intrinsics[problem.camera_of_image]])
+        masks = [np.hstack([poses, free.intrinsics[problem.camera_of_image]])]
     else:
-        mask = np.concatenate(_padded(poses, free.intrinsics))
+        masks = [poses, free.intrinsics]
         groups.append(problem.num_images + problem.camera_of_image[problem.image_of_obs].astype(np.int64))
+    split = int(masks[0].shape[1])
+    if len(kept):
+        masks.append(np.repeat(free.points[kept][:, None], 3, axis=1))
+    mask = np.concatenate(_padded(masks))
+    coupled = None
+    if problem.terms:
+        group_of_point = np.full(problem.num_points, -1, np.int64)
+        group_of_point[kept] = len(mask) - len(kept) + np.arange(len(kept))
+        coupled = _coupled(problem, groups, group_of_point, len(mask))
+        eliminated = group_of_point[problem.point_of_obs] < 0
+        problem, groups = problem.take(eliminated), [group[eliminated] for group in groups]
     slots, local, slot_starts = _slots(problem, groups, len(mask))
     lengths = np.bincount(problem.point_of_obs, minlength=problem.num_points)
     return Structure(
         free=mask,
-        split=int(mask.shape[1]) if alone else int(poses.shape[1]),
+        split=split,
         starts=np.concatenate([[0], np.cumsum(lengths)]),
         image_slot=local[0],
         camera_slot=local[-1],
         slot_starts=slot_starts,
         slot_groups=slots,
+        coupled=coupled,
     )
+
+
+def _coupled(problem: Problem, groups: list[Array], group_of_point: Array, n_groups: int) -> csr_array:
+    """(n, n_groups) what the observations of points that are not eliminated, and the members of terms, touch."""
+    kept = group_of_point[problem.point_of_obs] >= 0
+    touched = [np.stack([*(group[kept] for group in groups), group_of_point[problem.point_of_obs[kept]]], axis=1)]
+    for term in problem.terms:
+        blocks = [group_of_point[touch.block] if touch.family == "point" else touch.block for touch in term.touches]
+        touched.append(np.stack(blocks, axis=1))
+    rows = []
+    for some in touched:
+        starts = np.arange(len(some) + 1) * some.shape[1]
+        rows.append(csr_array((np.ones(some.size, bool), some.ravel(), starts), (len(some), n_groups)))
+    coupled = csr_array(vstack(rows, format="csr"))
+    coupled.sum_duplicates()
+    return coupled
 
 
 def _slots(problem: Problem, groups: list[Array], n_groups: int) -> tuple[Array, list[Array], Array]:
@@ -172,6 +209,6 @@ def _slots(problem: Problem, groups: list[Array], n_groups: int) -> tuple[Array,
     return (slots % n_groups).astype(np.int32), list(local), slot_starts
 
 
-def _padded(first: Array, second: Array) -> list[Array]:
-    width = max(first.shape[1], second.shape[1])
-    return [np.pad(mask, ((0, 0), (0, width - mask.shape[1]))) for mask in (first, second)]
+def _padded(masks: list[Array]) -> list[Array]:
+    width = max(mask.shape[1] for mask in masks)
+    return [np.pad(mask, ((0, 0), (0, width - mask.shape[1]))) for mask in masks]

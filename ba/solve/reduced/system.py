@@ -17,6 +17,7 @@ from ba.engine.simd import lanes
 from ba.errors import SolverError
 from ba.model.residual import Blocks
 from ba.solve.reduced import kernels
+from ba.solve.reduced.direct import Direct
 from ba.solve.reduced.structure import Structure
 
 Array = NDArray[Any]
@@ -36,6 +37,7 @@ class Reduced:
                None; only the diagonal ones where `explicit` is False
     rhs, damped  (n_groups, width): reduced gradient, and damping times the clipped diagonal
     inverse    (n_points, 6), point_gradient, point_damped (n_points, 3): each point's L^-1, gradient, damping
+    direct     the rows that touch no eliminated point, None where there are none
     """
 
     structure: Structure
@@ -49,6 +51,7 @@ class Reduced:
     inverse: Array
     point_gradient: Array
     point_damped: Array
+    direct: Direct | None = None
 
     def diagonal_blocks(self) -> Array:
         """(n_groups, width, width) of S."""
@@ -72,6 +75,9 @@ class Reduced:
             return model
 
         linear, quadratic = np.sum(each(work, self.structure.parts, self.threads), axis=0)
+        if self.direct is not None:
+            change = self.direct.times(step)
+            linear, quadratic = linear + self.direct.residual @ change, quadratic + change @ change
         return point_step, -float(linear + 0.5 * quadratic)
 
 
@@ -98,8 +104,9 @@ class Eliminator:
         self.point_gradient, self.point_diagonal = np.empty((n_points, 3)), np.empty((n_points, 3))
         self.lanes = lanes(width)
 
-    def __call__(self, derivatives: Blocks, damping: float) -> Reduced:
-        """The reduced system at r, A, B. Raises SolverError where a point's damped block is singular."""
+    def __call__(self, derivatives: Blocks, damping: float, direct: Direct | None = None) -> Reduced:
+        """The reduced system at r, A, B of observations of eliminated points, and the other rows. Raises SolverError
+        where a point's damped block is singular."""
         r, A, B = derivatives
         rows, columns = self.pattern or (
             np.arange(self.structure.num_groups) * self.structure.num_groups,
@@ -138,6 +145,10 @@ class Eliminator:
             self.blocks[0] += blocks
             self.sums[0] += sums
         rhs, diagonal = self.sums[0]
+        if direct is not None:
+            rhs += direct.gradient
+            diagonal += direct.diagonal
+            direct.add_to(self.blocks[0], self.pattern, self.structure.num_groups, self.explicit)
         damped = damping * np.clip(diagonal, LEAST_DIAGONAL, MOST_DIAGONAL)
         reduced = Reduced(
             structure=self.structure,
@@ -151,6 +162,7 @@ class Eliminator:
             inverse=self.inverse,
             point_gradient=self.point_gradient,
             point_damped=damping * self.point_diagonal,
+            direct=direct,
         )
         self._damp(reduced)
         return reduced
@@ -162,7 +174,7 @@ class Eliminator:
         reduced.blocks[places[:, None], steps, steps] += reduced.damped
 
 
-def gradient_norm(derivatives: Blocks, structure: Structure, threads: int) -> float:
+def gradient_norm(derivatives: Blocks, structure: Structure, threads: int, direct: Direct | None = None) -> float:
     """Largest component of J^T r."""
     r, A, B = derivatives
 
@@ -171,5 +183,6 @@ def gradient_norm(derivatives: Blocks, structure: Structure, threads: int) -> fl
         return gradient, float(kernels.largest_gradient(A, B, r, structure.arrays, part, gradient))
 
     answers = each(work, structure.parts, threads)
-    groups = np.abs(sum(gradient for gradient, _ in answers)).max(initial=0.0)
+    total = sum(gradient for gradient, _ in answers)
+    groups = np.abs(total if direct is None else total + direct.gradient).max(initial=0.0)
     return max(float(groups), *(largest for _, largest in answers))

@@ -1,0 +1,84 @@
+"""The residuals of all terms behind those of the reprojections, as one vector, with J as a matrix and as an
+operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from ba.model.terms.term import Term, Touch
+
+if TYPE_CHECKING:
+    from ba.model.variables import Layout, Parameters
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One term at a state: residual (n, rows), derivatives (n, rows, w) by all that it touches, and columns (n, w), the
+    places of those numbers in x, -1 where fixed."""
+
+    term: Term
+    residual: Array
+    derivatives: Array
+    columns: NDArray[np.int32]
+
+    def scaled(self, scale: Array) -> Member:
+        """With each member's rows times a factor, (n, 1)."""
+        return replace(self, residual=self.residual * scale, derivatives=self.derivatives * scale[:, None])
+
+    def mapped(self, function: Callable[[Array], Array]) -> Member:
+        """With a function of each number of residual and derivatives."""
+        return replace(self, residual=function(self.residual), derivatives=function(self.derivatives))
+
+    def csr(self, size: int) -> csr_array:
+        n, rows, width = self.derivatives.shape
+        columns = np.broadcast_to(self.columns[:, None, :], (n, rows, width))
+        free = columns >= 0
+        row = np.broadcast_to(np.arange(n * rows).reshape(n, rows, 1), (n, rows, width))
+        return csr_array((self.derivatives[free], (row[free], columns[free])), shape=(n * rows, size))
+
+    def jvp(self, padded: Array) -> Array:
+        """J v (n, rows); padded: v with one zero behind it, for what is fixed."""
+        return np.asarray(np.einsum("nrw,nw->nr", self.derivatives, padded[self.columns]))
+
+    def add_vjp(self, u: Array, out: Array) -> None:
+        """out (size + 1,) += J^T u for u (n, rows)."""
+        np.add.at(out, self.columns, np.einsum("nrw,nr->nw", self.derivatives, u))
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """(n_rows,) one vector of the parts (n, rows), a view where there is only one."""
+    return parts[0].ravel() if len(parts) == 1 else np.concatenate([part.ravel() for part in parts])
+
+
+def parted(vector: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """The parts of these shapes that `joined` put together, as views."""
+    edges = np.cumsum([0, *(n * rows for n, rows in shapes)])
+    flat = np.ascontiguousarray(vector).ravel()
+    return [flat[first:last].reshape(shape) for first, last, shape in zip(edges[:-1], edges[1:], shapes, strict=True)]
+
+
+def linearized(terms: Sequence[Term], state: Parameters, layout: Layout) -> tuple[Member, ...]:
+    """Each term at the state."""
+    members = []
+    for term in terms:
+        blocks = term.linearize(state)
+        columns = np.hstack([columns_of(touch, layout) for touch in term.touches])
+        derivatives = np.concatenate(blocks.derivatives, axis=2)
+        members.append(Member(term, blocks.residual, np.where(columns[:, None, :] >= 0, derivatives, 0.0), columns))
+    return tuple(members)
+
+
+def columns_of(touch: Touch, layout: Layout) -> NDArray[np.int32]:
+    """(n, width) columns of x that a touch reaches, -1 where fixed."""
+    if touch.family == "pose":
+        return layout.image_columns[touch.block]
+    first = layout.point_columns[touch.block][:, None]
+    return np.where(first >= 0, first + np.arange(3, dtype=np.int32), np.int32(-1))

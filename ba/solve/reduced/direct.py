@@ -1,0 +1,123 @@
+"""Rows of J that touch no eliminated point: they add J^T J to the reduced system as they are.
+
+Those are the rows of terms beside the reprojections, and of observations of the points that such terms touch, which
+stay in the reduced system. They are few beside the observations, so that scipy's sparse products serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+
+from ba.model.problem import Problem
+from ba.model.residual import Blocks, Residuals
+from ba.model.terms.stacked import Member, joined
+from ba.model.variables import Layout
+from ba.solve.reduced.places import Places
+from ba.solve.reduced.structure import Structure
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Direct:
+    """residual (n,) and J (n, n_groups width), by the numbers of all groups in turn."""
+
+    residual: Array
+    J: csr_array
+    width: int
+
+    @cached_property
+    def gradient(self) -> Array:
+        """J^T r, (n_groups, width)."""
+        return self.transposed_times(self.residual)
+
+    def times(self, v: Array) -> Array:
+        """J v (n,) for v (n_groups, width)."""
+        return np.asarray(self.J @ v.ravel())
+
+    def transposed_times(self, u: Array) -> Array:
+        """J^T u (n_groups, width)."""
+        return np.asarray(self.J.T @ u).reshape(-1, self.width)
+
+    @cached_property
+    def squares(self) -> tuple[Array, Array, Array]:
+        """Rows and columns of the blocks of J^T J on and below the diagonal, and those blocks (n, width, width)."""
+        H = csr_array(self.J.T @ self.J).tobsr((self.width, self.width))
+        rows = np.repeat(np.arange(len(H.indptr) - 1), np.diff(H.indptr))
+        lower = rows >= H.indices
+        return rows[lower], H.indices[lower], H.data[lower]
+
+    @cached_property
+    def diagonal(self) -> Array:
+        """(n_groups, width) of J^T J."""
+        return np.asarray(self.J.multiply(self.J).sum(axis=0)).reshape(-1, self.width)
+
+    def add_to(self, blocks: Array, pattern: tuple[Array, Array] | None, num_groups: int, explicit: bool) -> None:
+        """Add J^T J to the blocks of S, which are those of `pattern` or all; without `explicit` the diagonal ones."""
+        rows, columns, squares = self.squares
+        if not explicit:
+            squares, rows = squares[rows == columns], rows[rows == columns]
+            blocks[rows] += squares
+        elif pattern is None:
+            blocks[rows * num_groups + columns] += squares
+        else:
+            starts, below = pattern
+            keys = np.repeat(np.arange(num_groups), np.diff(starts)) * np.int64(num_groups) + below
+            blocks[np.searchsorted(keys, rows * np.int64(num_groups) + columns)] += squares
+
+
+class DirectRows:
+    """Makes `Direct` of the linearizations of one problem.
+
+    Its observations are sorted so that those of points that are not eliminated stand last (`num_eliminated` before
+    them).
+    """
+
+    def __init__(self, structure: Structure, places: Places, residuals: Residuals, layout: Layout) -> None:
+        self.structure, self.residuals, self.layout = structure, residuals, layout
+        self.first = num_eliminated(residuals.problem, layout.kept)
+        self.place_of_column = np.full(layout.size + 1, -1, np.int64)
+        self.place_of_column[places.groups.ravel()] = np.arange(places.groups.size)
+        self.place_of_column[-1] = -1
+
+    def eliminated(self, derivatives: Blocks) -> Blocks:
+        """r, A and B of the observations whose points are eliminated, as views."""
+        r, A, B = derivatives
+        return r[: self.first], A[: self.first], B[: self.first]
+
+    def __call__(self, derivatives: Blocks, members: Sequence[Member]) -> Direct | None:
+        """None where there are no such rows."""
+        if self.first == len(derivatives[0]) and not members:
+            return None
+        parts = list(self._parts(derivatives, members))
+        rows = [self._csr(columns, values) for _, columns, values in parts]
+        return Direct(joined([r for r, _, _ in parts]), csr_array(vstack(rows, format="csr")), self.structure.width)
+
+    def _parts(self, derivatives: Blocks, members: Sequence[Member]) -> Iterable[tuple[Array, Array, Array]]:
+        """Residual (n, rows), columns (n, w) and derivatives (n, rows, w)."""
+        r, A, B = (array[self.first :] for array in derivatives)
+        if len(r):
+            columns = self.residuals.columns(self.layout)
+            touched = np.hstack([columns.reduced[self.first :], columns.points[self.first :]])
+            yield r, touched, np.concatenate([A, B], axis=2)
+        for member in members:
+            yield member.residual, member.columns, member.derivatives
+
+    def _csr(self, columns: Array, values: Array) -> csr_array:
+        n, rows, width = values.shape
+        places = np.broadcast_to(self.place_of_column[columns][:, None, :], values.shape)
+        row = np.broadcast_to(np.arange(n * rows).reshape(n, rows, 1), (n, rows, width))
+        free = places >= 0
+        return csr_array((values[free], (row[free], places[free])), shape=(n * rows, self.structure.free.size))
+
+
+def num_eliminated(problem: Problem, kept: Array) -> int:
+    """How many observations are of points that are eliminated; they stand before the others."""
+    return int((~kept[problem.point_of_obs]).sum())

@@ -1,0 +1,74 @@
+"""The change to coordinates in which the damped normal equations are the identity: H = L L^T, d = L^-T y.
+
+`Factor` works on groups and points; here its products take the vector x of `ba.model.variables`. Preconditioned SciPy,
+the second order around an optimum and sensitivities all solve by this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ba.model.residual import Linearization, Residuals
+from ba.model.variables import Variables
+from ba.solve.reduced.direct import DirectRows
+from ba.solve.reduced.factor import Factor, factorize
+from ba.solve.reduced.places import Places, make_places
+from ba.solve.reduced.structure import make_structure
+from ba.solve.reduced.system import Eliminator
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class NormalFactor:
+    """L of the damped normal equations J^T J + D = L L^T at one state; all vectors are (size,) but for rows of J."""
+
+    factor: Factor
+    places: Places
+
+    def solve(self, g: Array) -> Array:
+        """(L L^T)^-1 g."""
+        return self.backward(self.forward(g))
+
+    def forward(self, g: Array) -> Array:
+        """L^-1 g."""
+        return self.places.join(*self.factor.forward(*self.places.split(g)))
+
+    def backward(self, y: Array) -> Array:
+        """L^-T y."""
+        return self.places.join(*self.factor.backward(*self.places.split(y)))
+
+    def times(self, y: Array) -> Array:
+        """J L^-T y, (n_rows,)."""
+        return self.factor.times(*self.places.split(y))
+
+    def transposed_times(self, u: Array) -> Array:
+        """L^-1 J^T u, for u (n_rows,)."""
+        return self.places.join(*self.factor.transposed_times(u))
+
+
+class NormalFactors:
+    """Makes factors of the linearizations of one problem; each is good until the next is made.
+
+    name: the one of FACTORIZATIONS that size and fill ask for; num_numbers: of poses, cameras and points that are not
+    eliminated, with padding.
+    """
+
+    def __init__(self, variables: Variables, residuals: Residuals) -> None:
+        from ba.solve.reduced import choose_factorization
+
+        structure = make_structure(variables.problem, variables.rotation.tangent_dim)
+        self.name = choose_factorization(structure)
+        self.num_numbers = structure.free.size
+        self.places = make_places(structure, variables)
+        self.eliminate = Eliminator(structure, residuals.threads, explicit=True)
+        self.rows = DirectRows(structure, self.places, residuals, variables.layout)
+
+    def __call__(self, linearization: Linearization, damping: float) -> NormalFactor:
+        """Raises SolverError where the equations are singular at this damping."""
+        direct = self.rows(linearization.blocks, linearization.members)
+        reduced = self.eliminate(self.rows.eliminated(linearization.blocks), damping, direct)
+        return NormalFactor(factorize(reduced, self.name), self.places)
