@@ -110,7 +110,7 @@ def test_rounding_is_that_of_the_sum_and_of_pixels_that_are_five_from_the_origin
 
 
 def test_a_cost_that_is_not_finite_is_infinite() -> None:
-    r = np.zeros((3, 2))
+    r = np.zeros_like(correlated().pixels)
     for worst in (np.nan, np.inf, 1e200):
         r[1, 0] = worst
         for loss in (None, LOSSES["huber"]):

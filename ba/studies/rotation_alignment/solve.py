@@ -19,7 +19,7 @@ from ba.model.rotation.parameterization import Array
 from ba.model.terms import AlignmentDistance, PointAlignment
 from ba.model.variables import Variables, make_layout
 from ba.solve.levenberg_marquardt import minimize
-from ba.solve.objective import Log, Objective
+from ba.solve.objective import EPSILON, Log, Objective
 from ba.solve.result import Iteration, Status
 from ba.solve.schur import BundleSystem
 from ba.studies.rotation_alignment.problem import PointSets, slope
@@ -28,6 +28,15 @@ RESIDUALS: dict[str, type[PointAlignment]] = {"vector": PointAlignment, "norm": 
 
 STATIONARY = 1e-6
 """Cosine between the residual and its derivative below which there is no slope."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Objective(Objective):
+    """Of one pose: the sum is short and no digits cancel, so that less of the cost is rounding."""
+
+    def rounding(self, cost: float) -> float:
+        return EPSILON * cost + (EPSILON * self.pixel_norm) ** 2
+
 
 EXACT = 1e6
 """A cost below this many of its roundings is that of sets that fit exactly, whose slope is rounding too."""
@@ -96,7 +105,7 @@ def _course(
 ) -> Course:
     problem = make_problem(sets, parameterization.to_matrix(theta[None])[0], residual)
     layout = make_layout(problem, parameterization.tangent_dim)
-    objective = Objective(Residuals(problem), None)
+    objective = _Objective(Residuals(problem), None)
     steps: list[Step] = []
 
     def keep(iteration: Iteration) -> None:
