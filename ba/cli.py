@@ -195,11 +195,11 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _view(arguments: argparse.Namespace) -> None:
     from ba import pipeline
-    from ba.config import reading as configfile
     from ba.show import view
+    from ba.studies import request
 
     config = arguments.path / "config.yaml"
-    if config.is_file() and (module := configfile.module_of(config)):
+    if config.is_file() and (module := request.module_of(config)):
         import_module(module).show(arguments.path, arguments.screenshot)
         return
     before, after = pipeline.open_scene(arguments.path)

@@ -16,11 +16,12 @@ import ba
 from ba import io, pipeline
 from ba.analyse.freedom import eigenvalues, freedom
 from ba.cli import main
-from ba.config.keys import Config, Loss
 from ba.errors import UserError
+from ba.model.options import Loss
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
+from ba.options import Config
 from ba.pipeline import load_start
 from ba.prepare.conditioning import condition
 from ba.solve import solve

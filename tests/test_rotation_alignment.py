@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from ba import cli, pipeline
+from ba.config.reading import dump
 from ba.errors import UserError
 from ba.model.rotation import ROTATIONS, Parameterization, so3
 from ba.studies.rotation_alignment import data, lab, picture, stress
-from ba.studies.rotation_alignment.config import Generated, RotationAlignment, Sets, dump, load
+from ba.studies.rotation_alignment.config import Generated, RotationAlignment, Sets, load
 from ba.studies.rotation_alignment.problem import RESIDUALS, PointSets, closed_form, cost, linearize
 from ba.studies.rotation_alignment.run import PRODUCTS, run
 from ba.studies.rotation_alignment.solve import solve

@@ -20,7 +20,7 @@ which the tests hold.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ba.analyse.graph import Parts, parts
-from ba.config.keys import Loss
 from ba.errors import SolverError
 from ba.model.loss import LOSSES, scaled
 from ba.model.problem import Problem
@@ -39,6 +38,9 @@ from ba.prepare.conditioning import condition as conditioned
 from ba.solve.objective import Objective
 from ba.solve.reduced import Eliminator, make_structure
 from ba.solve.reduced.dense import lower_triangle
+
+if TYPE_CHECKING:
+    from ba.model.options import Loss
 
 Array = NDArray[Any]
 

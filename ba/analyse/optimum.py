@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from scipy.sparse.linalg import LinearOperator, cg, eigsh
 
 from ba.analyse.derivatives.errors import KINDS, groups_of
 from ba.analyse.hessian import HessianProduct, gradient, hessian_product, loss_derivatives
-from ba.config.keys import Loss as LossConfig
 from ba.errors import SolverError, UserError
 from ba.model.loss import LOSSES, Loss, scaled
 from ba.model.problem import Problem
@@ -31,6 +30,9 @@ from ba.model.rotation import ROTATIONS
 from ba.model.variables import Variables, make_variables
 from ba.solve.arguments import settings
 from ba.solve.reduced import Eliminator, Factor, Places, choose_factorization, factorize, make_places, make_structure
+
+if TYPE_CHECKING:
+    from ba.model.options import Loss as LossConfig
 
 Array = NDArray[Any]
 

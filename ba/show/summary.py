@@ -19,18 +19,21 @@ import hashlib
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ba.config.keys import Config, Solver
-from ba.config.keys import Loss as LossOptions
 from ba.model.loss import LOSSES, scaled
 from ba.model.problem import Float, Problem, unconstrained
 from ba.model.residual import Projection, project, whitener
 from ba.model.robust import inlier_limit, rms, squared_norms, weighted_rms
 from ba.solve.result import Solution
 from ba.system import reading
+
+if TYPE_CHECKING:
+    from ba.model.options import Loss as LossOptions
+    from ba.options import Config
+    from ba.solve.options import Solver
 
 PACKAGES = ("ba", "numpy", "scipy", "numba")
 
