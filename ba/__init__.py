@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ba.errors import CheckError, SolverError, SystemRefusal, UserError
+from ba.system.garbage import uncollected
 
 if TYPE_CHECKING:
     from ba.analyse.derivatives import jacobian as jacobian
@@ -87,7 +88,8 @@ __all__ = ["CheckError", "SolverError", "SystemRefusal", "UserError", "__version
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ba' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    with uncollected():
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value
 
 

@@ -48,3 +48,18 @@ print("loaded:", *sys.modules)"""
     loaded = run.stdout.rsplit("loaded:", 1)[1].split()
     assert "ba.solve.schur" in loaded
     assert not {"ba.solve.scipy_backend", "ba.solve.plain", "scipy.optimize"}.intersection(loaded)
+
+
+def test_a_compiled_kernel_is_loaded_without_what_compiles() -> None:
+    code = """
+import sys
+import ba
+from ba.engine import kernelcache
+ba.solve(ba.generate(ba.Scene(images=4, points=24)), options={"backend": "schur", "max_iterations": 1})
+print("loaded:", kernelcache.compile_seconds(), *sys.modules)"""
+    for _ in range(2):
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, *loaded = run.stdout.rsplit("loaded:", 1)[1].split()
+    assert float(seconds) == 0.0
+    assert "numba" in loaded
+    assert not {"numba.np.linalg", "numba.cpython.setobj"}.intersection(loaded)

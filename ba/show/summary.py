@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,9 +180,4 @@ def _solver(options: Solver, solution: Solution) -> str:
 
 def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return found | {package: import_module(package).__version__ for package in PACKAGES}
