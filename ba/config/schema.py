@@ -67,6 +67,8 @@ def _branches(schema: Schema) -> list[Schema]:
 
 
 def _inside(schema: Schema, part: str | int) -> Schema | None:
+    if not schema:  # in what may be anything, anything may lie
+        return schema
     if isinstance(part, int):
         items = schema.get("prefixItems", [])
         return items[part] if part < len(items) else schema.get("items")
