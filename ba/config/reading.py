@@ -114,10 +114,7 @@ def override(model: type[Section], data: dict[str, Any], places: Places, text: s
     names = name.strip().split(".")
     if not equals or not all(names):
         raise UserError(f"{place}: not KEY=VALUE, as in --set {model.EXAMPLE}")
-    key = schema.key_of(names, model)
-    for length in range(1, len(key) + 1):
-        if schema.at(key[:length], model) is None:
-            raise UserError(f"{place}: {schema.unknown(key[:length], model)}")
+    key = tuple(names) if model.has(names) else _looked_up(model, names, place)
     for part in key[:-1]:
         if not isinstance(data.get(str(part)), dict):
             data[str(part)] = {}
@@ -126,6 +123,15 @@ def override(model: type[Section], data: dict[str, Any], places: Places, text: s
     for replaced in [known for known in places if known[: len(key)] == key]:
         del places[replaced]
     places[key] = Place(place, Path.cwd())
+
+
+def _looked_up(model: type[Section], names: Sequence[str], place: str) -> Key:
+    """The key that dotted names stand for, by the schema, which takes 9 ms to make. Raises UserError for no key."""
+    key = schema.key_of(names, model)
+    for length in range(1, len(key) + 1):
+        if schema.at(key[:length], model) is None:
+            raise UserError(f"{place}: {schema.unknown(key[:length], model)}")
+    return key
 
 
 def _explained(error: ValidationError, data: Any, places: Places, model: type[Section]) -> UserError:

@@ -5,7 +5,7 @@ A section is a class of fields, each with its default, range and help; it stands
 in a registry, a file to be read, a folder to be written.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -38,6 +38,15 @@ class Section(BaseModel):
                 yield from value.fields((*key, name))
             else:
                 yield (*key, name), field, value
+
+    @classmethod
+    def has(cls, key: Sequence[str]) -> bool:
+        """Whether each name of a key is a field of the section that the name before it stands for."""
+        field = cls.model_fields.get(key[0])
+        if field is None or len(key) == 1:
+            return field is not None
+        inner = field.annotation
+        return isinstance(inner, type) and issubclass(inner, Section) and inner.has(key[1:])
 
 
 def registered(default: Any, registry: str, help: str, *, words: tuple[str, ...] = (), what: str = "") -> Any:

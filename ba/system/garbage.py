@@ -10,7 +10,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """The collector rests within the block. Blocks may lie in one another, and in several threads."""
+    """The collector rests within the block, and afterwards takes what was made in it for old, to be looked at last.
+
+    Blocks may lie in one another, and in several threads.
+    """
     if not gc.isenabled():
         yield
         return
@@ -18,4 +21,7 @@ def uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():  # else somebody has frozen what is to stay so
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()
