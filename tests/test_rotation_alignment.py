@@ -215,6 +215,7 @@ def test_the_shipped_configuration_dumps_to_itself(folder: Path) -> None:
         ("kind: rotation_alignment", "starts.cuont=3", "--set starts.cuont=3: starts.cuont: no such key; did you mean"),
         ("kind: rotation_alignment", "rotation=none", '--set rotation=none: rotation: "none" is not known'),
         ("kind: rotation_alignmant", None, 'c.yaml, line 1: kind: "rotation_alignmant" is not known'),
+        ("kind: rotation_alignment\ndata: {p1: ., p2: .}", None, "c.yaml, line 2: data.p1: "),
         ("kind: [1]", None, "c.yaml, line 1: kind: [1] is not known"),
         ("kind: 5", None, "c.yaml, line 1: kind: 5 is not known; rotation_alignment is right"),
         ("kind: null", None, "c.yaml, line 1: kind: null is not known; rotation_alignment is right"),

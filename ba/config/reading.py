@@ -80,7 +80,8 @@ def checked(model: type[Model], data: dict[str, Any], places: Places) -> Model:
         raise fault(places, key, message)
     config = _absolute(config, places)
     for key, field, path in config.fields():
-        if marks(field).get("path") == "input" and path is not None and not os.path.isdir(path):
+        about = marks(field)
+        if about.get("path") == "input" and path is not None and not (about["folder"] and os.path.isdir(path)):
             try:
                 existing_file(path)
             except UserError as error:

@@ -58,9 +58,9 @@ def registered(default: Any, registry: str, help: str, *, words: tuple[str, ...]
     return Field(default, description=help, json_schema_extra=extra)
 
 
-def input_file(help: str) -> Any:
-    """A field for the path of a file or folder that must exist, relative to the file that gives the path; or None."""
-    return Field(None, description=help, json_schema_extra={"path": "input"})
+def input_file(help: str, *, or_folder: bool = False) -> Any:
+    """A field for the path of a file that must exist, relative to the configuration that gives the path; or None."""
+    return Field(None, description=help, json_schema_extra={"path": "input", "folder": or_folder})
 
 
 def output_folder(help: str) -> Any:

@@ -48,7 +48,7 @@ class Scene(Section):
 
 
 class Data(Section):
-    path: AnyPath | None = input_file("input file, relative to this configuration")
+    path: AnyPath | None = input_file("input file, relative to this configuration", or_folder=True)
     format: str | None = registered(None, "ba.io:READERS", "input format, guessed from the path if not given")
     scene: Scene | None = Field(None, description="generate a scene instead of reading a file")
 
