@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ba.errors import CheckError, SolverError, SystemRefusal, UserError
+from ba.system.garbage import uncollected
 
 if TYPE_CHECKING:
     from ba.analyse.derivatives import jacobian as jacobian
@@ -25,25 +26,25 @@ if TYPE_CHECKING:
     from ba.analyse.sensitivity import to_fixed as to_fixed
     from ba.analyse.sensitivity import to_observations as to_observations
     from ba.check import check as check
-    from ba.config.keys import Camera as Camera
-    from ba.config.keys import Config as Config
-    from ba.config.keys import Data as Data
-    from ba.config.keys import Fix as Fix
-    from ba.config.keys import Loss as Loss
-    from ba.config.keys import Noise as Noise
-    from ba.config.keys import Output as Output
-    from ba.config.keys import Scene as Scene
-    from ba.config.keys import Solver as Solver
     from ba.io import load as load
     from ba.io import save as save
+    from ba.io.options import Data as Data
+    from ba.io.options import Scene as Scene
     from ba.io.synthetic import generate as generate
+    from ba.model.options import Loss as Loss
     from ba.model.problem import Free as Free
     from ba.model.problem import Problem as Problem
     from ba.model.problem import make_problem as make_problem
+    from ba.options import Config as Config
     from ba.pipeline import Result as Result
     from ba.prepare.noise import perturb as perturb
+    from ba.prepare.options import Camera as Camera
+    from ba.prepare.options import Fix as Fix
+    from ba.prepare.options import Noise as Noise
     from ba.prepare.select import select as select
+    from ba.show.options import Output as Output
     from ba.solve import solve as solve
+    from ba.solve.options import Solver as Solver
     from ba.solve.result import Iteration as Iteration
     from ba.solve.result import Solution as Solution
     from ba.solve.result import Status as Status
@@ -60,14 +61,19 @@ _HOMES = {
         "analyse.optimum": "Optimum make_optimum refine",
         "analyse.sensitivity": "Sensitivity to_fixed to_observations",
         "check": "check",
-        "config.keys": "Camera Config Data Fix Loss Noise Output Scene Solver",
         "io": "load save",
+        "io.options": "Data Scene",
         "io.synthetic": "generate",
+        "model.options": "Loss",
         "model.problem": "Free Problem make_problem",
+        "options": "Config",
         "pipeline": "Result",
         "prepare.noise": "perturb",
+        "prepare.options": "Camera Fix Noise",
         "prepare.select": "select",
+        "show.options": "Output",
         "solve": "solve",
+        "solve.options": "Solver",
         "solve.result": "Iteration Solution Status",
         "studies.comparison": "compare",
         "studies.request": "run",
@@ -82,7 +88,8 @@ __all__ = ["CheckError", "SolverError", "SystemRefusal", "UserError", "__version
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ba' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    with uncollected():
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value
 
 

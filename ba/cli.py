@@ -19,6 +19,7 @@ from typing import NoReturn, TextIO
 import ba
 from ba.errors import CheckError, SolverError, SystemRefusal, UserError
 from ba.system import interrupt, safepath
+from ba.system.garbage import uncollected
 from ba.system.output import Guarded, guarded
 from ba.system.words import printable
 
@@ -159,8 +160,10 @@ def _stream(arguments: argparse.Namespace) -> TextIO | None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from ba.show import progress
-    from ba.studies import request
+    with uncollected():
+        from ba import pipeline
+        from ba.show import progress
+        from ba.studies import request
 
     stream = _stream(arguments)
     if module := request.module_of(arguments.config):
@@ -168,8 +171,6 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     config = request.configuration(arguments.config, arguments.set)
     with progress.Progress(config.solver.max_iterations, stream) as observer:
-        from ba import pipeline
-
         result = pipeline.run(config, arguments.out, observer=observer, overwrite=arguments.overwrite)
     if stream:
         with interrupt.uninterrupted(said=f"the result stands in {result.folder}"):
@@ -195,11 +196,11 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _view(arguments: argparse.Namespace) -> None:
     from ba import pipeline
-    from ba.config import reading as configfile
     from ba.show import view
+    from ba.studies import request
 
     config = arguments.path / "config.yaml"
-    if config.is_file() and (module := configfile.module_of(config)):
+    if config.is_file() and (module := request.module_of(config)):
         import_module(module).show(arguments.path, arguments.screenshot)
         return
     before, after = pipeline.open_scene(arguments.path)

@@ -23,14 +23,15 @@ import numpy as np
 from ba import io
 from ba.analyse import memory
 from ba.analyse.undetermined import report
-from ba.config import reading as configfile
-from ba.config.keys import Config
+from ba.config import reading
 from ba.engine import kernelcache
 from ba.errors import SolverError, UserError
 from ba.io import synthetic
 from ba.model.problem import Problem
 from ba.model.residual import Projection, project
 from ba.model.rotation import ROTATIONS, isotropy, so3
+from ba.options import Config
+from ba.options import load as load_config
 from ba.prepare.conditioning import is_bound_to_frame, is_far
 from ba.prepare.noise import note_of_second_noise, perturb
 from ba.prepare.select import select, with_rotations
@@ -83,8 +84,8 @@ def run(
     nothing any more, after writing everything.
     """
     began = Began()
-    config = config if isinstance(config, Config) else configfile.load(config)
-    configfile.check_names(config)
+    config = config if isinstance(config, Config) else load_config(config)
+    reading.check_names(config)
     path = config.data.path
     name = "synthetic" if path is None else path.name.split(".")[0]
     with staged(out or config.output.dir, name, [] if path is None else [path], overwrite) as folder:
@@ -125,7 +126,7 @@ def _save(
             about.append(str(error))
     notes = [*_notes(summary, start, solution.problem), *filter(None, about)]
     _write_summary(summary, notes, began, folder)
-    text = configfile.dump(config)
+    text = reading.dump(config)
     with folder.keeping("config.yaml"):
         files.write_bytes(folder.path / "config.yaml", text.encode())
     with folder.keeping(SOLUTION):
@@ -171,7 +172,7 @@ def open_scene(path: Path) -> tuple[Problem | None, Problem]:
     solutions = [found for found in sorted(path.glob(f"{SOLUTION}.*")) if found.suffix != ".ply"]
     if not solutions or not (path / "config.yaml").is_file():
         raise UserError(f"{path}: not a run folder, which holds config.yaml and {SOLUTION}.*; `ba run` writes one")
-    config = configfile.load(path / "config.yaml")
+    config = load_config(path / "config.yaml")
     return load_start(config)[1], io.load(solutions[0])
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from ba import io
-from ba.config.keys import Solver
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.model.similarity import align, transform
 from ba.solve import SOLVERS, solve
+from ba.solve.options import Solver
 
 FILE = Path(__file__).parents[1] / "datasets" / "dubrovnik-16-22106-pre.txt.xz"
 COST, STATE = 1e-8, 1e-6

@@ -21,8 +21,8 @@ from benchmarks.contest import Curve
 from benchmarks.provenance import keep, machine
 from benchmarks.table import arrival
 
-from ba.config.keys import Noise, Scene, Solver
 from ba.engine.parallel import blas_threads
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
@@ -30,7 +30,9 @@ from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 from ba.solve import solve
+from ba.solve.options import Solver
 from ba.solve.reduced import Eliminator, Reduced, make_structure, sparse
 from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product, matrix
 

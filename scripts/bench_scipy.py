@@ -27,9 +27,9 @@ from scipy.optimize import OptimizeResult, least_squares
 from scipy.sparse import lil_matrix
 
 from ba import io
-from ba.config.keys import Solver
 from ba.model.problem import Problem
 from ba.solve import solve
+from ba.solve.options import Solver
 from ba.solve.result import Iteration
 
 DATA = Path(__file__).parents[1] / "datasets" / "dubrovnik-16-22106-pre.txt.xz"

@@ -35,9 +35,9 @@ from benchmarks.provenance import PACKAGES, keep
 from numpy.typing import NDArray
 
 from ba import io
-from ba.config.keys import Noise
 from ba.model.problem import Problem
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 
 OURS = ("ba-schur", "ba-scipy")
 TUNED = range(20)

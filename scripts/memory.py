@@ -58,9 +58,13 @@ def run_one(order: Order) -> str:
     """Forecast, peak in bytes and seconds of the forecast, for a run in this process."""
     from ba import pipeline
     from ba.analyse import memory
-    from ba.config.keys import Config, Data, Noise, Output, Scene, Solver
+    from ba.io.options import Data, Scene
     from ba.model.rotation import ROTATIONS
+    from ba.options import Config
     from ba.prepare.conditioning import condition
+    from ba.prepare.options import Noise
+    from ba.show.options import Output
+    from ba.solve.options import Solver
 
     images = order.images or max(order.observations // PER_IMAGE, 2)
     with tempfile.TemporaryDirectory() as folder:

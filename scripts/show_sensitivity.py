@@ -23,14 +23,15 @@ from ba import io
 from ba.analyse.hessian import gradient
 from ba.analyse.optimum import Optimum, make_optimum, refine
 from ba.analyse.sensitivity import Sensitivity, fixed, to_fixed, to_observations
-from ba.config.keys import Camera, Fix, Solver
 from ba.errors import UserError
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
+from ba.prepare.options import Camera, Fix
 from ba.prepare.select import GAUGES, select
 from ba.solve import solve
+from ba.solve.options import Solver
 
 FILE = Path(__file__).parents[1] / "datasets" / "dubrovnik-16-22106-pre.txt.xz"
 MOST = 1e-5

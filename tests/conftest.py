@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from ba.config.keys import Scene
 from ba.io import load
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
 

@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from ba.config.keys import Noise, Scene
 from ba.errors import UserError
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.camera import CAMERAS
 from ba.model.problem import Problem
 from ba.model.rotation import so3
 from ba.model.similarity import Similarity, align, compare_to_truth, transform
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 
 WORLD = generate(Scene(images=8, points=100, covariance_px2=((0.0, 0.0), (0.0, 0.0))))
 number = st.floats(-3.0, 3.0)

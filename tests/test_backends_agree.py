@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ba.config.keys import Noise, Scene
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.similarity import Similarity, transform
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 

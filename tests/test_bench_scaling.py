@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from ba import io, pipeline
-from ba.config.keys import Config
 from ba.io.scenes import LAYOUTS
+from ba.options import Config
 from ba.show.staging import staging_of
 from ba.solve.result import Iteration
 

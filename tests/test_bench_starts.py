@@ -8,8 +8,8 @@ import pytest
 from scenes import random_problem
 
 from ba import io
-from ba.config.keys import Noise
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -17,13 +17,14 @@ from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Cost
 from ba.check.sample import Sample, cut
 from ba.check.survey import Survey
-from ba.config.keys import Camera as CameraConfig
-from ba.config.keys import Config, Fix
 from ba.model.camera import CAMERAS
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
+from ba.options import Config
+from ba.prepare.options import Camera as CameraConfig
+from ba.prepare.options import Fix
 from ba.prepare.select import GAUGES, select
 
 ROOT = Path(__file__).parents[1]

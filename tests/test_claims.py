@@ -19,8 +19,8 @@ from benchmarks.provenance import RESULTS, keep, without_places  # noqa: E402
 from benchmarks.quoted import README, Race, claims, listed, short, times  # noqa: E402
 
 from ba import io, pipeline  # noqa: E402
-from ba.config import reading as configfile  # noqa: E402
 from ba.model.rotation import ROTATIONS  # noqa: E402
+from ba.options import load  # noqa: E402
 from ba.solve import solve  # noqa: E402
 
 TEXT = "It takes 3.0 s\nand 40 MB, as it did."
@@ -72,7 +72,7 @@ def test_the_quickstart_goes_as_said() -> None:
 
 
 def test_the_mismatches_are_looked_past_as_said(tmp_path: Path) -> None:
-    config = configfile.load(ROOT / "configs" / "synthetic.yaml", ["output.picture=false"])
+    config = load(ROOT / "configs" / "synthetic.yaml", ["output.picture=false"])
     summary = pipeline.run(config, tmp_path / "run").summary
     share = summary["num_inliers"] / summary["num_observations"]
     rms, inlier_rms = summary["final_rms_px"], summary["final_inlier_rms_px"]

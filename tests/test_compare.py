@@ -16,11 +16,12 @@ import ba
 from ba import io, pipeline
 from ba.analyse.freedom import eigenvalues, freedom
 from ba.cli import main
-from ba.config.keys import Config, Loss
 from ba.errors import UserError
+from ba.model.options import Loss
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.variables import make_variables
+from ba.options import Config
 from ba.pipeline import load_start
 from ba.prepare.conditioning import condition
 from ba.solve import solve
@@ -348,7 +349,13 @@ def test_a_terminal_shows_a_bar_and_a_file_a_line_for_each_kind(monkeypatch: pyt
 def test_what_decides_how_a_run_ends_is_found_from_imports() -> None:
     """A run is measured, and its start is made by `load_start`, from these modules and no other of the program."""
     found = set(program.sources())
-    for name in ("alignment.py", "solver/levenberg_marquardt.py", "schur/kernels.py", "comparison/measure.py"):
+    for name in (
+        "model/similarity.py",
+        "solve/levenberg_marquardt.py",
+        "solve/preconditioned.py",
+        "solve/reduced/kernels.py",
+        "studies/comparison/measure.py",
+    ):
         assert program.PACKAGE / name in found
     for function in (pipeline.load_start, pipeline._path):
         for name in function.__code__.co_names:
@@ -356,7 +363,7 @@ def test_what_decides_how_a_run_ends_is_found_from_imports() -> None:
             module = getattr(used, "__module__", None) or getattr(used, "__name__", "")
             path = program.path_of(module)
             assert path is None or path in found or path == Path(pipeline.__file__), name
-    assert program.PACKAGE / "report.py" not in found
+    assert program.PACKAGE / "show" / "report.py" not in found
 
 
 def test_every_source_of_the_measuring_process_is_found() -> None:

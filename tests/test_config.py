@@ -12,17 +12,22 @@ from bad_configs import BAD_CONFIGS, BadConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ba import options
 from ba.config import schema
-from ba.config.keys import Camera, Config, Data, Noise, Scene, Solver
-from ba.config.reading import check_names, dump, load, read
+from ba.config.reading import check_names, dump
+from ba.config.source import read
 from ba.config.yamltext import dotted, parse, write
 from ba.errors import UserError
+from ba.io.options import Data, Scene
+from ba.options import Config, load
+from ba.prepare.options import Camera, Noise
+from ba.solve.options import Solver
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = {path: read(path)[0] for path in sorted((ROOT / "configs").glob("*.yaml"))}
 SHIPPED = [path for path, keys in CONFIGS.items() if "data" in keys and "kind" not in keys]
-KEYS = [key for key, _ in schema.walk(schema.root())]
-LEAVES = [key for key, inner in schema.walk(schema.root()) if not schema.section_of(inner)]
+KEYS = [key for key, _ in schema.walk(schema.root(Config))]
+LEAVES = [key for key, inner in schema.walk(schema.root(Config)) if not schema.section_of(inner)]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))
 DATA = st.recursive(
     SCALARS,
@@ -75,7 +80,7 @@ def test_every_key_refuses_what_it_cannot_hold_and_says_what_it_can(key: tuple[s
 
 @pytest.mark.parametrize("key", KEYS, ids=dotted)
 def test_every_key_has_help(key: tuple[str, ...]) -> None:
-    assert (schema.at(key) or {})["description"]
+    assert (schema.at(key, Config) or {})["description"]
 
 
 @pytest.mark.parametrize("key", LEAVES, ids=dotted)
@@ -175,8 +180,8 @@ def test_a_dump_spells_out_every_key() -> None:
 def test_all_keys_lists_every_key_with_its_default() -> None:
     path = ROOT / "configs" / "all-keys.yaml"
     text = path.read_text()
-    assert text == schema.all_keys()
-    assert load(path) == Config(data=Data(path=ROOT / "datasets" / schema.EXAMPLE.name))
+    assert text == options.all_keys()
+    assert load(path) == Config(data=Data(path=ROOT / "datasets" / options.EXAMPLE.name))
     with_scene = text.replace("  scene: null", "  scene:").replace("\n    # ", "\n    ")
     values = yaml.safe_load(with_scene)
     for key in KEYS:

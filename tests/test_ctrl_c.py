@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ba import pipeline
-from ba.config.keys import Config
 from ba.engine.parallel import each
+from ba.options import Config
 from ba.solve.result import Iteration
 
 LONG = 20.0

@@ -11,13 +11,13 @@ from ba import cli, io
 from ba.analyse.derivatives import jacobian
 from ba.analyse.determination import SOME, determine
 from ba.analyse.undetermined import findings, report
-from ba.config.keys import Camera, Fix
 from ba.model.camera import CAMERAS
 from ba.model.problem import Problem, make_problem
 from ba.model.residual import project
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.variables import make_variables
 from ba.pipeline import run
+from ba.prepare.options import Camera, Fix
 from ba.prepare.select import select
 
 IMAGES, POINTS = 5, 25

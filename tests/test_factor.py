@@ -7,8 +7,8 @@ import pytest
 from scenes import FAMILIES, random_problem
 from test_derivatives import CAMERA_SETS, MASKS
 
-from ba.config.keys import Noise, Scene, Solver
 from ba.errors import SolverError, UserError
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
@@ -16,7 +16,9 @@ from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 from ba.solve import solve
+from ba.solve.options import Solver
 from ba.solve.reduced import FACTORIZATIONS, Eliminator, Factor, Places, factorize, make_places, make_structure
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from test_compare_report import OFF, RUN
 
-from ba.config.keys import Config
 from ba.model.rotation import so3
 from ba.model.similarity import Similarity
+from ba.options import Config
 from ba.solve.result import Iteration
 from ba.studies.comparison import measure, results
 from ba.studies.comparison.conclusions import conclude

@@ -11,17 +11,19 @@ import pytest
 from scenes import random_problem
 
 from ba import io
-from ba.config.keys import Noise, Scene, Solver
 from ba.errors import SolverError
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 from ba.solve import schur, solve
 from ba.solve.levenberg_marquardt import Trial, minimize
 from ba.solve.objective import Log, Objective
+from ba.solve.options import Solver
 from ba.solve.preconditioned import Expansion, Region, Step
 from ba.solve.reduced import NormalFactors
 from ba.solve.result import ignore

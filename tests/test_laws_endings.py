@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from test_laws_logs import start
 
-from ba.config.keys import Solver
 from ba.errors import UserError
 from ba.model.problem import Problem
 from ba.solve import solve
+from ba.solve.options import Solver
 from ba.solve.result import Solution, Status
 
 BACKENDS = pytest.mark.parametrize("backend", ["schur", "scipy"])

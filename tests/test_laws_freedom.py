@@ -8,13 +8,14 @@ import textbook
 from scenes import random_problem
 
 from ba.analyse.freedom import freedom
-from ba.config.keys import Camera, Fix, Loss
 from ba.model.loss import LOSSES, scaled
+from ba.model.options import Loss
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
+from ba.prepare.options import Camera, Fix
 from ba.prepare.select import select
 
 SETS = {"own": ("bal",) * 4, "shared": ("pinhole",), "mixed": ("bal", "pinhole")}

@@ -7,15 +7,17 @@ import pytest
 import textbook
 from scenes import random_problem
 
-from ba.config.keys import Loss, Noise, Solver
+from ba.model.options import Loss
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 from ba.solve import solve
 from ba.solve.objective import Log, Objective, is_short
+from ba.solve.options import Solver
 from ba.solve.result import Iteration, Solution
 from ba.solve.schur import BundleSystem
 

@@ -8,13 +8,14 @@ from scenes import random_problem
 from test_memory import config, growth, machine, refusal
 
 from ba.analyse import memory
-from ba.config.keys import Scene, Solver
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
+from ba.solve.options import Solver
 from ba.solve.reduced import Eliminator, dense, make_structure
 from ba.solve.reduced.conjugate_gradients import matrix
 from ba.solve.reduced.sparse import analyzed

@@ -8,10 +8,11 @@ from scenes import random_problem
 from scipy.spatial.transform import Rotation
 from scipy.stats import kstest
 
-from ba.config.keys import Noise, Scene
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem, all_free
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 
 N_IMAGES, N_POINTS = 3000, 4000
 

@@ -11,15 +11,17 @@ from scenes import random_problem
 from ba.analyse.hessian import hessian_product
 from ba.analyse.optimum import Optimum, make_optimum, refine
 from ba.analyse.sensitivity import to_fixed, to_observations
-from ba.config.keys import Camera, Fix, Loss, Solver
 from ba.errors import UserError
 from ba.model.loss import LOSSES, scaled
+from ba.model.options import Loss
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
+from ba.prepare.options import Camera, Fix
 from ba.prepare.select import select
 from ba.solve import solve
+from ba.solve.options import Solver
 
 LINEAR, ROBUST = Loss(), Loss(name="cauchy", scale=1.0)
 

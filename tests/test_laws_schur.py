@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scenes import random_problem
 
-from ba.config.keys import Scene
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
 from ba.model.residual import Residuals

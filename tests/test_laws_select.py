@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scenes import random_problem
 
-from ba.config.keys import Camera, Fix
 from ba.errors import UserError
 from ba.model.problem import Problem
 from ba.model.rotation import so3
+from ba.prepare.options import Camera, Fix
 from ba.prepare.select import select, with_rotations
 
 

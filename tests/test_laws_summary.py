@@ -12,9 +12,10 @@ import textbook
 from scenes import random_problem
 
 from ba import io, pipeline
-from ba.config.keys import Config, Noise
 from ba.model.problem import Problem, make_problem, unconstrained
+from ba.options import Config
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 
 
 def troubled(covariances: bool) -> Problem:

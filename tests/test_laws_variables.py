@@ -8,11 +8,11 @@ import textbook
 from scenes import FAMILIES, random_problem
 from test_derivatives import MASKS
 
-from ba.config.keys import Solver
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_layout, make_variables
 from ba.solve import solve
+from ba.solve.options import Solver
 
 
 def masked(mask: str, models: tuple[str, ...] = ("bal", "pinhole")) -> Problem:

@@ -7,15 +7,16 @@ import pytest
 import textbook
 from scenes import random_problem
 
-from ba.config.keys import Loss, Solver
 from ba.errors import UserError
 from ba.model.loss import LOSSES, scaled
+from ba.model.options import Loss
 from ba.model.problem import Problem, make_problem
 from ba.model.residual import Residuals, whitener
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.solve import solve
 from ba.solve.objective import Objective
+from ba.solve.options import Solver
 
 EPS = np.finfo(float).eps
 

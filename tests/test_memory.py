@@ -15,15 +15,18 @@ from memory import TOLERANCE, Order, measure  # noqa: E402
 
 from ba import cli  # noqa: E402
 from ba.analyse import memory  # noqa: E402
-from ba.config.keys import Camera, Config, Data, Scene, Solver  # noqa: E402
 from ba.errors import UserError  # noqa: E402
+from ba.io.options import Data, Scene  # noqa: E402
 from ba.io.synthetic import generate  # noqa: E402
 from ba.model.camera import CAMERAS  # noqa: E402
 from ba.model.problem import Problem  # noqa: E402
 from ba.model.residual import Residuals  # noqa: E402
 from ba.model.rotation import ROTATIONS  # noqa: E402
 from ba.model.variables import make_variables  # noqa: E402
+from ba.options import Config  # noqa: E402
 from ba.prepare.conditioning import condition  # noqa: E402
+from ba.prepare.options import Camera  # noqa: E402
+from ba.solve.options import Solver  # noqa: E402
 from ba.solve.reduced import Eliminator, choose, make_structure  # noqa: E402
 from ba.system import limits, reading  # noqa: E402
 

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ba.config.keys import Noise, Scene
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Free, Problem
 from ba.model.rotation import so3
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 
 SIGMAS = {"rotation_deg": 2.0, "position": 0.3, "points": 0.2, "intrinsics": 0.01}
 EVERYTHING = Noise(**SIGMAS)

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenes import assert_same_bits
 
-from ba.config.keys import Scene
 from ba.errors import UserError
 from ba.io import npz, synthetic
+from ba.io.options import Scene
 from ba.model.camera import CAMERAS
 from ba.model.problem import Free, Problem
 

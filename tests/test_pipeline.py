@@ -9,12 +9,13 @@ import pytest
 
 from ba import io, pipeline
 from ba.cli import main
-from ba.config import reading as configfile
-from ba.config.keys import Config
+from ba.config import reading
 from ba.errors import SolverError, UserError
 from ba.model.problem import Problem
 from ba.model.residual import project
 from ba.model.rotation import ROTATIONS
+from ba.options import Config
+from ba.solve import preconditioned
 from ba.solve.result import Iteration
 
 ROOT = Path(__file__).parents[1]
@@ -174,9 +175,9 @@ def test_a_failing_solver_writes_what_there_is_and_exits_with_3(
     def fail(*_: Any) -> None:
         raise SolverError("the reduced camera system is singular at this damping")
 
-    monkeypatch.setattr("ba.solve.preconditioned.factorize", fail)
+    monkeypatch.setattr(preconditioned, "factorize", fail)
     config = tmp_path / "config.yaml"
-    config.write_text(configfile.dump(configured()))
+    config.write_text(reading.dump(configured()))
     assert main(["run", str(config), "--out", str(tmp_path / "run")]) == 3
     assert "singular" in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "failed"

@@ -11,7 +11,7 @@ import pytest
 from bad_configs import BAD_CONFIGS, BadConfig
 
 import ba
-from ba.config import reading as configfile
+from ba.config.yamltext import write
 from ba.model.problem import Problem
 
 DATA = Path(__file__).parents[1] / "datasets" / "dubrovnik-3-7-pre.txt"
@@ -91,7 +91,7 @@ def test_names_are_as_well_known_elsewhere(scene: Problem) -> None:
 
 
 def test_a_run_takes_a_path_and_overrides(folder: Path) -> None:
-    (folder / "tiny.yaml").write_text(configfile.write(TINY))
+    (folder / "tiny.yaml").write_text(write(TINY))
     result = ba.run("tiny.yaml", ["solver.max_iterations=1"], out="here")
     assert result.summary["iterations"] == 1
     assert result.folder.resolve() == (folder / "here").resolve()
@@ -156,7 +156,7 @@ def test_a_problem_is_saved_and_loaded(folder: Path) -> None:
     assert np.array_equal(ba.load("copy.npz").points, problem.points)
 
 
-@pytest.mark.parametrize("name", ["check", "select"])
+@pytest.mark.parametrize("name", ["check", "solve"])
 def test_a_public_name_is_no_module(name: str) -> None:
     code = f"import ba.{name}, ba\nfrom ba.pipeline import run\nassert callable(ba.{name}), ba.{name}"
     subprocess.run([sys.executable, "-c", code], check=True)

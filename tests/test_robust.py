@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from ba import pipeline
-from ba.config.keys import Config
 from ba.model.loss import LOSSES
 from ba.model.robust import inlier_limit, range_end, weighted_rms
+from ba.options import Config
 from ba.show.summary import before, summarize
 
 ROOT = Path(__file__).parents[1]

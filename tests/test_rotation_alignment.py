@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from ba import cli, pipeline
+from ba.config.reading import dump
 from ba.errors import UserError
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS, Parameterization, so3
 from ba.model.variables import make_variables
 from ba.solve import solve as solution_of
 from ba.studies.rotation_alignment import data, lab, picture, stress
-from ba.studies.rotation_alignment.config import Generated, RotationAlignment, Sets, dump, load
+from ba.studies.rotation_alignment.config import Generated, RotationAlignment, Sets, load
 from ba.studies.rotation_alignment.problem import PointSets, angle_between, closed_form, cost
 from ba.studies.rotation_alignment.run import PRODUCTS, run
 from ba.studies.rotation_alignment.solve import RESIDUALS, make_problem, solve
@@ -209,6 +210,7 @@ def test_the_shipped_configuration_dumps_to_itself(folder: Path) -> None:
         ("kind: rotation_alignment", "starts.cuont=3", "--set starts.cuont=3: starts.cuont: no such key; did you mean"),
         ("kind: rotation_alignment", "rotation=none", '--set rotation=none: rotation: "none" is not known'),
         ("kind: rotation_alignmant", None, 'c.yaml, line 1: kind: "rotation_alignmant" is not known'),
+        ("kind: rotation_alignment\ndata: {p1: ., p2: .}", None, "c.yaml, line 2: data.p1: "),
         ("kind: [1]", None, "c.yaml, line 1: kind: [1] is not known"),
         ("kind: 5", None, "c.yaml, line 1: kind: 5 is not known; rotation_alignment is right"),
         ("kind: null", None, "c.yaml, line 1: kind: null is not known; rotation_alignment is right"),

@@ -11,13 +11,13 @@ from scenes import random_problem
 from scipy.spatial.transform import Rotation
 
 from ba import io, pipeline
-from ba.config.keys import Config
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS, Parameterization, euler, isotropy, so3
 from ba.model.rotation.parameterization import Array
 from ba.model.similarity import Similarity, transform
 from ba.model.variables import make_variables
+from ba.options import Config
 
 pytestmark = pytest.mark.filterwarnings("error")
 

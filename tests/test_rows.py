@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ba import pipeline
-from ba.config.keys import Config
+from ba.options import Config
 from ba.show.progress import print_summary
 from ba.show.rows import fit_rows, truth_rows
 

@@ -10,8 +10,8 @@ import pytest
 
 from ba import pipeline
 from ba.cli import main
-from ba.config import reading as configfile
 from ba.errors import UserError
+from ba.options import load
 from ba.show import runfolder, staging
 from ba.show.runfolder import RunFolder, staged
 from ba.show.staging import staging_of
@@ -184,7 +184,7 @@ def test_the_command_line_overwrites_where_it_is_told(capsys: pytest.CaptureFixt
 def test_a_signal_in_the_middle_of_a_line_leaves_a_whole_log(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The solver keeps a step before it tells of it, so that the step is in the result."""
     Path("tiny.yaml").write_text(TINY)
-    configuration, write = configfile.load("tiny.yaml"), runfolder._line
+    configuration, write = load("tiny.yaml"), runfolder._line
 
     def line(iteration: Iteration) -> str:
         if iteration.iteration == steps and not heard:

@@ -8,20 +8,23 @@ import pytest
 from scenes import FAMILIES, random_problem
 from test_derivatives import CAMERA_SETS, MASKS
 
-from ba.config.keys import Loss, Noise, Scene, Solver
 from ba.errors import SolverError
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.camera import CAMERAS
 from ba.model.loss import LOSSES
+from ba.model.options import Loss
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 from ba.solve import reduced as schur
 from ba.solve import solve
 from ba.solve.levenberg_marquardt import Damping
+from ba.solve.options import Solver
 from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choose, linear_solver, make_structure
 from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced

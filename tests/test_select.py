@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ba.config.keys import Camera, Config, Fix, Scene
 from ba.errors import UserError
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.camera import CAMERAS
 from ba.model.problem import Free, Problem, make_problem
 from ba.model.rotation import so3
 from ba.model.similarity import Similarity, transform
+from ba.options import Config
+from ba.prepare.options import Camera, Fix
 from ba.prepare.select import GAUGES, select
 
 KINDS = ("ring", "street", "cloud")

@@ -11,15 +11,17 @@ from scenes import random_problem
 
 from ba.analyse.optimum import make_optimum, refine
 from ba.analyse.sensitivity import to_fixed, to_observations
-from ba.config.keys import Camera, Fix, Loss, Solver
 from ba.errors import SolverError, UserError
 from ba.model.camera import CAMERAS
 from ba.model.loss import LOSSES
+from ba.model.options import Loss
 from ba.model.problem import Free, Problem
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.similarity import Similarity, transform
+from ba.prepare.options import Camera, Fix
 from ba.prepare.select import select
 from ba.solve import solve
+from ba.solve.options import Solver
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 

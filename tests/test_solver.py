@@ -8,16 +8,18 @@ import pytest
 from scenes import FAMILIES, N_IMAGES, random_problem
 from scipy.optimize import minimize
 
-from ba.config.keys import Loss, Noise, Solver
 from ba.errors import UserError
 from ba.model.loss import LOSSES, scaled
+from ba.model.options import Loss
 from ba.model.problem import Problem, all_free
 from ba.model.residual import Residuals, project
 from ba.model.rotation import ROTATIONS
 from ba.model.similarity import Similarity, transform
 from ba.model.variables import make_variables
 from ba.prepare.noise import perturb
+from ba.prepare.options import Noise
 from ba.solve import SOLVERS, solve
+from ba.solve.options import Solver
 from ba.solve.result import Iteration, Status
 
 STAY = [name for name in FAMILIES if ROTATIONS[name].stays_rotation]

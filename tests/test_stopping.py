@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from test_solver import EXACT, WAYS, cost, perturbed
 
-from ba.config.keys import Solver
 from ba.model.residual import Residuals, project
 from ba.solve import objective, solve
+from ba.solve.options import Solver
 from ba.solve.result import Iteration, Status
 
 ALL = WAYS | {

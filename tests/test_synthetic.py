@@ -8,9 +8,9 @@ from scenes import assert_same_bits
 from scipy.sparse import block_diag, coo_array, diags_array
 from scipy.sparse.csgraph import connected_components
 
-from ba.config.keys import Scene
 from ba.errors import UserError
 from ba.io import synthetic
+from ba.io.options import Scene
 from ba.io.scenes import LAYOUTS, town
 from ba.model.camera import CAMERAS, INSIDE
 from ba.model.problem import Problem

@@ -12,8 +12,8 @@ from ba.analyse.freedom import freedom
 from ba.analyse.hessian import hessian_product
 from ba.analyse.optimum import make_optimum, refine
 from ba.analyse.sensitivity import fixed, to_fixed, to_observations
-from ba.config.keys import Camera, Fix, Loss, Noise
 from ba.model.loss import LOSSES, scaled
+from ba.model.options import Loss
 from ba.model.problem import Problem
 from ba.model.residual import Residuals, as_parameters
 from ba.model.rotation import ROTATIONS, so3
@@ -22,6 +22,7 @@ from ba.model.terms import TERMS, AlignmentDistance, Distance, PointAlignment, P
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
+from ba.prepare.options import Camera, Fix, Noise
 from ba.prepare.select import select
 from ba.solve import solve
 

@@ -16,8 +16,8 @@ from test_progress import SUMMARY, printed
 import ba
 from ba import cli
 from ba.check.sample import image_name
-from ba.config import reading as configfile
 from ba.model.problem import Problem
+from ba.options import load
 from ba.prepare.noise import note_of_second_noise
 from ba.show import page
 from ba.show.progress import print_summary
@@ -107,9 +107,7 @@ def test_noise_on_the_solution_of_a_run_with_noise_is_told(tmp_path: Path) -> No
     noisy = TINY | {"noise": {"points": 0.01}}
     first = ba.run(noisy, out=tmp_path / "first")
     assert not any("noise" in note for note in first.notes)
-    again = configfile.load(
-        tmp_path / "first" / "config.yaml", [f"data.path={tmp_path}/first/solution.npz", "data.scene=null"]
-    )
+    again = load(tmp_path / "first" / "config.yaml", [f"data.path={tmp_path}/first/solution.npz", "data.scene=null"])
     second = ba.run(again, out=tmp_path / "second")
     told = [note for note in second.notes if note.startswith("noise was applied to a solution: ")]
     assert len(told) == 1

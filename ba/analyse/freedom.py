@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ba.analyse.graph import Parts, parts
-from ba.config.keys import Loss
 from ba.errors import SolverError
 from ba.model.loss import make_loss
 from ba.model.problem import Problem
@@ -42,6 +41,9 @@ from ba.prepare.conditioning import condition as conditioned
 from ba.solve.objective import Objective
 from ba.solve.reduced import DirectRows, Eliminator, make_places, make_structure
 from ba.solve.reduced.dense import lower_triangle
+
+if TYPE_CHECKING:
+    from ba.model.options import Loss
 
 Array = NDArray[Any]
 

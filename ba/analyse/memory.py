@@ -12,10 +12,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ba.config.keys import Config, Solver
 from ba.errors import UserError
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
@@ -27,6 +27,10 @@ from ba.solve.reduced.structure import PARTS
 from ba.solve.reduced.system import ALL_BLOCKS
 from ba.system.limits import ROOT, Limit, limits
 from ba.system.words import in_bytes
+
+if TYPE_CHECKING:
+    from ba.options import Config
+    from ba.solve.options import Solver
 
 NUMBER, INDEX, PLACE = 8, 4, 8
 """Bytes of float64, int32, int64."""

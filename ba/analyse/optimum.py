@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from scipy.sparse.linalg import LinearOperator, cg, eigsh
 
 from ba.analyse.derivatives.errors import KINDS, groups_of
 from ba.analyse.hessian import HessianProduct, gradient, hessian_product, loss_derivatives
-from ba.config.keys import Loss as LossConfig
 from ba.errors import SolverError, UserError
 from ba.model.loss import Loss, make_loss
 from ba.model.problem import Problem
@@ -34,6 +33,9 @@ from ba.model.variables import Variables, make_variables
 from ba.solve.arguments import settings
 from ba.solve.objective import Objective
 from ba.solve.reduced import NormalFactor, NormalFactors
+
+if TYPE_CHECKING:
+    from ba.model.options import Loss as LossConfig
 
 Array = NDArray[Any]
 

@@ -23,10 +23,11 @@ from ba.check.picture import draw_pattern
 from ba.check.report import data_lines, derivative_lines, memory_lines
 from ba.check.sample import Sample
 from ba.check.survey import Survey
-from ba.config import reading as configfile
-from ba.config.keys import Config, Data
+from ba.config import reading
 from ba.errors import UserError
+from ba.io.options import Data
 from ba.model.rotation import ROTATIONS, Parameterization
+from ba.options import Config, load
 from ba.pipeline import load_start
 from ba.prepare.conditioning import condition
 from ba.system.files import write_bytes
@@ -69,7 +70,7 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     the user can mend.
     """
     config = _config(source)
-    configfile.check_names(config)
+    reading.check_names(config)
     _, start = load_start(config)
     rotation = ROTATIONS[config.rotation]
     survey = Survey(start, rotation, config.solver.threads)
@@ -92,7 +93,7 @@ def _config(source: Config | Path | str) -> Config:
     if isinstance(source, Config):
         return source
     path = Path(source)
-    return configfile.load(path) if path.suffix in CONFIGURATIONS else Config(data=Data(path=path))
+    return load(path) if path.suffix in CONFIGURATIONS else Config(data=Data(path=path))
 
 
 def _title(rotation: Parameterization, seed: int, states: int) -> str:

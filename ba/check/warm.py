@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from ba.config.keys import Config
 from ba.model.camera import CAMERAS
 from ba.model.loss import LOSSES
 from ba.model.rotation import ROTATIONS
+from ba.options import Config
 from ba.pipeline import load_start
 from ba.solve import SOLVERS, solve
 from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS

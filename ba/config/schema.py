@@ -1,28 +1,22 @@
-"""The schema of `ba.config.keys` as data: its keys, and what each value must be, in words.
+"""The schema of a configuration as data: its keys, and what each value must be, in words.
 
-Types, ranges and help are written once, beside the fields; messages and `configs/all-keys.yaml` are made from them:
-
-    python -m ba.config.schema > configs/all-keys.yaml
+Types, ranges and help are written once, beside the fields; messages and `configs/all-keys.yaml` are made from them. A
+run without a mistake needs none of this.
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from ba.config.keys import Config, Data, Scene
+from ba.config.section import Section
 from ba.config.yamltext import Key, dotted, write
 
 Schema = dict[str, Any]
 
-EXAMPLE = Path("../datasets/dubrovnik-16-22106-pre.txt.xz")
-
 
 @cache
-def root(model: type[BaseModel] = Config) -> Schema:
+def root(model: type[Section]) -> Schema:
     """The JSON schema of a model with its references replaced."""
     schema = model.model_json_schema()
     return dict(_resolved(schema, schema["$defs"]))
@@ -51,7 +45,7 @@ def section_of(schema: Schema) -> Schema | None:
     return next((branch for branch in _branches(schema) if "properties" in branch), None)
 
 
-def at(key: Key, model: type[BaseModel] = Config) -> Schema | None:
+def at(key: Key, model: type[Section]) -> Schema | None:
     """The schema of one key path, None if there is no such key."""
     schemas = [root(model)]
     for part in key:
@@ -60,11 +54,21 @@ def at(key: Key, model: type[BaseModel] = Config) -> Schema | None:
     return schemas[0] if schemas else None
 
 
+def key_of(names: Sequence[str], model: type[Section]) -> Key:
+    """The key that dotted names stand for; below a section whose own keys are dotted, the rest is one key."""
+    for length in range(1, len(names)):
+        if (at(tuple(names[:length]), model) or {}).get("keys") == "dotted":
+            return (*names[:length], ".".join(names[length:]))
+    return tuple(names)
+
+
 def _branches(schema: Schema) -> list[Schema]:
     return list(schema.get("anyOf", [schema]))
 
 
 def _inside(schema: Schema, part: str | int) -> Schema | None:
+    if not schema:  # in what may be anything, anything may lie
+        return schema
     if isinstance(part, int):
         items = schema.get("prefixItems", [])
         return items[part] if part < len(items) else schema.get("items")
@@ -79,7 +83,7 @@ def value_at(data: Any, key: Key) -> Any:
     return data
 
 
-def unknown(key: Key, model: type[BaseModel] = Config) -> str:
+def unknown(key: Key, model: type[Section]) -> str:
     """What to say of a key that the schema lacks: the closest in its section, or anywhere, or all of its section."""
     anywhere = [known for known, _ in walk(root(model))]
     siblings = [known for known in anywhere if known[:-1] == key[:-1]]
@@ -132,16 +136,18 @@ def _short(number: float) -> str:
     return str(int(number)) if number == int(number) else repr(number)
 
 
-def all_keys() -> str:
-    """A configuration file with every key, its default and its help; the keys of a scene stand in comments."""
-    defaults = Config(data=Data(path=EXAMPLE)).model_dump(mode="json")
-    scene = Scene().model_dump(mode="json")
+def listing(config: Section, others: Mapping[Key, Section]) -> str:
+    """A configuration file with every key, its value and its help.
+
+    others: sections in place of which `config` has null, by key; their keys stand in comments.
+    """
+    values = config.model_dump(mode="json")
     lines = ["# Every key with its default. Only the source, data.path or data.scene, has none."]
-    for key, schema in walk(root()):
-        in_scene = key[:2] == ("data", "scene") and len(key) == 3
-        value = scene[str(key[-1])] if in_scene else value_at(defaults, key)
+    for key, schema in walk(root(type(config))):
+        other = others.get(key[:-1])
+        value = value_at(values, key) if other is None else other.model_dump(mode="json")[str(key[-1])]
         opens_section = isinstance(value, dict) and value
-        indent = "  " * (len(key) - 1) + "# " * in_scene
+        indent = "  " * (len(key) - 1) + ("" if other is None else "# ")
         if len(key) == 1:
             lines.append("")
         lines.append(f"{indent}# {_help(schema)}")
@@ -153,7 +159,3 @@ def _help(schema: Schema) -> str:
     if section_of(schema):
         return str(schema["description"]) + " [null, or a section]" * ("anyOf" in schema)
     return f"{schema['description']} [{expected(schema)}]"
-
-
-if __name__ == "__main__":
-    print(all_keys(), end="")

@@ -1,4 +1,7 @@
-"""Where a configuration comes from: a file, standard input or another open pipe, or a data file in its place."""
+"""Where a configuration comes from: a file, standard input or another open pipe, or a data file in its place.
+
+Only text becomes data here, and no value is checked, so that what only looks into a file need not import pydantic.
+"""
 
 import os
 import re
@@ -7,16 +10,62 @@ import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from ba.config.yamltext import Key, dotted, parse
 from ba.errors import UserError
 from ba.system.files import COMPRESSORS
 from ba.system.reading import MAX_CONFIGURATION, read_configuration
+from ba.system.words import shown
+
+SHORTEST = "data: {path: FILE}"
 
 STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})")
 """What a shell puts in the place of `<(command)`: an open pipe by its number."""
 BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|\s|#[^\n]*\n|---[^\n]*\n)*['\"A-Za-z_{]")
 """How a YAML file of keys begins; data files that are text begin with a number."""
+
+
+class Place(NamedTuple):
+    """Where a key stands, in words (a file and line, or an override), and the folder where its relative paths start."""
+
+    name: str
+    folder: Path
+
+
+Places = dict[Key, Place]
+
+
+def read(path: Path | str) -> tuple[dict[str, Any], Places]:
+    """The data of a file or of standard input (`-`), and the place of every key in it. Raises UserError where it is no
+    YAML of keys."""
+    path, name, folder = Path(path), name_of(path), folder_of(path)
+    try:
+        data, lines = parse(text_of(path), name)
+        if data is None:
+            raise UserError(f"{name}: no key is given; the shortest configuration is `{SHORTEST}`")
+        if not isinstance(data, dict):
+            raise UserError(f"{name}: {shown(data)} found, lines `key: value` expected, at least `{SHORTEST}`")
+    except UserError as error:
+        if path.suffix in (".yaml", ".yml") or not path.is_file():
+            raise
+        hint = f"a .yaml file with only `data: {{path: {path.name}}}` is a complete configuration"
+        raise UserError(f"{error}; if this is a data file: {hint}") from error
+    places = {key: Place(f"{name}, line {line}", folder) for key, line in lines.items()}
+    return data, places | {(): Place(name, folder)}
+
+
+def fault(places: Places, key: Key, message: str) -> UserError:
+    """What to raise for a key, with its place."""
+    return UserError(f"{place_of(places, key).name}: {dotted(key)}: {message}")
+
+
+def place_of(places: Places, key: Key) -> Place:
+    """The place of a key, or of the nearest section around it."""
+    while key not in places:
+        key = key[:-1]
+    return places[key]
 
 
 def name_of(path: Path | str) -> str:

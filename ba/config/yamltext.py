@@ -1,16 +1,16 @@
 """YAML text to plain data with the line of every key, and back.
 
-Built on libyaml's events, not on `yaml.load`: events carry lines, a repeated key can be refused, and deep nesting
-cannot overflow the C stack. Plain scalars follow the core schema of YAML 1.2 (section 10.3.2): `1e-8` is a number,
-`no` and `2024-01-31` are text. Anchors, aliases and tags have no use in a configuration and are refused.
+Built on PyYAML's composed nodes, not on `yaml.load`: nodes carry lines, and a repeated key can be refused. They are
+composed in Python of libyaml's events, for deep nesting overflows the stack of the composer that is written in C. Plain
+scalars follow the core schema of YAML 1.2 (section 10.3.2): `1e-8` is a number, `no` and `2024-01-31` are text.
+Anchors, aliases and tags have no use in a configuration and are refused.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from yaml.composer import Composer, ComposerError
 
 from ba.errors import UserError
 
@@ -36,11 +36,16 @@ def parse(text: str, name: str) -> tuple[Any, dict[Key, int]]:
         encoded = text.encode()
     except UnicodeEncodeError as error:
         raise UserError(f"{name}: not UTF-8 text; save it as UTF-8") from error
-    reader = _Reader(name, yaml.parse(encoded, Loader=yaml.CSafeLoader))
+    lines: dict[Key, int] = {}
     try:
-        return reader.document(), reader.lines
+        loader = _Loader(encoded, name)
+        node = loader.get_single_node()
+        return None if node is None else loader.value(node, (), lines), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if mark and isinstance(error, ComposerError):
+            second = "a second document begins; one document is right, without `---` lines"
+            raise UserError(f"{name}, line {mark.line + 1}: {second}") from error
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(
             f"{name}{where}: not valid YAML, {error.problem}; check brackets, quotes and the indentation by spaces"
@@ -67,61 +72,51 @@ def plain(text: str) -> Any:
     return text
 
 
-@dataclass(frozen=True)
-class _Reader:
-    name: str
-    events: Iterator[Any]
-    lines: dict[Key, int] = field(default_factory=dict)
+class _Loader(Composer, yaml.CSafeLoader):
+    """Composes nodes of libyaml's events, and refuses on the way what a configuration has no use for."""
 
-    def document(self) -> Any:
-        next(self.events)
-        if isinstance(next(self.events), yaml.StreamEndEvent):
-            return None
-        data = self._value(next(self.events), ())
-        next(self.events)
-        extra = next(self.events)
-        if not isinstance(extra, yaml.StreamEndEvent):
-            raise self._fault(extra, "a second document begins; one document is right, without `---` lines")
-        return data
+    def __init__(self, text: bytes, name: str) -> None:
+        yaml.CSafeLoader.__init__(self, text)
+        Composer.__init__(self)
+        self.name, self.depth = name, 0
 
-    def _value(self, event: Any, key: Key) -> Any:
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: Any = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor:
-            raise self._fault(event, f"the anchor or alias {event.anchor!r} is not supported; write the value out")
+            raise self.fault(event, f"the anchor or alias {event.anchor!r} is not supported; write the value out")
         if event.tag:
-            raise self._fault(event, f"the tag {event.tag!r} is not supported; write the plain value")
-        if len(key) > MAX_DEPTH:
-            raise self._fault(event, "nested too deeply; no section lies deeper than two others")
-        self.lines.setdefault(key, line_of(event))
-        if isinstance(event, yaml.ScalarEvent):
-            return plain(event.value) if event.implicit[0] else event.value
-        return self._sequence(key) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(key)
+            raise self.fault(event, f"the tag {event.tag!r} is not supported; write the plain value")
+        if self.depth > MAX_DEPTH:
+            raise self.fault(event, "nested too deeply; no section lies deeper than two others")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
-    def _sequence(self, key: Key) -> list[Any]:
-        items: list[Any] = []
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-            items.append(self._value(event, (*key, len(items))))
-        return items
+    def fault(self, at: Any, message: str) -> UserError:
+        return UserError(f"{self.name}, line {_line(at)}: {message}")
 
-    def _mapping(self, key: Key) -> dict[str, Any]:
+    def value(self, node: yaml.Node, key: Key, lines: dict[Key, int]) -> Any:
+        """What a node stands for; puts the line of every key in it into `lines`."""
+        lines.setdefault(key, _line(node))
+        if isinstance(node, yaml.ScalarNode):
+            return node.value if node.style else plain(node.value)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*key, i), lines) for i, item in enumerate(node.value)]
         mapping: dict[str, Any] = {}
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            if not isinstance(event, yaml.ScalarEvent):
-                raise self._fault(event, "a list, section or alias stands where the name of a key is expected")
-            inner = (*key, event.value)
-            if event.value in mapping:
-                raise self._fault(
-                    event, f"{dotted(inner)}: given twice, first in line {self.lines[inner]}; delete one of the two"
-                )
-            self.lines[inner] = line_of(event)
-            mapping[event.value] = self._value(next(self.events), inner)
+        for name, inner in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                raise self.fault(name, "a list, section or alias stands where the name of a key is expected")
+            at = (*key, name.value)
+            if name.value in mapping:
+                raise self.fault(name, f"{dotted(at)}: given twice, first in line {lines[at]}; delete one of the two")
+            lines[at] = _line(name)
+            mapping[name.value] = self.value(inner, at, lines)
         return mapping
 
-    def _fault(self, event: Any, message: str) -> UserError:
-        return UserError(f"{self.name}, line {line_of(event)}: {message}")
 
-
-def line_of(event: Any) -> int:
-    return int(event.start_mark.line) + 1
+def _line(at: Any) -> int:
+    return int(at.start_mark.line) + 1
 
 
 def dotted(key: Key) -> str:

@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core.caching import FunctionCache, NullCache
+from numba.core.runtime import rtsys
 
 from ba.engine import kernelcache
+from ba.system.garbage import uncollected
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -73,21 +75,27 @@ class _Announced:
 
     begun: list[int]
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        def load() -> Any:
-            return super(_Announced, self).load_overload(sig, target_context)  # type: ignore[misc]
+    def load(self, sig: Any, target_context: Any) -> Any:
+        """The compiled kernel, None where there is none."""
+        return None
 
-        if (found := load()) is not None:
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        if (found := self.load(sig, target_context)) is not None:
             return found
         COMPILATION.begin()
         self.begun.append(threading.get_ident())
-        if (found := load()) is None:  # nor has another process compiled it meanwhile
+        if (found := self.load(sig, target_context)) is None:  # nor has another process compiled it meanwhile
             kernelcache.say(ANNOUNCEMENT)
         return found
 
 
 class _Kept(_Announced, FunctionCache):  # type: ignore[misc]  # numba has no types
-    pass
+    def load(self, sig: Any, target_context: Any) -> Any:
+        """The kernel in the folder. FunctionCache would first load all that numba can compile, for 0.1 s, which a
+        kernel that is compiled does not need, but for the functions that count references."""
+        rtsys.initialize(target_context)
+        with uncollected():
+            return self._load_overload(sig, target_context)
 
 
 class _NotKept(_Announced, NullCache):  # type: ignore[misc]

@@ -11,15 +11,18 @@ the middle, and the middle itself for models without.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ba.config.keys import Scene
 from ba.errors import UserError
 from ba.io.scenes import LAYOUTS, Layout, Surface
 from ba.io.scenes.layout import Index, Random, longest_track
 from ba.model.camera import CAMERAS, INSIDE, CameraModel
 from ba.model.problem import Bool, Float, Int, Problem, make_problem
+
+if TYPE_CHECKING:
+    from ba.io.options import Scene
 
 WIDTH, HEIGHT = 1600, 1200
 FOCAL = 1200.0

@@ -4,16 +4,22 @@ A rotation turns about the camera's centre, R' = exp(n) R, and the centre moves 
 is computed by way of the centre itself, whose coordinates may be large. Each quantity draws from a stream of its own.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ba.config import reading as configfile
-from ba.config.keys import Config, Noise
+from ba.config import source
 from ba.errors import UserError
 from ba.model.problem import Float, Problem
 from ba.model.rotation import so3
+
+if TYPE_CHECKING:
+    from ba.options import Config
+    from ba.prepare.options import Noise
 
 SOLUTION = "solution."
 """How the file begins in which a run leaves its end."""
@@ -25,7 +31,7 @@ def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
     An image whose translation is partly fixed gets no position noise, and under rotation noise only the free
     components of its translation follow, so its centre does not quite stay. Without any noise it is the same object.
     """
-    if noise == Noise():
+    if noise.is_zero:
         return problem
     turn, shift, drift, scale = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4))
     rotations, translations = _perturbed_poses(
@@ -45,7 +51,7 @@ def note_of_second_noise(config: Config) -> str | None:
     Files of the formats have no place to tell, so the run folder in which the data lie does.
     """
     path = config.data.path
-    if path is None or config.noise == Noise() or not path.name.startswith(SOLUTION):
+    if path is None or config.noise.is_zero or not path.name.startswith(SOLUTION):
         return None
     if not (path.parent / "summary.json").is_file():
         return None
@@ -61,7 +67,7 @@ def note_of_second_noise(config: Config) -> str | None:
 def _noise_of(path: Path) -> dict[str, float] | None:
     """The section `noise` of a run folder's configuration, None where it has none to be read."""
     try:
-        found = configfile.read(path)[0].get("noise")
+        found = source.read(path)[0].get("noise")
     except UserError:  # not a folder that a run has left
         return None
     return found if isinstance(found, dict) else None

@@ -13,17 +13,24 @@ three_points  three well-seen points far apart: 9 numbers, two more than the fra
 Masks only ever lose freedom: what is held fixed already stays so.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ba.config.keys import Camera, Fix
 from ba.errors import UserError
 from ba.model.camera import CAMERAS
 from ba.model.problem import Bool, Float, Free, Problem
 from ba.model.rotation import so3
+
+if TYPE_CHECKING:
+    from ba.prepare.options import Camera, Fix
+
+PARAMETERS = sorted({name for model in CAMERAS.values() for name in model.parameters})
+"""Names of the intrinsics of every camera model."""
 
 Refine = Literal["all", "none"] | Sequence[str]
 Held = Literal["none", "all"] | Sequence[int]

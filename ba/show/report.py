@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ba.model.robust import LIMIT_IN_MEDIANS, OUTSIDE, range_end
 from ba.show.page import Axis, Frame, document, power_ticks, round_ticks, section, table, text_of, whole_ticks
@@ -189,6 +188,8 @@ def _configuration(text: str) -> str:
 
 
 def _picture(picture: Path) -> str:
+    from PIL import Image
+
     with Image.open(picture) as image:
         small = image.convert("RGB")
     small.thumbnail((PICTURE_WIDTH, PICTURE_WIDTH), Image.Resampling.LANCZOS)

@@ -88,9 +88,10 @@ class RunFolder:
         self._close_log()
         if not (self.path / MARK).is_file():
             raise SystemRefusal(self.shown("; ".join(self.refusals)))
+        with self.keeping(LOG):  # every other file was on the disk before it got its name (`ba.system.files`)
+            if (self.path / LOG).is_file():
+                files.sync(self.path / LOG)
         with self.keeping(""):
-            for name in os.listdir(self.path):
-                files.sync(self.path / name)
             files.sync(self.path)
         self.published = self._put_in_place()
         if self.refusals:

@@ -18,19 +18,22 @@ from __future__ import annotations
 import hashlib
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ba.config.keys import Config, Solver
-from ba.config.keys import Loss as LossOptions
 from ba.model.loss import LOSSES, scaled
 from ba.model.problem import Float, Problem, unconstrained
 from ba.model.residual import Projection, project, whitener
 from ba.model.robust import inlier_limit, rms, squared_norms, weighted_rms
 from ba.solve.result import Solution
 from ba.system import reading
+
+if TYPE_CHECKING:
+    from ba.model.options import Loss as LossOptions
+    from ba.options import Config
+    from ba.solve.options import Solver
 
 PACKAGES = ("ba", "numpy", "scipy", "numba")
 
@@ -177,9 +180,4 @@ def _solver(options: Solver, solution: Solution) -> str:
 
 def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return found | {package: import_module(package).__version__ for package in PACKAGES}

@@ -1,19 +1,12 @@
-"""Solvers, and the one entry to them.
-
-To add a backend: write one file with `solve(variables, objective, options, bounds, log) -> Finish` and add one line to
-`SOLVERS`. It minimizes `objective` from `variables.start`, calls `log.accept` at the start and after each accepted
-step, catches KeyboardInterrupt, and returns its best state.
-"""
+"""Solvers, and the one entry to them; how to add one stands in `ba.solve.backends`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ba.config.keys import Loss, Solver
 from ba.engine.parallel import blas_threads
 from ba.errors import UserError
 from ba.model.camera import CAMERAS
@@ -23,26 +16,17 @@ from ba.model.residual import Residuals, as_parameters, project
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.variables import Variables, make_variables
 from ba.prepare.conditioning import condition
-from ba.solve import arguments, schur
+from ba.solve import arguments
+from ba.solve.backends import SOLVERS, without_bounds
 from ba.solve.objective import OUT_OF_ITERATIONS, Finish, Log, Objective, ObserverError, Stopped
 from ba.solve.result import Observer, Solution, Status, ignore
 
-Bounds = tuple[NDArray[Any], NDArray[Any]]
-Backend = Callable[[Variables, Objective, Solver, Bounds, Log], Finish]
+if TYPE_CHECKING:
+    from ba.model.options import Loss
+    from ba.solve.backends import Bounds
+    from ba.solve.options import Solver
 
 LARGEST = 1e150
-
-
-def _scipy(variables: Variables, objective: Objective, options: Solver, bounds: Bounds, log: Log) -> Finish:
-    from ba.solve import scipy_backend  # scipy.optimize takes 0.15 s to import, which `schur` does without
-
-    return scipy_backend.solve(variables, objective, options, bounds, log)
-
-
-SOLVERS: dict[str, Backend] = {
-    "scipy": _scipy,
-    "schur": schur.solve,
-}
 
 
 def solve(
@@ -50,17 +34,18 @@ def solve(
     *,
     rotation: str = "so3_left",
     loss: Loss | str = "linear",
-    options: Solver | Mapping[str, Any] = Solver(),  # noqa: B008 (frozen)
+    options: Solver | Mapping[str, Any] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     observer: Observer = ignore,
 ) -> Solution:
     """Move the free numbers of `problem` to where the cost is least.
 
     rotation: a name of `ba.model.rotation.ROTATIONS`; loss: a name of `ba.model.loss.LOSSES`, at a scale of 1 px, or a
-    `ba.Loss`; options: a `ba.Solver`, or its keys as a dictionary; bounds: lowest and highest value of intrinsics by
-    parameter name; observer: called with each accepted step, may return True to stop there, and what it raises comes
-    out of here. Raises UserError, before the first step, for what cannot be solved as asked, KeyboardInterrupt where
-    that comes before there is a state to return. A solver that gets stuck returns with status `failed`.
+    `ba.Loss`; options: a `ba.Solver`, or its keys as a dictionary, None for the defaults; bounds: lowest and highest
+    value of intrinsics by parameter name; observer: called with each accepted step, may return True to stop there, and
+    what it raises comes out of here. Raises UserError, before the first step, for what cannot be solved as asked,
+    KeyboardInterrupt where that comes before there is a state to return. A solver that gets stuck returns with status
+    `failed`.
     """
     bounds = {} if bounds is None else bounds
     rotation, loss, options = arguments.settings(rotation, loss, options)
@@ -92,7 +77,10 @@ def _solve(
     if variables.layout.size == 0 or options.max_iterations == 0:
         finish = _evaluated(objective, variables, log)
     else:
-        finish = SOLVERS[options.backend](variables, objective, options, _bounds(variables, bounds), log)
+        backend, limits = SOLVERS[options.backend], _bounds(variables, bounds)
+        if not backend.can.bounds and np.isfinite(np.concatenate(limits)).any():
+            raise UserError(without_bounds(options.backend))
+        finish = backend.solve(variables, objective, options, limits, log)
     if not log.records:  # interrupted before there was anything to keep
         raise KeyboardInterrupt
     return Solution(
@@ -166,4 +154,4 @@ def _bounds(variables: Variables, limits: Mapping[str, tuple[float, float]]) -> 
     return low, high
 
 
-__all__ = ["SOLVERS", "Backend", "solve"]
+__all__ = ["SOLVERS", "solve"]

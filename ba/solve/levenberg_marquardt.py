@@ -10,9 +10,8 @@ the gain, not cubic: along the flat valley of Ladybug-49, where gains stay near 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ba.config.keys import Solver
 from ba.errors import SolverError
 from ba.solve.objective import (
     BY_COST,
@@ -25,6 +24,9 @@ from ba.solve.objective import (
     ending_of,
 )
 from ba.solve.result import Status
+
+if TYPE_CHECKING:
+    from ba.solve.options import Solver
 
 Ending = tuple[Status, str]
 

@@ -10,13 +10,12 @@ before each trial and after each step, not inside LSMR.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 
-from ba.config.keys import Solver
 from ba.errors import UserError
 from ba.model.loss import linear
 from ba.model.variables import Variables
@@ -31,6 +30,9 @@ from ba.solve.objective import (
     Stopped,
     ending_of,
 )
+
+if TYPE_CHECKING:
+    from ba.solve.options import Solver
 
 Array = NDArray[Any]
 

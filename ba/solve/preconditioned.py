@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 from scipy.sparse.linalg import LinearOperator
 
-from ba.config.keys import Solver
 from ba.errors import SolverError, UserError
 from ba.model.residual import Linearization
 from ba.model.variables import Variables
@@ -40,6 +39,9 @@ from ba.solve.objective import (
 from ba.solve.plain import joint
 from ba.solve.reduced import NormalFactor, NormalFactors
 from ba.solve.result import Status
+
+if TYPE_CHECKING:
+    from ba.solve.options import Solver
 
 Array = NDArray[Any]
 

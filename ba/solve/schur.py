@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.config.keys import Solver
-from ba.errors import UserError
 from ba.model.problem import Problem
 from ba.model.residual import Blocks
 from ba.model.terms.stacked import joined, linearized
@@ -25,6 +23,9 @@ from ba.solve.levenberg_marquardt import Trial, minimize
 from ba.solve.objective import Finish, Log, Objective, is_short
 from ba.solve.reduced import DirectRows, Eliminator, choose, gradient_norm, linear_solver, make_places, make_structure
 from ba.solve.reduced.direct import Direct
+
+if TYPE_CHECKING:
+    from ba.solve.options import Solver
 
 Array = NDArray[Any]
 
@@ -35,9 +36,7 @@ faster the gradient falls (Eisenstat and Walker, "Choosing the forcing terms in 
 
 
 def solve(variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], log: Log) -> Finish:
-    """Minimize from `variables.start`."""
-    if np.isfinite(np.concatenate(bounds)).any():
-        raise UserError("camera.bounds: solver.backend schur has none; scipy, with solver.preconditioner none, has")
+    """Minimize from `variables.start`. bounds: none, as `ba.solve.backends` says."""
     system = BundleSystem(variables, objective, options, log.check_time)
     (status, message), details = minimize(system, options, log)
     return Finish(system.variables, status, message, details | system.details)

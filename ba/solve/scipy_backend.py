@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.config.keys import Solver
 from ba.model.variables import Variables
 from ba.solve.objective import Finish, Log, Objective
 from ba.solve.plain import solve_plain
 from ba.solve.preconditioned import solve_preconditioned
+
+if TYPE_CHECKING:
+    from ba.solve.options import Solver
 
 
 def solve(

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from ba import pipeline
-from ba.config import reading as configfile
-from ba.config import source
-from ba.config.keys import Config
+from ba.config import reading, source
+from ba.config.source import fault
 from ba.errors import UserError
+from ba.options import Config, load
 from ba.solve.result import Observer, ignore
-from ba.system.words import shown
+from ba.system.words import shown, unknown
 
 PLACE = "ba.run"
+
+KINDS = {"rotation_alignment": "ba.studies.rotation_alignment.run"}
+"""Problems other than bundle adjustment, by the top-level `kind` of their file, and the module that runs them."""
 
 Request = Config | Mapping[str, Any] | Path | str
 
@@ -48,20 +51,31 @@ def configuration(config: Request, overrides: Sequence[str] = ()) -> Config:
     """The configuration that is asked for. Raises UserError in the words of the command line."""
     if isinstance(config, Config):
         values = config.model_dump(mode="json", exclude_unset=True)
-        return configfile.from_python(values, PLACE, overrides) if overrides else config
+        return reading.from_python(Config, values, PLACE, overrides) if overrides else config
     if isinstance(config, Mapping):
-        return configfile.from_python(config, PLACE, overrides)
+        return reading.from_python(Config, config, PLACE, overrides)
     if not isinstance(config, str | Path):
         raise UserError(f"{PLACE}: {shown(config)} found, the path of a file, a dictionary or a ba.Config expected")
     if source.is_data(config):
         values = {"data": {"path": str(config)}}
-        return configfile.from_python(values, str(config), overrides)
-    return configfile.load(config, overrides)
+        return reading.from_python(Config, values, str(config), overrides)
+    return load(config, overrides)
 
 
 def module_of(path: Path | str) -> str | None:
-    """The module that runs a file which is no bundle adjustment."""
-    return None if source.is_data(path) else configfile.module_of(Path(path))
+    """The module in KINDS that runs a file, None for a bundle adjustment. Raises UserError for an unknown kind."""
+    if source.is_data(path):
+        return None
+    data, places = source.read(path)
+    if "kind" not in data:
+        return None
+    kind = data["kind"]
+    if not isinstance(kind, str):
+        right = f"{' or '.join(KINDS)} is right, or no `kind` for a bundle adjustment"
+        raise fault(places, ("kind",), f"{shown(kind)} is not known; {right}")
+    if message := unknown(kind, KINDS, "leave it out for a bundle adjustment"):
+        raise fault(places, ("kind",), message)
+    return KINDS[kind]
 
 
 def _checked(overrides: Any) -> list[str]:

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from ba import io
-from ba.config.keys import Scene
 from ba.engine.parallel import blas_threads
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
 from ba.model.residual import Blocks, Residuals

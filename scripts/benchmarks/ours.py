@@ -2,9 +2,9 @@
 
 import time
 
-from ba.config.keys import Solver
 from ba.model.problem import Problem
 from ba.solve import solve as solve_by
+from ba.solve.options import Solver
 from ba.solve.result import Iteration
 from benchmarks.contest import MAX_ITERATIONS, Curve, Outcome, Task
 

@@ -24,10 +24,12 @@ from typing import Any
 import numpy as np
 
 from ba import io, pipeline
-from ba.config.keys import Config, Scene, Solver
 from ba.io import synthetic
+from ba.io.options import Scene
 from ba.model.problem import Problem
+from ba.options import Config
 from ba.solve import solve
+from ba.solve.options import Solver
 from ba.solve.reduced import LINEAR_SOLVERS
 from ba.solve.result import Iteration
 from benchmarks.contest import Curve, Outcome, cost, faults, peak_mb

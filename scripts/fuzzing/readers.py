@@ -17,10 +17,11 @@ import ba.io
 import ba.studies.comparison.config
 import ba.studies.rotation_alignment.config
 import ba.studies.rotation_alignment.data
-from ba.config import reading as configfile
-from ba.config.keys import Scene
+from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
+from ba.options import load
+from ba.studies import request
 from ba.system.files import COMPRESSORS
 from fuzzing.mutations import mutant, rezipped
 
@@ -145,7 +146,7 @@ def configuration_readers() -> dict[str, Reader]:
     return {
         "run.yaml": Reader(read_run, ".yaml", encoded(run)),
         "compare.yaml": Reader(read_comparison, ".yaml", encoded([COMPARISON])),
-        **{f"{kind}.yaml": kinds[kind] for kind in configfile.KINDS},
+        **{f"{kind}.yaml": kinds[kind] for kind in request.KINDS},
     }
 
 
@@ -154,7 +155,7 @@ def encoded(texts: list[str]) -> list[bytes]:
 
 
 def read_run(path: Path) -> Any:
-    return configfile.module_of(path) or configfile.load(path)
+    return request.module_of(path) or load(path)
 
 
 def read_comparison(path: Path) -> Any:

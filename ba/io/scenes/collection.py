@@ -6,9 +6,10 @@ and the number of images of a point follows the power law length^-2.5, truncated
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ba.config.keys import Scene
 from ba.io.scenes.layout import (
     UP,
     Candidates,
@@ -21,6 +22,9 @@ from ba.io.scenes.layout import (
     look,
 )
 from ba.model.problem import Bool, Float
+
+if TYPE_CHECKING:
+    from ba.io.options import Scene
 
 IMAGES_PER_LANDMARK = 150
 DISTANCE, WIDTH, HEIGHT = 40.0, 20.0, 15.0

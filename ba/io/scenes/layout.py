@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.config.keys import Scene
 from ba.model.problem import Bool, Float
+
+if TYPE_CHECKING:
+    from ba.io.options import Scene
 
 Index = NDArray[np.int64]
 Random = np.random.Generator

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ba.config.keys import Scene
 from ba.io.scenes.layout import UP, Index, Layout, Random, Surface, along, blend, chain, house_colors, look, unit
+
+if TYPE_CHECKING:
+    from ba.io.options import Scene
 
 
 def ring(rng: Random, scene: Scene) -> Layout:

@@ -8,10 +8,10 @@ other may share points whenever they were taken: where a loop closes, and where 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ba.config.keys import Scene
 from ba.io.scenes.layout import (
     UP,
     Candidates,
@@ -25,6 +25,9 @@ from ba.io.scenes.layout import (
     look,
 )
 from ba.model.problem import Bool, Float
+
+if TYPE_CHECKING:
+    from ba.io.options import Scene
 
 SPACING, HALF_WIDTH, HEIGHT = 1.5, 7.0, 9.0
 SMALLEST_PERIOD = 60.0

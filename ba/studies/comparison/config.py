@@ -15,17 +15,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from ba.config import reading as configfile
-from ba.config import schema
-from ba.config.keys import Config, NonNegative, Section, Seed
-from ba.config.reading import Places
-from ba.config.source import folder_of, is_data, name_of
-from ba.config.yamltext import Key, parse
+from ba.config import reading, schema
+from ba.config.section import NonNegative, Section, Seed
+from ba.config.source import Places, fault, is_data, name_of, place_of, read
+from ba.config.yamltext import Key
 from ba.errors import UserError
+from ba.options import Config
 
 
 class Stop(Section):
@@ -36,10 +35,12 @@ class Stop(Section):
 
 
 class Comparison(Section):
+    EXAMPLE: ClassVar[str] = "seeds=[0,1]"
+
     base: dict[str, Any] = Field(default_factory=dict, description="what every run has")
     datasets: dict[str, dict[str, Any]] = Field(min_length=1, description="by name: data, and other keys of a run")
     vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
-        min_length=1, description="by key of a run: the values to compare"
+        min_length=1, description="by key of a run: the values to compare", json_schema_extra={"keys": "dotted"}
     )
     seeds: list[Seed] = Field([0], min_length=1, description="seeds of the start noise")
     stop: Stop = Field(default_factory=Stop, description="the rule by which every run stops")
@@ -51,7 +52,6 @@ class Source:
 
     comparison: Comparison
     places: Places
-    folder: Path
     name: str
 
 
@@ -81,11 +81,11 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Source:
             f"{path}: is a data file, a comparison is expected, a YAML file as configs/compare-rotations.yaml, with "
             f"`datasets: {{NAME: {{data: {{path: {path.name}}}}}}}`; `ba run {path}` solves the data once"
         )
-    data, places = configfile.read(path)
+    data, places = read(path)
     for text in overrides:
-        _override(data, places, text)
-    comparison = configfile.validated(Comparison, data, places)
-    source = Source(comparison, places, folder_of(path), Path(name_of(path)).stem.replace(" ", "-"))
+        reading.override(Comparison, data, places, text)
+    comparison = reading.validated(Comparison, data, places)
+    source = Source(comparison, places, Path(name_of(path)).stem.replace(" ", "-"))
     _check_keys(source)
     return source
 
@@ -100,11 +100,10 @@ def run_config(source: Source, dataset: str, varied: dict[str, Any], seed: int) 
         places |= {key[len(prefix) :]: place for key, place in source.places.items() if _below(key, prefix)}
     for axis, value in varied.items():
         data = merged(data, nested(axis, value))
-        places[tuple(axis.split("."))] = configfile.place_of(source.places, ("vary", axis))
+        places[tuple(axis.split("."))] = place_of(source.places, ("vary", axis))
     stop = comparison.stop.model_dump() | {"xtol": 0.0, "gtol": 0.0}
     data = merged(data, {"seed": seed, "solver": stop, "output": {"picture": False, "report": False}})
-    from_file = not places.get(("data", "path"), "").startswith("--set")
-    return configfile.checked(data, places, source.folder if from_file else Path.cwd())
+    return reading.checked(Config, data, places)
 
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
@@ -123,29 +122,15 @@ def nested(axis: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _override(data: dict[str, Any], places: Places, text: str) -> None:
-    """Put `a.b=VALUE` into the data; below `vary` the rest of the key is one."""
-    name, equals, value = text.partition("=")
-    place = f"--set {text}"
-    names = name.strip().split(".")
-    if not equals or not all(names):
-        raise UserError(f"{place}: not KEY=VALUE, as in --set seeds=[0,1]")
-    if names[0] == "vary" and len(names) > 1:
-        names = ["vary", ".".join(names[1:])]
-    if schema.at(tuple(names[:1]), Comparison) is None:
-        raise UserError(f"{place}: {schema.unknown((names[0],), Comparison)}")
-    configfile.put(data, places, tuple(names), parse(value, place)[0], place)
-
-
 def _check_keys(source: Source) -> None:
     comparison, places = source.comparison, source.places
     for axis, values in comparison.vary.items():
         key: Key = tuple(axis.split("."))
-        if schema.at(key) is None:
-            raise configfile.fault(places, ("vary", axis), schema.unknown(key))
+        if schema.at(key, Config) is None:
+            raise fault(places, ("vary", axis), schema.unknown(key, Config))
         for i, value in enumerate(values):
             if value in values[:i]:
-                raise configfile.fault(places, ("vary", axis, i), f"{value} is given twice; delete one of the two")
+                raise fault(places, ("vary", axis, i), f"{value} is given twice; delete one of the two")
             _refuse(source, ("vary", axis, i), nested(axis, value))
     _refuse(source, ("base",), comparison.base)
     for name, values_of in comparison.datasets.items():
@@ -158,7 +143,7 @@ def _refuse(source: Source, section: Key, values: dict[str, Any]) -> None:
         names = own.split(".")
         if _holds(values, names):
             key = section if section[0] == "vary" else (*section, *names)
-            raise configfile.fault(source.places, key, f"{own} is not to be set here; {right}")
+            raise fault(source.places, key, f"{own} is not to be set here; {right}")
 
 
 def _holds(values: Any, names: Sequence[str]) -> bool:

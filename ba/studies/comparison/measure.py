@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ba import io
 from ba.analyse.freedom import freedom
-from ba.config.keys import Config
 from ba.engine.parallel import blas_threads
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.solve import solve
 from ba.solve.result import Solution, Status
+
+if TYPE_CHECKING:
+    from ba.options import Config
 
 MOST_SOLVES, ENOUGH_S = 5, 0.5
 """Solves of a few milliseconds vary by half; five of them, or as many as take half a second, do not."""

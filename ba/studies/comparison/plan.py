@@ -15,13 +15,15 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ba.config.keys import Config
 from ba.show.summary import versions
 from ba.studies.comparison.config import Source, run_config
 from ba.studies.comparison.program import PACKAGE, sources
 from ba.system import reading
+
+if TYPE_CHECKING:
+    from ba.options import Config
 
 RANKED = ("rotation", "solver")
 """Keys whose values are ways to the same minimum."""

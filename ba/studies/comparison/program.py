@@ -7,24 +7,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ba
+from ba.solve.backends import SOLVERS
 
 PACKAGE = Path(ba.__file__).parent
 
 ROOTS = ("ba.studies.comparison.measure", "ba.io", "ba.io.synthetic", "ba.prepare.select", "ba.prepare.noise")
 """What carries out a run, and what `ba.pipeline.load_start` makes its start of."""
 
+OWN = "ba.studies.comparison"
+"""The package of `measure`: its functions import what shows a comparison, too, and a run has no need of those."""
+
 
 def sources() -> list[Path]:
-    """The files of ROOTS and of all modules of the package that they import, and those import, sorted."""
+    """The files of ROOTS, of the backends, and of all modules of the package that they import, and those import.
+
+    A module's packages are imported before it. Sorted.
+    """
     found: dict[str, Path] = {}
-    waiting = list(ROOTS)
+    waiting = [*ROOTS, *(backend.module for backend in SOLVERS.values())]
     while waiting:
         name = waiting.pop()
         path = path_of(name)
         if path is None or name in found:
             continue
         found[name] = path
-        waiting += _imports(path)
+        waiting.append(name.rpartition(".")[0])
+        waiting += () if name == OWN else _imports(path)
     return sorted(found.values())
 
 

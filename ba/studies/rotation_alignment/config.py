@@ -1,20 +1,15 @@
 """The YAML schema of a rotation alignment, as strict as that of a bundle adjustment and read by the same code."""
 
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ba.config import reading as configfile
-from ba.config import source
-from ba.config.keys import AnyPath, Finite, NonNegative, Output, Section, Seed, refuse
-from ba.config.yamltext import Key, dotted, write
-from ba.errors import UserError
+from ba.config import reading
+from ba.config.section import AnyPath, Finite, NonNegative, Section, Seed, input_file, refuse, registered
 from ba.model.rotation import ROTATIONS
-from ba.system.reading import existing_file
-from ba.system.words import printable
+from ba.show.options import Output
 
 Vector = tuple[Finite, Finite, Finite]
 Degrees = Annotated[float, Field(ge=0.0, le=180.0)]
@@ -31,8 +26,8 @@ class Generated(Section):
 
 
 class Sets(Section):
-    p1: AnyPath | None = Field(None, description="target points, .npy, .csv or .ply, relative to this configuration")
-    p2: AnyPath | None = Field(None, description="points to rotate, in the same order; as p1")
+    p1: AnyPath | None = input_file("target points, .npy, .csv or .ply, relative to this configuration")
+    p2: AnyPath | None = input_file("points to rotate, in the same order; as p1")
     generated: Generated | None = Field(None, description="generate both sets instead of reading them")
 
     @model_validator(mode="after")
@@ -67,9 +62,13 @@ class Starts(Section):
 class RotationAlignment(Section):
     """Find R that minimizes sum |p1 - R p2|^2."""
 
+    EXAMPLE: ClassVar[str] = "max_iterations=20"
+
     kind: Literal["rotation_alignment"] = Field(description="the kind of problem")
     data: Sets = Field(default_factory=lambda: Sets(generated=Generated()), description="the two point sets")
-    rotation: str | list[str] = Field(ALL, description="rotation parameterization, a list of them, or all")
+    rotation: str | list[str] = registered(
+        ALL, "ba.model.rotation:ROTATIONS", "rotation parameterization, a list of them, or all", words=(ALL,)
+    )
     residual: Literal["vector", "norm", "both"] = Field(
         "vector", description="p1 - R p2, three numbers a point; or norm, its length; or both in turn"
     )
@@ -77,6 +76,11 @@ class RotationAlignment(Section):
     starts: Starts = Field(default_factory=Starts, description="more starts, far from the optimum")
     max_iterations: int = Field(200, ge=0, description="accepted steps at most")
     output: Output = Field(default_factory=Output, description="where results go")
+
+    @model_validator(mode="after")
+    def _check_rotation(self) -> Self:
+        refuse([(self.rotation == [], f"rotation: [] found, a name, a list of names or {ALL} expected")])
+        return self
 
     @property
     def rotations(self) -> tuple[str, ...]:
@@ -90,46 +94,5 @@ class RotationAlignment(Section):
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> RotationAlignment:
-    """The configuration in a YAML file, after the overrides `a.b=VALUE`. Raises UserError for whatever is wrong.
-
-    `data.p1` and `data.p2` are relative to the file, or to the working folder where an override sets them;
-    `output.dir` is relative to the working folder. All are absolute in the result.
-    """
-    path = Path(path)
-    data, places = configfile.read(path)
-    overridden = {configfile.override(data, places, text, RotationAlignment) for text in overrides}
-    config = configfile.validated(RotationAlignment, data, places)
-    for key, message in _name_faults(config):
-        raise configfile.fault(places, key, message)
-    sets = {}
-    for name in ("p1", "p2"):
-        if (given := getattr(config.data, name)) is not None:
-            folder = Path.cwd() if overridden & {("data",), ("data", name)} else source.folder_of(path)
-            sets[name] = (folder / given).absolute()
-            try:
-                existing_file(sets[name])
-            except UserError as error:
-                raise configfile.fault(places, ("data", name), str(error)) from error
-    return config.model_copy(update={"data": config.data.model_copy(update=sets)})
-
-
-def dump(config: RotationAlignment) -> str:
-    """The configuration as YAML, every default spelled out; what `load` gave, it gives again."""
-    return write(config.model_dump(mode="json"))
-
-
-def check_names(config: RotationAlignment) -> None:
-    """Raise UserError where a rotation is not in the registry."""
-    for key, message in _name_faults(config):
-        raise UserError(f"{dotted(key)}: {message}")
-
-
-def _name_faults(config: RotationAlignment) -> Iterator[tuple[Key, str]]:
-    for index, name in enumerate(config.rotations):
-        if name not in ROTATIONS:
-            key: Key = ("rotation",) if isinstance(config.rotation, str) else ("rotation", index)
-            closest = difflib.get_close_matches(name, ROTATIONS, n=1, cutoff=0.5)
-            guess = f"did you mean {closest[0]}? " if closest else ""
-            yield key, f'"{printable(name)}" is not known; {guess}There are: {", ".join(ROTATIONS)}, or {ALL}'
-    if not config.rotations:
-        yield ("rotation",), f"[] found, a name, a list of names or {ALL} expected"
+    """The configuration in a YAML file, as `ba.config.reading.load` reads it."""
+    return reading.load(RotationAlignment, path, overrides)

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from ba.config import reading
 from ba.errors import UserError
 from ba.model.rotation import so3
 from ba.model.rotation.parameterization import Array
@@ -30,7 +31,8 @@ from ba.studies.rotation_alignment import data, lab, picture
 from ba.studies.rotation_alignment.config import RotationAlignment
 from ba.studies.rotation_alignment.problem import PointSets, angle_between, closed_form, cost
 from ba.studies.rotation_alignment.solve import Course
-from ba.system import files, interrupt, reading
+from ba.system import files, interrupt
+from ba.system.reading import read_text
 from ba.system.words import printable
 
 PRODUCTS = ("config.yaml", "summary.json", "iterations.jsonl", "results.csv", "starts.csv", "aligned.ply", "view.png")
@@ -59,7 +61,7 @@ def run(config: RotationAlignment | Path | str, out: Path | None = None, overwri
     """
     began = time.perf_counter()
     config = config if isinstance(config, RotationAlignment) else configuration.load(config)
-    configuration.check_names(config)
+    reading.check_names(config)
     inputs = [path for path in (config.data.p1, config.data.p2) if path is not None]
     with staged(out or config.output.dir, "rotation-alignment", inputs, overwrite) as folder:
         sets = data.load_sets(config.data)
@@ -110,7 +112,7 @@ def _save(
     summary = _summary(sets, best, found, rows, starts) | ({"status": "interrupted"} if work.stopped else {})
     _write_summary(folder, summary, notes, began)
     products: dict[str, Callable[[], bytes]] = {
-        "config.yaml": lambda: configuration.dump(config).encode(),
+        "config.yaml": lambda: reading.dump(config).encode(),
         "iterations.jsonl": lambda: "".join(_lines(work.solved, best)).encode(),
         "results.csv": lambda: _csv(rows),
         **({"starts.csv": lambda: _csv(starts)} if starts else {}),
@@ -157,7 +159,7 @@ def show(folder: Path, png: Path | None) -> None:
     config = configuration.load(folder / "config.yaml")
     sets, start = data.load_sets(config.data), so3.exp(np.array(config.start))
     try:
-        end = so3.exp(np.array(json.loads(reading.read_text(folder / "summary.json"))["axis_angle"]))
+        end = so3.exp(np.array(json.loads(read_text(folder / "summary.json"))["axis_angle"]))
     except (ValueError, KeyError) as error:
         raise UserError(f"{folder / 'summary.json'}: not the summary of a rotation alignment; run it again") from error
     if png is None:

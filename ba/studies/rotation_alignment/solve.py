@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ba.config.keys import Solver
 from ba.model.problem import Free, Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import Parameterization, isotropy
@@ -20,6 +19,7 @@ from ba.model.terms import AlignmentDistance, PointAlignment
 from ba.model.variables import Variables, make_layout
 from ba.solve.levenberg_marquardt import minimize
 from ba.solve.objective import EPSILON, Log, Objective
+from ba.solve.options import Solver
 from ba.solve.result import Iteration, Status
 from ba.solve.schur import BundleSystem
 from ba.studies.rotation_alignment.problem import PointSets, slope
