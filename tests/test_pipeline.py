@@ -16,8 +16,8 @@ from ba.model.problem import Problem
 from ba.model.residual import project
 from ba.model.rotation import ROTATIONS
 from ba.solve.result import Iteration
+from tests import ROOT
 
-ROOT = Path(__file__).parents[1]
 CUT = ROOT / "datasets" / "dubrovnik-3-7-pre.txt"
 FILES = {"config.yaml", "summary.json", "iterations.jsonl", "solution.ply", "residuals.npz", "report.html"}
 KEYS = [

@@ -22,9 +22,9 @@ from ba.config.keys import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
 from ba.system.files import COMPRESSORS
-from fuzzing.mutations import mutant, rezipped
+from scripts import ROOT
+from scripts.fuzzing.mutations import mutant, rezipped
 
-ROOT = Path(__file__).resolve().parents[2]
 POINTS = np.array([[0.5, -1.0, 2.0], [3.25, 1e-3, -4.0], [1e5, 0.0, 7.0], [2.0, 2.0, 2.0]])
 
 

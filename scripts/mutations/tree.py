@@ -19,9 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mutations.listed import Mutation
-
-WORKER = Path(__file__).with_name("worker.py")
+from scripts.mutations.listed import Mutation
 
 LEFT_OUT = (".*", "__pycache__", "build", "runs", "shared", "*.egg-info")
 MARKS = "@kernel", "@inlined", "@intrinsic"
@@ -47,13 +45,15 @@ class Tree:
         }
         common: dict[str, Any] = {"cwd": self.root, "env": environment, "text": True, "start_new_session": True}
         common |= {"stdout": subprocess.PIPE}
-        if (self.root / "ba" / "warm.py").is_file():
+        if (self.root / "ba" / "check" / "warm.py").is_file():
             self.worker = subprocess.Popen([sys.executable, "-m", "ba.check.warm"], stderr=subprocess.PIPE, **common)
             _, said = self.worker.communicate()
             if self.worker.returncode:
                 raise ValueError(f"the kernels do not compile:\n{said}")
             (self.compiled,) = (path.name for path in self.cache.iterdir() if path.is_dir())
-        self.worker = subprocess.Popen([sys.executable, str(WORKER)], stdin=subprocess.PIPE, **common)
+        self.worker = subprocess.Popen(
+            [sys.executable, "-m", "scripts.mutations.worker"], stdin=subprocess.PIPE, **common
+        )
 
     def pytest(self, tests: Sequence[str], limit: float, changed: Path | None = None) -> tuple[int, str]:
         """Exit status and output of the tests; -1 where they did not end within `limit` seconds.
