@@ -2,6 +2,7 @@ import os
 import signal
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,3 +52,11 @@ def oracle_case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], "Ca
     from tests.support.oracle_cases import make_case
 
     return cache(lambda name: make_case(name, tmp_path_factory.mktemp("oracle")))
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    """Where the modules of `tests.support.hostile` leave marks."""
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder

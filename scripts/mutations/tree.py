@@ -21,6 +21,8 @@ from typing import Any
 
 from scripts.mutations.listed import Mutation
 
+WORKER = Path(__file__).with_name("worker.py")
+
 LEFT_OUT = (".*", "__pycache__", "build", "runs", "shared", "*.egg-info")
 MARKS = "@kernel", "@inlined", "@intrinsic"
 
@@ -51,9 +53,7 @@ class Tree:
             if self.worker.returncode:
                 raise ValueError(f"the kernels do not compile:\n{said}")
             (self.compiled,) = (path.name for path in self.cache.iterdir() if path.is_dir())
-        self.worker = subprocess.Popen(
-            [sys.executable, "-m", "scripts.mutations.worker"], stdin=subprocess.PIPE, **common
-        )
+        self.worker = subprocess.Popen([sys.executable, "-P", str(WORKER)], stdin=subprocess.PIPE, **common)
 
     def pytest(self, tests: Sequence[str], limit: float, changed: Path | None = None) -> tuple[int, str]:
         """Exit status and output of the tests; -1 where they did not end within `limit` seconds.

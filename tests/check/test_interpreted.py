@@ -10,7 +10,9 @@ import pytest
 from ba.check import warm
 
 CASES = dict(warm.cases())
-COSTS_AS_JSON = "import json\nfrom ba import warm\nprint(json.dumps({n: warm.final_cost(c) for n, c in warm.cases()}))"
+COSTS_AS_JSON = (
+    "import json\nfrom ba.check import warm\nprint(json.dumps({n: warm.final_cost(c) for n, c in warm.cases()}))"
+)
 
 
 @pytest.fixture(scope="module")

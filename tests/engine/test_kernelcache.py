@@ -150,7 +150,7 @@ def test_a_holder_that_is_killed_frees_the_others(script: Path, tmp_path: Path) 
 def test_a_kernel_that_does_not_compile_leaves_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "wrong.py"
     path.write_text(
-        "from ba import jit\nfrom numba.core.errors import TypingError\n\n@jit.kernel\ndef wrong(a):\n"
+        "from ba.engine import jit\nfrom numba.core.errors import TypingError\n\n@jit.kernel\ndef wrong(a):\n"
         "    return a.nothing\n\ntry:\n    wrong(1)\nexcept TypingError:\n    print(jit.COMPILATION._depth)\n"
     )
     assert start(tmp_path / "cache", str(path)).communicate()[0] == "0\n"

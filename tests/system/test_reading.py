@@ -66,7 +66,7 @@ def test_a_configuration_may_come_through_a_pipe() -> None:
 
 
 def test_a_configuration_may_come_from_standard_input() -> None:
-    code = "from ba import reading; print(reading.read_configuration('/dev/stdin'))"
+    code = "from ba.system import reading; print(reading.read_configuration('/dev/stdin'))"
     run = subprocess.run([sys.executable, "-c", code], input="seed: 1", capture_output=True, text=True, check=True)
     assert run.stdout == "seed: 1\n"
 

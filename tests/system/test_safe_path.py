@@ -8,32 +8,12 @@ from pathlib import Path
 import pytest
 
 from ba.system import safepath
-from tests import ROOT
+from tests.support.hostile import AT_START, INSTALLED, STANDARD, found, hostile
 
 CONSOLE = (str(Path(sys.executable).with_name("ba")),)
 MODULE = (sys.executable, "-m", "ba")
 
-INSTALLED = (
-    "numpy scipy numba llvmlite yaml pydantic pydantic_core rich open3d PIL matplotlib pyarrow threadpoolctl psutil "
-    "dash plotly torch tensorflow cupy pandas tbb icc_rt numba_config evil_backend"
-)
-STANDARD = (
-    "argparse atexit json csv tempfile subprocess signal hashlib secrets difflib bz2 lzma gzip zipfile zlib logging "
-    "html multiprocessing concurrent pickle socket selectors random statistics base64 asyncio queue uuid decimal ssl "
-    "ctypes inspect ast dis tokenize xml email http unittest configparser shutil getpass platform resource"
-)
-AT_START = "sitecustomize usercustomize runpy typing contextlib pathlib importlib os encodings"
-"""What Python may import before anything of ours. An empty entry in PYTHONPATH means these too,
-which only its owner can mend."""
 
-MARKS = "import os, sys\nwith open({folder!r} + '/' + __name__, 'a') as file:\n    print(sys.orig_argv, file=file)\n"
-
-LADDER = """
-base: {{camera: {{refine: all}}, solver: {{linear: dense}}}}
-datasets: {{tiny: {{data: {{path: {data}}}}}}}
-vary: {{rotation: [so3_left, cayley]}}
-stop: {{max_iterations: 2}}
-"""
 COMMANDS: dict[str, list[str]] = {
     "run": ["run", "run.yaml", "--out", "run"],
     "view": ["view", "scene.txt", "--screenshot", "view.png"],
@@ -44,29 +24,6 @@ COMMANDS: dict[str, list[str]] = {
 LEFT = ["run/view.png", "view.png", "compared/report.html", "checked/pattern.png", "aligned/view.png"]
 
 
-@pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    return folder
-
-
-def hostile(tmp_path: Path, marks: Path, names: str) -> Path:
-    """A folder with data, configurations, and a module of each name that leaves a mark when it is imported."""
-    place = tmp_path / "data"
-    place.mkdir()
-    for name in names.split():
-        (place / f"{name}.py").write_text(MARKS.format(folder=str(marks)))
-    (place / "matplotlibrc").write_text("backend: module://evil_backend\n")
-    (place / ".numba_config.yaml").write_text("cache_locator_classes: numba_config.Locator\n")
-    data = ROOT / "datasets" / "dubrovnik-3-7-pre.txt"
-    (place / "scene.txt").write_bytes(data.read_bytes())
-    (place / "run.yaml").write_text("data: {path: scene.txt}\nsolver: {max_iterations: 2}\n")
-    (place / "compare.yaml").write_text(LADDER.format(data="scene.txt"))
-    (place / "alignment.yaml").write_text("kind: rotation_alignment\nrotation: so3_left\nstarts: {count: 1}\n")
-    return place
-
-
 def run(place: Path, command: list[str], start: tuple[str, ...], python_path: str | None = None) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")}
     if python_path is not None:
@@ -75,10 +32,6 @@ def run(place: Path, command: list[str], start: tuple[str, ...], python_path: st
         [*start, *command], cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-
-
-def found(marks: Path) -> dict[str, str]:
-    return {mark.name: mark.read_text() for mark in marks.iterdir()}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -124,7 +77,7 @@ def test_the_folder_of_the_package_comes_last_and_any_other_working_folder_goes(
 def test_processes_of_multiprocessing_find_the_package_and_nothing_else(tmp_path: Path, marks: Path) -> None:
     place = hostile(tmp_path, marks, "numpy multiprocessing pickle runpy")
     code = (
-        "import sys; from ba import safepath; safepath.forget_working_folder()\n"
+        "import sys; from ba.system import safepath; safepath.forget_working_folder()\n"
         "import multiprocessing, os\n"
         "from ba.model.loss import LOSSES\n"
         "with safepath.SafeChildren():\n"
