@@ -15,6 +15,7 @@ from ba.errors import SolverError, UserError
 from ba.model.problem import Problem
 from ba.model.residual import project
 from ba.model.rotation import ROTATIONS
+from ba.solve import preconditioned
 from ba.solve.result import Iteration
 from tests import ROOT
 
@@ -174,7 +175,7 @@ def test_a_failing_solver_writes_what_there_is_and_exits_with_3(
     def fail(*_: Any) -> None:
         raise SolverError("the reduced camera system is singular at this damping")
 
-    monkeypatch.setattr("ba.solve.preconditioned.factorize", fail)
+    monkeypatch.setattr(preconditioned, "factorize", fail)
     config = tmp_path / "config.yaml"
     config.write_text(configfile.dump(configured()))
     assert main(["run", str(config), "--out", str(tmp_path / "run")]) == 3

@@ -44,6 +44,7 @@ class Tree:
             "PYTHONDONTWRITEBYTECODE": "1",
             "NUMBA_CACHE_DIR": str(self.cache),
             "CI": "1",  # hypothesis draws the same examples each time
+            "OPENBLAS_NUM_THREADS": "1",  # the matrices of tests are small
         }
         common: dict[str, Any] = {"cwd": self.root, "env": environment, "text": True, "start_new_session": True}
         common |= {"stdout": subprocess.PIPE}

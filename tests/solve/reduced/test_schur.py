@@ -21,6 +21,7 @@ from ba.solve import reduced as schur
 from ba.solve import solve
 from ba.solve.levenberg_marquardt import Damping
 from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choose, linear_solver, make_structure
+from ba.solve.reduced import system as system_module
 from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 from tests.support.masks import CAMERA_SETS, MASKS
@@ -87,7 +88,7 @@ def test_step_is_that_of_the_whole_equations(name: str, preconditioner: str, cam
 def test_step_is_right_for_every_rotation_and_camera_on_a_sparse_pattern(
     name: str, preconditioner: str, rotation: str, camera: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ba.solve.reduced.system.ALL_BLOCKS", 0)
+    monkeypatch.setattr(system_module, "ALL_BLOCKS", 0)
     scene = Scene(kind="street", images=12, points=80, observations_per_point=4, camera=camera)
     problem = condition(generate(scene)).problem
     reduced, J, r = reduced_system(problem, rotation)
