@@ -157,7 +157,7 @@ def test_a_problem_is_saved_and_loaded(folder: Path) -> None:
     assert np.array_equal(ba.load("copy.npz").points, problem.points)
 
 
-@pytest.mark.parametrize("name", ["check", "select"])
+@pytest.mark.parametrize("name", ["check", "solve"])
 def test_a_public_name_is_no_module(name: str) -> None:
     code = f"import ba.{name}, ba\nfrom ba.pipeline import run\nassert callable(ba.{name}), ba.{name}"
     subprocess.run([sys.executable, "-c", code], check=True)
