@@ -27,6 +27,7 @@ from tests.support.scenes import random_problem
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux tells it")
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("kind", "way"),

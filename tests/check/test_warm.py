@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import ROOT
 
 DATA = ROOT / "datasets" / "dubrovnik-3-7-pre.txt"
@@ -14,6 +16,7 @@ def _python(cache: Path, *arguments: str) -> set[str]:
     return {path.name for path in cache.rglob("*.nbc")}
 
 
+@pytest.mark.slow
 def test_the_first_run_after_warming_compiles_nothing(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(f"data:\n  path: {DATA}\noutput:\n  picture: false\n")

@@ -7,6 +7,7 @@ import pytest
 from scripts import kills
 
 
+@pytest.mark.slow
 def test_a_few_signals_leave_a_whole_result(capsys: pytest.CaptureFixture[str]) -> None:
     assert kills.main(["--kill", "3", "--term", "2", "--interrupt", "2", "--parallel", "1"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[:2] == ["all", "7"]

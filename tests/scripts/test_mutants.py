@@ -81,6 +81,7 @@ FATES = {
 }
 
 
+@pytest.mark.slow
 def test_killed_surviving_endless_and_stale_mutations_are_told_apart(tmp_path: Path) -> None:
     """On a tree of one function and one test; afterwards it is as it was."""
     source = tmp_path / "source"
@@ -110,6 +111,7 @@ def test_killed_surviving_endless_and_stale_mutations_are_told_apart(tmp_path: P
         assert not mutants.is_good([mutants.Outcome("k", "a", bad, "", 1.0)])
 
 
+@pytest.mark.slow
 def test_a_tree_whose_tests_fail_already_is_refused(tmp_path: Path) -> None:
     (tmp_path / "source" / "tests").mkdir(parents=True)
     (tmp_path / "source" / "tests" / "test_no.py").write_text("def test_no():\n    assert False\n")

@@ -53,7 +53,7 @@ def test_runs_of_the_same_second_have_folders_of_their_own() -> None:
 def test_three_processes_that_start_at_once_leave_three_results() -> None:
     Path("tiny.yaml").write_text(TINY)
     command = [sys.executable, "-m", "ba", "run", "tiny.yaml", "--quiet"]
-    environment = os.environ | {"PYTHONPATH": str(Path(runfolder.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(runfolder.__file__).parents[2])}
     runs = [subprocess.Popen(command, env=environment) for _ in range(3)]
     assert [run.wait() for run in runs] == [0, 0, 0]
     assert len([path for path in Path("runs").iterdir() if (path / "summary.json").exists()]) == 3

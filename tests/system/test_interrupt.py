@@ -175,7 +175,7 @@ except KeyboardInterrupt:
 sys.exit(143)
 """
     (tmp_path / "caught.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(interrupt.__file__).parents[1])]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(interrupt.__file__).parents[2])]))
     command = [sys.executable, "-m", "caught"]
     codes = [subprocess.run([*command, how], check=False).returncode for how in ("settled", "not")]
     assert codes == [143, -signal.SIGINT]

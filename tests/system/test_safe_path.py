@@ -65,7 +65,7 @@ def test_the_modules_do_leave_marks(tmp_path: Path, marks: Path) -> None:
 def test_the_folder_of_the_package_comes_last_and_any_other_working_folder_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = str(Path(safepath.__file__).parents[1])
+    ours = str(Path(safepath.__file__).parents[2])
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), ours, "relative", sys.prefix])
     monkeypatch.chdir(tmp_path)
     assert safepath.environment()["PYTHONPATH"].split(os.pathsep) == [ours, sys.prefix]
