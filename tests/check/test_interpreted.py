@@ -25,7 +25,6 @@ def interpreted() -> dict[str, float]:
     return costs
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_compiled_kernels_agree_with_interpreted_ones(case: str, interpreted: dict[str, float]) -> None:
     assert warm.final_cost(CASES[case]) == pytest.approx(interpreted[case], rel=1e-6)
