@@ -148,7 +148,7 @@ def test_scipy_ends_at_the_same_minimum_whatever_factors_its_preconditioner(monk
 
 def test_a_dense_factor_that_would_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("FEW", 0), ("SOME", 0), ("MUCH", -1.0)):
-        monkeypatch.setattr(f"ba.solve.reduced.{name}", value)
+        monkeypatch.setattr(reduction, name, value)
     monkeypatch.setattr(preconditioned, "MAX_DENSE", 10)
     with pytest.raises(UserError, match=r"solver\.preconditioner: schur factors a dense matrix of \d+"):
         solve(random_problem(np.random.default_rng(0)))
