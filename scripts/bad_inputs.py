@@ -13,16 +13,14 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from bad_configs import BAD_CONFIGS  # noqa: E402
-from bad_files import BAD_FILES  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-from rich.text import Text  # noqa: E402
-
-from ba.cli import main  # noqa: E402
+from ba.cli import main
+from scripts import ROOT
+from tests.support.bad_configs import BAD_CONFIGS
+from tests.support.bad_files import BAD_FILES
 
 
 def cases() -> Iterator[tuple[str, list[str], str]]:

@@ -17,17 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+from rich.console import Console
+from rich.table import Table
 
-from fuzzing.child import STATE, content_of  # noqa: E402
-from fuzzing.readers import readers  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from scripts import environment, python
+from scripts.fuzzing.child import STATE, content_of
+from scripts.fuzzing.readers import readers
 
-from ba.system import safepath  # noqa: E402
-
-CHILD = ROOT / "scripts" / "fuzzing" / "child.py"
+CHILD = python("fuzzing.child")
 MOST_FAULTS = 100
 """Of one reader; what is broken that often does not need to be shown more often."""
 SHOWN = 5
@@ -58,9 +55,8 @@ def fuzz(reader: str, seed: int, start: int, stop: int) -> Outcome:
         faults.touch()
         while start < stop and len(outcome.faults) < MOST_FAULTS:
             state.write_bytes(STATE.pack(start, 0, 0, 0.0, 0.0))
-            task = map(str, (reader, seed, start, stop, state, faults))
-            command = [sys.executable, "-P", str(CHILD), *task]
-            done = subprocess.run(command, env=safepath.environment(), capture_output=True, text=True, check=False)
+            command = [*CHILD, *map(str, (reader, seed, start, stop, state, faults))]
+            done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
             start, *counts = STATE.unpack(state.read_bytes())
             add(outcome, *counts)
             outcome.faults += map(tuple, map(json.loads, faults.read_text().splitlines()))

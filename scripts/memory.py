@@ -15,7 +15,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from scripts import environment, python
+
 TOLERANCE = 0.2
 PER_IMAGE = 200
 """Observations of an image."""
@@ -48,8 +49,10 @@ class Measured:
 
 def measure(order: Order) -> Measured:
     """Forecast and run, in a process of its own. Raises CalledProcessError where the run fails."""
-    command = [sys.executable, "-P", __file__, "--one", *map(str, asdict(order).values())]
-    lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    command = python("memory", "--one", *asdict(order).values())
+    lines = subprocess.run(
+        command, env=environment(), stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.splitlines()
     forecast, peak, seconds = lines[-1].split()
     return Measured(int(forecast), int(peak), float(seconds))
 
@@ -109,7 +112,6 @@ def main() -> int:
         told = run_one(Order(kind, int(observations), way, int(iterations), None if images == "None" else int(images)))
         print(told)
         return 0
-    sys.path.insert(0, str(ROOT))
     options = parse(sys.argv[1:])
     from ba.analyse.memory import WAYS
 

@@ -29,10 +29,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from mutations.listed import Mutation, chosen, load
-from mutations.tree import Tree, make_tree
-
-ROOT = Path(__file__).resolve().parents[1]
+from scripts import ROOT
+from scripts.mutations.listed import Mutation, chosen, load
+from scripts.mutations.tree import Tree, make_tree
 
 MOST_OF_BASELINE = 3600.0
 """Seconds that all the tests may take without any mutation."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.provenance import keep
 
 from ba import io
 from ba.analyse.hessian import gradient
@@ -32,8 +31,10 @@ from ba.prepare.options import Camera, Fix
 from ba.prepare.select import GAUGES, select
 from ba.solve import solve
 from ba.solve.options import Solver
+from scripts import ROOT
+from scripts.benchmarks.provenance import keep
 
-FILE = Path(__file__).parents[1] / "datasets" / "dubrovnik-16-22106-pre.txt.xz"
+FILE = ROOT / "datasets" / "dubrovnik-16-22106-pre.txt.xz"
 MOST = 1e-5
 STEP = 4e-3
 """Of 1e-4 .. 1.6e-2 the one at which rounding and the third derivatives together weigh least on Dubrovnik-16."""

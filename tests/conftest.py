@@ -12,9 +12,10 @@ from ba.io import load
 from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
+from tests import ROOT
 
 if TYPE_CHECKING:
-    from oracle.case import Case
+    from tests.oracle.case import Case
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -36,7 +37,7 @@ def _signals_are_heard() -> None:
 @pytest.fixture(scope="session")
 def dubrovnik_cut() -> Problem:
     """Three images, seven points and nineteen observations of a real reconstruction."""
-    return load(Path(__file__).parents[1] / "datasets" / "dubrovnik-3-7-pre.txt")
+    return load(ROOT / "datasets" / "dubrovnik-3-7-pre.txt")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +49,14 @@ def scene() -> Problem:
 @pytest.fixture(scope="session")
 def oracle_case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], "Case"]:
     """The runs of a recipe of `oracle_cases`, made once."""
-    from oracle_cases import make_case
+    from tests.support.oracle_cases import make_case
 
     return cache(lambda name: make_case(name, tmp_path_factory.mktemp("oracle")))
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    """Where the modules of `tests.support.hostile` leave marks."""
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder

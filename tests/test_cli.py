@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_configs import BAD_CONFIGS, BadConfig
-from bad_files import BAD_FILES, BadFile
 
 import ba
 from ba import cli, pipeline
 from ba.errors import SolverError, SystemRefusal, UserError
 from ba.show import view
+from tests import ROOT
+from tests.support.bad_configs import BAD_CONFIGS, BadConfig
+from tests.support.bad_files import BAD_FILES, BadFile
 
-ROOT = Path(__file__).parents[1]
 TINY = "data: {scene: {images: 4, points: 24}}\nnoise: {points: 0.01}\noutput: {picture: false, report: false}\n"
 Capture = pytest.CaptureFixture[str]
 

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from oracle import checks, iterations, page, summary
-from oracle.case import Case
-from oracle.known import AGREEMENT, Known
-from oracle.printed import Printed, matched, numbers
-from oracle.table import QUANTITIES
-from oracle_cases import RECIPES
+
+from tests.oracle import checks, iterations, page, summary
+from tests.oracle.case import Case
+from tests.oracle.known import AGREEMENT, Known
+from tests.oracle.printed import Printed, matched, numbers
+from tests.oracle.table import QUANTITIES
+from tests.support.oracle_cases import RECIPES
 
 ORACLE = Path(__file__).parent / "oracle"
 Cases = Callable[[str], Case]

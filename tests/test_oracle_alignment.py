@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from oracle import alignment
-from oracle.alignment import ARRAYS, ITERATION, SUMMARY, Alignment, read_alignment, row_of
-from oracle.known import AGREEMENT, Known, known
-from oracle.rotating import exp
-from oracle.summary import flat
 
 from ba.studies.rotation_alignment.run import run
+from tests.oracle import alignment
+from tests.oracle.alignment import ARRAYS, ITERATION, SUMMARY, Alignment, read_alignment, row_of
+from tests.oracle.known import AGREEMENT, Known, known
+from tests.oracle.rotating import exp
+from tests.oracle.summary import flat
 
 MOST_STEPS = 12
 GENERATED = {"generated": {"points": 50, "seed": 3, "axis_angle": [0.7, -0.4, 1.1], "sigma": 0.05}}

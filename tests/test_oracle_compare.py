@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from oracle import comparison
-from oracle.case import read_case
-from oracle.comparison import RESULTS, SUMMARY, Comparison, compared, of_results, of_summary, read_csv
-from oracle.known import AGREEMENT
 
 import ba
+from tests.oracle import comparison
+from tests.oracle.case import read_case
+from tests.oracle.comparison import RESULTS, SUMMARY, Comparison, compared, of_results, of_summary, read_csv
+from tests.oracle.known import AGREEMENT
 
 ROTATIONS = ["so3_left", "axis_angle", "unit_quaternion", "quaternion", "matrix9"]
 SEEDS = [0, 1, 2]

@@ -3,11 +3,11 @@
 import re
 import tomllib
 from importlib.metadata import version
-from pathlib import Path
 
 import ba
+from tests import ROOT
 
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 

@@ -17,8 +17,8 @@ from ba.model.rotation import ROTATIONS
 from ba.options import Config
 from ba.solve import preconditioned
 from ba.solve.result import Iteration
+from tests import ROOT
 
-ROOT = Path(__file__).parents[1]
 CUT = ROOT / "datasets" / "dubrovnik-3-7-pre.txt"
 FILES = {"config.yaml", "summary.json", "iterations.jsonl", "solution.ply", "residuals.npz", "report.html"}
 KEYS = [

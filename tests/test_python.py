@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_configs import BAD_CONFIGS, BadConfig
 
 import ba
 from ba.config.yamltext import write
 from ba.model.problem import Problem
+from tests import ROOT
+from tests.support.bad_configs import BAD_CONFIGS, BadConfig
 
-DATA = Path(__file__).parents[1] / "datasets" / "dubrovnik-3-7-pre.txt"
+DATA = ROOT / "datasets" / "dubrovnik-3-7-pre.txt"
 TINY: dict[str, Any] = {
     "data": {"scene": {"images": 4, "points": 24}},
     "noise": {"points": 0.01},

@@ -36,7 +36,7 @@ PER_MISFIT, LEAST_FIRST, MOST_FIRST = 0.02, 3e-5, 1e-2
 """The first damping grows with the squared residual (Yamashita, Fukushima, "On the rate of convergence of the
 Levenberg-Marquardt method", 2001), here as a share of the squared pixels. 3e-5 is the best of six for good starts: the
 fewest steps on Dubrovnik-16 and Ladybug-49, whose shares are 4e-4 and 7e-4. From 40 hard starts of Dubrovnik-16
-(scripts/bench-starts; shares near 0.2) it leads home from 29, where points seen twice fly off in the first step, and
+(scripts/bench starts; shares near 0.2) it leads home from 29, where points seen twice fly off in the first step, and
 0.02 times the share from 39."""
 
 LEAST_GAIN = 1e-3

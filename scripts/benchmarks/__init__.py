@@ -1,35 +1,17 @@
-"""What `scripts/bench` compares: one file a contender, and what they share (`contest`), print (`table`) and draw.
+"""Benchmarks, each a module with `main(arguments) -> exit code`, started by `scripts/bench NAME`.
 
-To add a contender: write one file with `solve(problem, task) -> Outcome` and add one line to `CONTENDERS`. Its module
-is imported in its own process only, so that no contender pays for another's packages.
+To add one: write its module and add one line to `BENCHMARKS`. Only the module of the benchmark that runs is imported.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True)
-class Contender:
-    """The module that solves, what it is told beside the problem and the task, the packages whose versions count.
-
-    front_only: it has no residual for a point behind its camera.
-    """
-
-    module: str
-    packages: tuple[str, ...]
-    options: Mapping[str, str] = field(default_factory=dict)
-    slow: bool = False
-    front_only: bool = False
-
-
-CONTENDERS: dict[str, Contender] = {
-    "ba-schur": Contender("ours", ("ba", "numba", "numpy", "scipy"), {"backend": "schur"}),
-    "ba-scipy": Contender("ours", ("ba", "numba", "numpy", "scipy"), {"backend": "scipy"}),
-    "ceres": Contender("ceres", ("pycolmap", "pyceres")),
-    "ceres-native": Contender("native", ()),
-    "gtsam": Contender("gtsam", ("gtsam",), front_only=True),
-    "cookbook": Contender("cookbook", ("numpy", "scipy"), slow=True),
+BENCHMARKS: dict[str, tuple[str, str]] = {
+    "race": ("race", "ba against Ceres and GTSAM, on the same files"),
+    "scipy": ("least_squares", "three ways to use SciPy's least_squares, side by side"),
+    "linear": ("linear", "the linear solvers of the backend schur on generated scenes, and what forming S costs"),
+    "kernels": ("kernels", "each kernel of a step against the committed baseline"),
+    "scaling": ("scaling", "time a step and memory against the number of observations"),
+    "starts": ("starts", "from how many hard starts ba and Ceres reach the lowest cost"),
+    "agree": ("agree", "whether the backends end at the same cost and state, for every rotation"),
+    "all": ("everything", "measure what README quotes, part by part, and put it into the text"),
+    "claims": ("check_claims", "whether the text says what was measured; --update makes it"),
 }
-NATIVE = "ceres-native"
-"""Takes part where `--ceres-binary` names a program."""
-CERES_SOLVERS = ("auto", "dense_schur", "sparse_schur", "iterative_schur", "iterative_schur_explicit")
+"""Name of the benchmark: its module, and what it measures."""

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from scripts import ROOT
+
 WIDTH = 120
 FIGURE = r"((?:(?!\n\s*\n)[^|])+?)"
 """What may stand for a name: anything within a paragraph and a cell of a table."""

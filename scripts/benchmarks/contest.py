@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ba import io
 from ba.errors import UserError
 from ba.model.problem import Problem, make_problem
-from benchmarks import CONTENDERS
+from scripts.benchmarks.contenders import CONTENDERS
 
 MAX_ITERATIONS = 200
 SAME_START, SAME_END, SAME_PRINTED = 1e-12, 1e-9, 1e-6
@@ -172,7 +172,9 @@ def run(task: Task) -> dict[str, Any]:
     """The run as JSON has it. Raises UserError where the contender cannot be given this problem."""
     contender = CONTENDERS[task.contender]
     problem = load(task.file, in_front=task.in_front)
-    outcome = import_module(f"benchmarks.{contender.module}").solve(problem, task, **contender.options)
+    outcome = import_module(f"scripts.benchmarks.contenders.{contender.module}").solve(
+        problem, task, **contender.options
+    )
     peak = peak_mb()
     return asdict(task) | {
         "observations": problem.num_observations,

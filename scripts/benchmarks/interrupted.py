@@ -15,7 +15,7 @@ from typing import Any
 from ba import io
 from ba.errors import UserError
 from ba.show.staging import LOG, staging_of
-from benchmarks.contest import SAME_END, cost
+from scripts.benchmarks.contest import SAME_END, cost
 
 FIRST_STEPS = 3
 PATIENCE = 2.0

@@ -1,6 +1,6 @@
 """The kernels of a step, timed one by one and compared with the committed baseline.
 
-    scripts/bench-kernels [--only elimination,product] [--update]
+    scripts/bench kernels [--only elimination,product] [--update]
 
 A kernel's ratio is its time over that of a calibration kernel, which runs before each of its rounds on as many threads:
 a slower machine slows both. Each time is the tenth percentile of the rounds of a process, and the least of several
@@ -15,7 +15,6 @@ what was measured the new baseline. Run it on an otherwise idle machine.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,14 +25,14 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from bench import Failed, machine, say
-
 from ba.errors import UserError
 from ba.system.files import replacing
 from ba.system.reading import existing_file
-from benchmarks.provenance import keep
+from scripts import ROOT, environment
+from scripts.benchmarks.provenance import keep
+from scripts.benchmarks.race import Failed, machine, say
 
-SUITE = Path(__file__).with_name("bench_kernels.py")
+SUITE = Path(__file__).with_name("kernel_suite.py")
 BASELINE = Path(__file__).with_name("kernels-baseline.json")
 PROCESSES = 7
 TOLERANCE = 0.15
@@ -110,7 +109,7 @@ def milliseconds(timings: Timings) -> dict[str, dict[str, float]]:
 
 def timed(only: Sequence[str]) -> Timings:
     """Run the suite, or `only` some kernels, in each of PROCESSES processes. Raises Failed."""
-    from benchmarks.bench_kernels import CASES
+    from scripts.benchmarks.kernel_suite import CASES
 
     tests = [f"{SUITE}::test_kernel[{name}-{threads}]" for name, threads in CASES if not only or name in only]
     pieces = []
@@ -125,10 +124,8 @@ def run_suite(tests: Sequence[str]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.json"
         command = [sys.executable, "-m", "pytest", "-q", *PLUGINS, f"--benchmark-json={results}", *tests]
-        environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        done = subprocess.run(
-            command, env=environment, cwd=SUITE.parents[2], capture_output=True, text=True, check=False
-        )
+        variables = environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Failed(f"the suite failed\n{done.stdout}{done.stderr}")
         return list(json.loads(results.read_text())["benchmarks"])
@@ -201,7 +198,7 @@ def description() -> str:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="scripts/bench-kernels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="scripts/bench kernels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--only", type=_names, default=(), metavar="NAMES", help="kernels, joined by commas")
@@ -212,7 +209,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _names(text: str) -> list[str]:
-    from benchmarks.bench_kernels import CASES
+    from scripts.benchmarks.kernel_suite import CASES
 
     names, known = text.split(","), dict(CASES)
     if unknown := [name for name in names if name not in known]:
@@ -225,10 +222,10 @@ def main(arguments: list[str]) -> int:
     try:
         return run(chosen)
     except UserError as error:
-        print(f"scripts/bench-kernels: error: {error}", file=sys.stderr)
+        print(f"scripts/bench kernels: error: {error}", file=sys.stderr)
         return 2
     except Failed as reason:
-        print(f"scripts/bench-kernels: {reason}", file=sys.stderr)
+        print(f"scripts/bench kernels: {reason}", file=sys.stderr)
         return 1
 
 
@@ -242,7 +239,7 @@ def run(chosen: argparse.Namespace) -> int:
         baseline = {key: ratio for key, ratio in baseline.items() if key in timings}
     print("\n".join([table(timings, baseline), *remarks(timings)]))
     if chosen.json:
-        keep(chosen.json, "scripts/bench-kernels", milliseconds(timings))
+        keep(chosen.json, "scripts/bench kernels", milliseconds(timings))
     if chosen.update:
         write(chosen.baseline, ratios, here)
         say(f"written: {chosen.baseline}")
@@ -250,7 +247,3 @@ def run(chosen: argparse.Namespace) -> int:
     for fault in found:
         print(fault)
     return int(bool(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.table import Runs
+from scripts.benchmarks.table import Runs
 
 
 def draw(runs: Runs, lowest: float, title: str, path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ba.system.files import replacing
+from scripts import ROOT
 
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("ba", "numba", "numpy", "scipy")
@@ -53,7 +54,7 @@ def keep(path: Path, command: str, results: Any, packages: Iterable[str] = PACKA
 
 def without_places(command: str) -> str:
     """A command without where this checkout, and what stands outside of it, happen to lie."""
-    relative = command.replace(f"{Path(__file__).parents[2]}{os.sep}", "")
+    relative = command.replace(f"{ROOT}{os.sep}", "")
     return re.sub(r"(?<![\w.])/(?:[^/\s']+/)+", "", relative)
 
 

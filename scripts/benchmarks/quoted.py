@@ -1,14 +1,14 @@
 """Every sentence of README and of docstrings that says what was measured, and where its figures come from.
 
-To quote a figure: write the sentence, and one `Claim` here. `scripts/bench-claims` tells what is not as measured, and
-`scripts/bench-claims --update` mends it.
+To quote a figure: write the sentence, and one `Claim` here. `scripts/bench claims` tells what is not as measured, and
+`scripts/bench claims --update` mends it.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.claims import Claim
-from benchmarks.provenance import kept
+from scripts.benchmarks.claims import Claim
+from scripts.benchmarks.provenance import kept
 
 README = "README.md"
 DUBROVNIK, LADYBUG, CUT = "dubrovnik-16-22106-pre", "ladybug-49-7776-pre", "ladybug-49-7776-pre-in-front"
@@ -48,7 +48,7 @@ def place(taken: Mapping[str, Any]) -> str:
 
 
 class Race:
-    """What one call of `scripts/bench` left in its file of results."""
+    """What one call of `scripts/bench race` left in its file of results."""
 
     def __init__(self, name: str, file: str) -> None:
         content = kept(name)

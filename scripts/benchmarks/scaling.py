@@ -1,165 +1,196 @@
-"""One generated scene of a given size, solved and measured, for `scripts/bench-scaling`.
+"""Time a step and peak memory against the number of observations, on generated scenes, each in a process of its own.
 
-A scene is stored as its true state with noisy pixels; the start is drawn from it by `NOISE`, as `ba run` does. With
-Gaussian noise of sigma px in N observations, the cost at a minimum over f free numbers, of which a free gauge makes 7
-idle, is to first order sigma^2 / 2 times a chi^2 of 2N - f + 7 degrees of freedom:
+    scripts/bench scaling [--sizes 1e4,1e5,1e6] [--kind street] [--threads 2] [--out build/bench]
+    scripts/bench scaling --sizes 1e6 --twice          are the results of two solves the same bits?
+    scripts/bench scaling --sizes 1e7 --interrupt 2    Ctrl-C two seconds after the third step of `ba run`
 
-    floor = sigma^2 / 2 * (2N - f + 7),   relative standard deviation sqrt(2 / (2N - f + 7))
-
-The true state costs sigma^2 N, give or take, which needs no such theory: the minimum is below it.
-Time a step is the median over the steps whose first trial was accepted, so that each is one linearization, one
-elimination, one solution of the reduced system, one substitution.
+Scenes are kept in OUT/scenes. Writes scaling-KIND.json and a picture. Run it on an otherwise idle machine. Ends with 1
+if a solve failed or is not what it says (see scene.py), if two solves differ, or if an interrupted run did
+not end in time with all that it should leave (see interrupted.py).
 """
 
-import hashlib
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import pairwise
-from math import isfinite, sqrt
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from math import inf
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import numpy as np
+from scripts import python
+from scripts.benchmarks import growth
+from scripts.benchmarks.growth import Run
+from scripts.benchmarks.provenance import keep
+from scripts.benchmarks.race import Failed, in_process, machine, say
 
-from ba import io, pipeline
-from ba.io import synthetic
-from ba.io.options import Scene
-from ba.model.problem import Problem
-from ba.options import Config
-from ba.solve import solve
-from ba.solve.options import Solver
-from ba.solve.reduced import LINEAR_SOLVERS
-from ba.solve.result import Iteration
-from benchmarks.contest import Curve, Outcome, cost, faults, peak_mb
-from benchmarks.growth import NEAR
-from benchmarks.table import arrival
-
-SIGMA = 0.5
-CAMERA = "bal"
-OBSERVATIONS_PER_IMAGE, LEAST_IMAGES = 240, 8
-NOISE = {"rotation_deg": 0.1, "position": 0.05, "points": 0.1, "intrinsics": 0.001}
-"""Of the start: it costs about 400 times the floor."""
-GAUGE = 7
+SIZES = (10_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+LEAST, MOST = 1_000, 100_000_000
 
 
-@dataclass(frozen=True)
-class Task:
-    """One solve. The scene has the observations `asked` for within a few percent; `folder` keeps scenes."""
+def parse(arguments: list[str]) -> argparse.Namespace:
+    from ba.io.scenes import LAYOUTS
 
-    kind: str
-    asked: int
-    folder: str
-    threads: int
-    ftol: float
-
-    @property
-    def scene(self) -> Scene:
-        return Scene.model_validate(
-            {
-                "kind": self.kind,
-                "images": max(round(self.asked / OBSERVATIONS_PER_IMAGE), LEAST_IMAGES),
-                "observations": self.asked,
-                "camera": CAMERA,
-                "covariance_px2": ((SIGMA**2, 0.0), (0.0, SIGMA**2)),
-            }
-        )
-
-    @property
-    def path(self) -> Path:
-        """Where the scene lies; the name changes with its settings, not with the program that generates it."""
-        settings = hashlib.sha256(self.scene.model_dump_json().encode()).hexdigest()
-        return Path(self.folder) / f"{self.kind}-{self.asked}-{settings[:8]}.npz"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The configuration of a run, but for its output."""
-        return {
-            "data": {"path": str(self.path.resolve())},
-            "noise": NOISE,
-            "solver": {"backend": "schur", "threads": self.threads, "ftol": self.ftol},
-        }
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=_sizes, default=SIZES, help="observations, joined by commas (default to 1e7)")
+    parser.add_argument("--kind", choices=list(LAYOUTS), default="street", help="kind of scene (default street)")
+    parser.add_argument("--threads", type=_whole, default=2, help="threads and cores (default 2)")
+    parser.add_argument("--ftol", type=float, default=1e-6, help="solver.ftol (default 1e-6)")
+    parser.add_argument("--limit", type=_whole, default=1800, help="seconds a solve may take (default 1800)")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder (default build/bench)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="the table, as benchmarks/results has it")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--twice", action="store_true", help="solve the largest size two times and compare the bits")
+    mode.add_argument(
+        "--interrupt", type=_seconds, metavar="SECONDS", help="Ctrl-C so long after the third step on the largest size"
+    )
+    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
 
 
-def make(task: Task) -> None:
-    """Generate the scene and store it."""
-    task.path.parent.mkdir(parents=True, exist_ok=True)
-    io.save(synthetic.generate(task.scene), task.path)
+def _whole(text: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not (number >= 1.0 and number.is_integer()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(number)
 
 
-def measure(task: Task) -> dict[str, Any]:
-    """Solve from the perturbed start, and say all there is to say, as JSON has it."""
-    config = Config.model_validate(task.settings)
-    truth, start = pipeline.load_start(config)
-    _load_kernels(task.threads)
-    loaded_mb, curve = peak_mb(), Curve()
-    solution = solve(start, options=config.solver, observer=lambda iteration: curve.add(iteration.cost))
-    seconds, peak = time.perf_counter() - curve.began, peak_mb()
-    n, free = start.num_observations, int(solution.details["free_numbers"])
-    floor, true_cost = noise_floor(n, free), cost(truth)
-    near = arrival([list(point) for point in curve.points], floor * (1.0 + NEAR))
-    found = faults(start, Outcome(0.0, seconds, curve.points, solution.problem))
-    if not solution.final_cost <= true_cost:
-        found.append(f"ends at {solution.final_cost:.9g}, above the true state's {true_cost:.9g}")
-    return asdict(task) | {
-        "images": start.num_images,
-        "points": start.num_points,
-        "observations": n,
-        "free_numbers": free,
-        "linear_solver": solution.details["linear_solver"],
-        "status": str(solution.status),
-        "steps": len(solution.iterations) - 1,
-        "evaluations": solution.iterations[-1].evaluations,
-        "step_seconds": step_seconds(solution.iterations),
-        "first_step_seconds": curve.points[min(1, len(curve.points) - 1)][0],
-        "near_seconds": near if isfinite(near) else None,
-        "solve_seconds": seconds,
-        "loaded_mb": loaded_mb,
-        "peak_mb": peak,
-        "bytes_per_observation": peak * 2**20 / n,
-        "final_cost": solution.final_cost,
-        "true_cost": true_cost,
-        "floor": floor,
-        "above_floor": solution.final_cost / floor - 1.0,
-        "scatter": scatter(n, free),
-        "curve": curve.points,
-        "digest": digest(solution.problem),
-        "faults": found,
-    }
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    return seconds
 
 
-def _load_kernels(threads: int) -> None:
-    """A throw-away step by every linear solver, so that no time holds the loading of compiled kernels."""
-    small = synthetic.generate(Scene(kind="ring", images=LEAST_IMAGES, points=100, camera=CAMERA))
-    for name in LINEAR_SOLVERS:
-        solve(small, options=Solver(backend="schur", linear=name, max_iterations=1, threads=threads))
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = tuple(sorted({_whole(part) for part in text.split(",")}))
+    if wrong := [size for size in sizes if not LEAST <= size <= MOST]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]} observations; from {LEAST:,} to {MOST:,} are right")
+    return sizes
 
 
-def noise_floor(observations: int, free_numbers: int) -> float:
-    """The cost expected at the minimum, px^2."""
-    return 0.5 * SIGMA**2 * _degrees_of_freedom(observations, free_numbers)
+def run_one(order: dict[str, Any]) -> None:
+    """In a process of its own: make a scene, or measure a solve and print it as the last line."""
+    from ba.errors import UserError
+    from scripts.benchmarks.scene import Task, make, measure
+
+    task = Task(**order["task"])
+    try:
+        if order["do"] == "make":
+            make(task)
+        else:
+            print(json.dumps(measure(task)))
+    except UserError as error:
+        sys.exit(str(error))
 
 
-def scatter(observations: int, free_numbers: int) -> float:
-    """Relative standard deviation of the cost at the minimum from one draw of the noise to another."""
-    return sqrt(2.0 / _degrees_of_freedom(observations, free_numbers))
+def ordered(do: str, size: int, chosen: argparse.Namespace) -> str:
+    """What a process that does it prints. Raises Failed."""
+    task = asdict(task_of(size, chosen))
+    return in_process(python("benchmarks", "scaling", "--one", json.dumps({"do": do, "task": task})), chosen)
 
 
-def _degrees_of_freedom(observations: int, free_numbers: int) -> int:
-    return 2 * observations - free_numbers + GAUGE
+def task_of(size: int, chosen: argparse.Namespace) -> Any:
+    from scripts.benchmarks.scene import Task
+
+    return Task(chosen.kind, size, str(chosen.out / "scenes"), chosen.threads, chosen.ftol)
 
 
-def step_seconds(iterations: Sequence[Iteration]) -> float:
-    """Median seconds of the steps that took one evaluation, of all where none did; not a number without a step."""
-    steps = [(b.evaluations - a.evaluations, b.seconds - a.seconds) for a, b in pairwise(iterations)]
-    seconds = [time for trials, time in steps if trials == 1] or [time for _, time in steps]
-    return median(seconds) if seconds else float("nan")
+def prepared(size: int, chosen: argparse.Namespace) -> None:
+    """The scene of this size lies on the disk."""
+    if not task_of(size, chosen).path.is_file():
+        say(f"{chosen.kind}, {size:,} observations: generating")
+        ordered("make", size, chosen)
 
 
-def digest(problem: Problem) -> str:
-    """SHA-256 of all numbers of the state."""
-    hashed = hashlib.sha256()
-    for array in (problem.rotations, problem.translations, problem.intrinsics, problem.points):
-        hashed.update(np.ascontiguousarray(array).data)
-    return hashed.hexdigest()
+def solved(size: int, chosen: argparse.Namespace) -> Run:
+    prepared(size, chosen)
+    say(f"{chosen.kind}, {size:,} observations: solving")
+    return dict(json.loads(ordered("solve", size, chosen).splitlines()[-1]))
+
+
+def scale(chosen: argparse.Namespace) -> list[str]:
+    """Measure every size, print, draw; what was wrong."""
+    results = chosen.out / f"scaling-{chosen.kind}.json"
+    runs: list[Run] = []
+    print(growth.HEADER)
+    wrong = []
+    for size in chosen.sizes:
+        try:
+            runs.append(solved(size, chosen))
+        except Failed as reason:
+            wrong.append(f"{size:,} observations: {reason}")
+            continue
+        print(growth.row(runs[-1]), flush=True)
+        wrong += [f"{size:,} observations: {fault}" for fault in runs[-1]["faults"]]
+        results.write_text(json.dumps({"machine": machine(), "runs": runs}, indent=1))
+    if runs:
+        lines = growth.fits(runs)
+        print(growth.LEGEND, growth.conclusion(lines), sep="\n")
+        title = f"{chosen.kind}, {chosen.threads} threads, {runs[-1]['linear_solver']}"
+        growth.draw(runs, lines, title, results.with_suffix(".png"))
+        if chosen.json:
+            sizes = ",".join(str(size) for size in chosen.sizes)
+            command = f"scripts/bench scaling --kind {chosen.kind} --sizes {sizes}"
+            keep(chosen.json, command, growth.digest(runs, lines))
+        say(f"written: {results} and a picture")
+    return wrong
+
+
+def twice(chosen: argparse.Namespace) -> list[str]:
+    """Solve the largest size two times; in what the ends differ."""
+    first, second = (solved(max(chosen.sizes), chosen) for _ in range(2))
+    for run in (first, second):
+        print(f"{run['steps']} steps, cost {run['final_cost']!r}, SHA-256 of all numbers {run['digest']}")
+    costs = [[cost for _, cost in run["curve"]] for run in (first, second)]
+    same = first["digest"] == second["digest"] and costs[0] == costs[1]
+    print("the same bits, in every step's cost and in the state" if same else "not the same bits")
+    return [] if same else ["two solves differ"]
+
+
+def interrupt(chosen: argparse.Namespace) -> list[str]:
+    """`ba run` on the largest size, with the settings of a user, and Ctrl-C; in what its end is not as it should be."""
+    from scripts.benchmarks import interrupted
+
+    size = max(chosen.sizes)
+    prepared(size, chosen)
+    settings = task_of(size, chosen).settings
+    with tempfile.TemporaryDirectory(dir=chosen.out) as place:
+        config, folder = Path(place) / "run.yaml", Path(place) / "run"
+        config.write_text(json.dumps(settings | {"solver": settings["solver"] | interrupted.ENDLESS}))
+        command = [str(Path(sys.executable).with_name("ba")), "run", str(config), "--out", str(folder)]
+        say(f"{chosen.kind}, {size:,} observations: running, to be interrupted")
+        try:
+            seconds, status = interrupted.interrupt(command, folder, chosen.interrupt, chosen.limit)
+        except interrupted.Unfit as reason:
+            return [str(reason)]
+        summary, wrong = interrupted.left(folder)
+        files = ", ".join(f"{file.name} {file.stat().st_size / 1e6:.1f} MB" for file in sorted(folder.iterdir()))
+    print(f"{seconds:.2f} s from Ctrl-C to the exit with status {status}, after {summary.get('iterations')} steps")
+    print(f"left: {files}", *summary.get("notes", []), sep="\n")
+    return wrong + interrupted.late(seconds, status)
+
+
+def main(arguments: list[str]) -> int:
+    chosen = parse(arguments)
+    if chosen.one:
+        run_one(chosen.one)
+        return 0
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    print(", ".join(f"{key} {value}" for key, value in machine().items()) + f", {chosen.threads} threads")
+    mode = twice if chosen.twice else scale if chosen.interrupt is None else interrupt
+    try:
+        wrong = mode(chosen)
+    except Failed as reason:
+        wrong = [str(reason)]
+    for fault in wrong:
+        print(f"wrong: {fault}")
+    return int(bool(wrong))

@@ -1,4 +1,6 @@
-"""One process that reads wrong files one after the other: `python child.py READER SEED START STOP STATE FAULTS`.
+"""One process that reads wrong files one after the other.
+
+It is started as `python -m scripts.fuzzing.child READER SEED START STOP STATE FAULTS`.
 
 STATE is a file that the parent reads when this process has died: which input was being read, and the counts so far.
 FAULTS gets a line for each input that was answered otherwise than it may be. Memory is bounded for the whole process
@@ -20,10 +22,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from ba.errors import UserError
-from fuzzing.readers import Reader, readers, sound
+from scripts.fuzzing.readers import Reader, readers, sound
 
 STATE = struct.Struct("<qqqdd")
 """The input at work, accepted, refused, worst seconds, worst bytes."""

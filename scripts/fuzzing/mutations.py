@@ -139,5 +139,5 @@ def rezipped(content: bytes, random: Random) -> bytes:
     whole = io.BytesIO()
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(whole, "w", compression) as archive:  # double names
         for member, data in members:
-            archive.writestr(member, data)
+            archive.writestr(zipfile.ZipInfo(member), data, compression)  # whose date is the same each time
     return whole.getvalue()

@@ -23,9 +23,9 @@ from ba.model.problem import Problem
 from ba.options import load
 from ba.studies import request
 from ba.system.files import COMPRESSORS
-from fuzzing.mutations import mutant, rezipped
+from scripts import ROOT
+from scripts.fuzzing.mutations import mutant, rezipped
 
-ROOT = Path(__file__).resolve().parents[2]
 POINTS = np.array([[0.5, -1.0, 2.0], [3.25, 1e-3, -4.0], [1e5, 0.0, 7.0], [2.0, 2.0, 2.0]])
 
 

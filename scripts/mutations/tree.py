@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mutations.listed import Mutation
+from scripts.mutations.listed import Mutation
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -44,6 +44,7 @@ class Tree:
             "PYTHONDONTWRITEBYTECODE": "1",
             "NUMBA_CACHE_DIR": str(self.cache),
             "CI": "1",  # hypothesis draws the same examples each time
+            "OPENBLAS_NUM_THREADS": "1",  # the matrices of tests are small
         }
         common: dict[str, Any] = {"cwd": self.root, "env": environment, "text": True, "start_new_session": True}
         common |= {"stdout": subprocess.PIPE}
@@ -53,7 +54,7 @@ class Tree:
             if self.worker.returncode:
                 raise ValueError(f"the kernels do not compile:\n{said}")
             (self.compiled,) = (path.name for path in self.cache.iterdir() if path.is_dir())
-        self.worker = subprocess.Popen([sys.executable, str(WORKER)], stdin=subprocess.PIPE, **common)
+        self.worker = subprocess.Popen([sys.executable, "-P", str(WORKER)], stdin=subprocess.PIPE, **common)
 
     def pytest(self, tests: Sequence[str], limit: float, changed: Path | None = None) -> tuple[int, str]:
         """Exit status and output of the tests; -1 where they did not end within `limit` seconds.

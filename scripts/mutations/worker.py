@@ -1,6 +1,6 @@
 """Runs pytest again and again in one tree, each time in a child that finds the heavy packages imported already.
 
-Started by `mutations.tree` in a copy of the tree, which must be first on sys.path; nothing of `ba` is imported here.
+Started by `mutations.tree` in a copy of the tree, from which everything is imported.
 A request is a line of JSON: `tests`, `limit` in seconds, `output`, a file for what pytest prints, and `take_over`, the
 name of a folder of compiled kernels and the modules whose kernels are not to be taken over from it. The answer is a
 line: pytest's exit status, or -1 where it did not end in time, with all that it started.
@@ -18,7 +18,6 @@ import signal
 import sys
 import time
 import traceback
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -118,5 +117,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path.cwd()))
     serve()

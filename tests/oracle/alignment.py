@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from oracle.known import EPS, Known
-from oracle.reading import Folder, read_folder, read_ply
-from oracle.rotating import STEPS, TURNS, angle, exp, log
+from tests.oracle.known import EPS, Known
+from tests.oracle.reading import Folder, read_folder, read_ply
+from tests.oracle.rotating import STEPS, TURNS, angle, exp, log
 
 
 @dataclass(frozen=True, eq=False)

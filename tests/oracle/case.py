@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.reading import Folder, Scene, read_folder, read_scene
-from oracle.starting import in_frame, solver_frame, start_of
+from tests.oracle.reading import Folder, Scene, read_folder, read_scene
+from tests.oracle.starting import in_frame, solver_frame, start_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from oracle.case import Case
-from oracle.iterations import ITERATION
-from oracle.known import Known, between, known
-from oracle.markup import Element, Page, Scale, scales
-from oracle.printed import Printed, matched, parsed
-from oracle.projecting import norms, rounding
-from oracle.robust import MEDIANS
-from oracle.summary import SUMMARY
+from tests.oracle.case import Case
+from tests.oracle.iterations import ITERATION
+from tests.oracle.known import Known, between, known
+from tests.oracle.markup import Element, Page, Scale, scales
+from tests.oracle.printed import Printed, matched, parsed
+from tests.oracle.projecting import norms, rounding
+from tests.oracle.robust import MEDIANS
+from tests.oracle.summary import SUMMARY
 
 BARS = 60
 SHARE, MOST_MEDIANS = 0.999, 2 * MEDIANS

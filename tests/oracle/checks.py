@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from oracle.case import Case
-from oracle.costs import median, rms
-from oracle.freedom import expected_directions, free_directions
-from oracle.known import Known
-from oracle.printed import Printed, matched
-from oracle.projecting import behind, in_camera, norms, outside, rounding
-from oracle.reading import Free, Scene, images_of_points
-from oracle.starting import NUMBERS, free_numbers
+from tests.oracle.case import Case
+from tests.oracle.costs import median, rms
+from tests.oracle.freedom import expected_directions, free_directions
+from tests.oracle.known import Known
+from tests.oracle.printed import Printed, matched
+from tests.oracle.projecting import behind, in_camera, norms, outside, rounding
+from tests.oracle.reading import Free, Scene, images_of_points
+from tests.oracle.starting import NUMBERS, free_numbers
 
 CLASSES = ((1, 1, []), (2, 2, []), (3, 3, []), (4, 9, [4, 9]), (10, 99, [10, 99]), (100, 10**9, [100]))
 """Track lengths that are counted together, and the numbers that name each class; a single length names itself."""

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from oracle.case import Case
-from oracle.costs import LOSSES, squares
-from oracle.freedom import free_directions, jacobian_blocks
-from oracle.known import EPS, Known, known
-from oracle.starting import free_numbers
-from oracle.summary import distance
-from oracle.truth import relative_distance
+from tests.oracle.case import Case
+from tests.oracle.costs import LOSSES, squares
+from tests.oracle.freedom import free_directions, jacobian_blocks
+from tests.oracle.known import EPS, Known, known
+from tests.oracle.starting import free_numbers
+from tests.oracle.summary import distance
+from tests.oracle.truth import relative_distance
 
 SHARES = ("1e-01", "1e-02", "1e-03", "1e-04", "1e-05", "1e-06")
 FAILED = "1e-04"

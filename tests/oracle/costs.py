@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from oracle.known import ROUNDING, Known, between
-from oracle.projecting import jacobian, residuals, rounding
-from oracle.reading import Scene
-from oracle.rotating import STEPS
+from tests.oracle.known import ROUNDING, Known, between
+from tests.oracle.projecting import jacobian, residuals, rounding
+from tests.oracle.reading import Scene
+from tests.oracle.rotating import STEPS
 
 Loss = Callable[[Any], Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from oracle.case import Case
-from oracle.projecting import residuals, rounding
-from oracle.reading import Scene, read_ply
+from tests.oracle.case import Case
+from tests.oracle.projecting import residuals, rounding
+from tests.oracle.reading import Scene, read_ply
 
 Pair = tuple[Any, Any, Any]
 """What is found, what is right, and how much rounding may move it, three arrays."""

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from oracle.case import Case
-from oracle.projecting import jacobian
-from oracle.reading import Free, Scene
-from oracle.rotating import exp
-from oracle.starting import free_numbers, in_frame, solver_frame
+from tests.oracle.case import Case
+from tests.oracle.projecting import jacobian
+from tests.oracle.reading import Free, Scene
+from tests.oracle.rotating import exp
+from tests.oracle.starting import free_numbers, in_frame, solver_frame
 
 RANK = 1e-9
 """Singular values that count as zero, as a share of the largest."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from oracle.case import Case
-from oracle.costs import cost, gradient_norm, step_norm
-from oracle.known import Known
+from tests.oracle.case import Case
+from tests.oracle.costs import cost, gradient_norm, step_norm
+from tests.oracle.known import Known
 
 
 def _cost(case: Case, step: int) -> Known:

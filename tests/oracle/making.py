@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.projecting import in_camera, pixels
-from oracle.reading import Scene, determined, everything
+from tests.oracle.projecting import in_camera, pixels
+from tests.oracle.reading import Scene, determined, everything
 
 SURVEY = np.array([5.0e5, 5.0e6, 120.0])
 """Easting, northing and height in m, as in UTM."""

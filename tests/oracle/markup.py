@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from oracle.known import Known
-from oracle.printed import Printed, parsed
+from tests.oracle.known import Known
+from tests.oracle.printed import Printed, parsed
 
 DRAWN = 0.11
 """Units of the drawing that two rounded places leave open."""

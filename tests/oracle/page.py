@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from oracle import charts, robust
-from oracle.case import Case
-from oracle.iterations import ITERATION
-from oracle.known import Known, known
-from oracle.markup import Element, Page, rows
-from oracle.printed import Printed, matched
-from oracle.summary import SUMMARY
+from tests.oracle import charts, robust
+from tests.oracle.case import Case
+from tests.oracle.iterations import ITERATION
+from tests.oracle.known import Known, known
+from tests.oracle.markup import Element, Page, rows
+from tests.oracle.printed import Printed, matched
+from tests.oracle.summary import SUMMARY
 
 
 @cache

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from oracle.known import ROUNDING
-from oracle.reading import WIDTHS, Scene
-from oracle.rotating import d_rotated
+from tests.oracle.known import ROUNDING
+from tests.oracle.reading import WIDTHS, Scene
+from tests.oracle.rotating import d_rotated
 
 STEP = 1e-100
 

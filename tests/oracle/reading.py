@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from oracle.rotating import exp, log
+from tests.oracle.rotating import exp, log
 
 OPENERS = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 BAL_AXES = np.array([1.0, -1.0, -1.0])

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from oracle.case import Case
-from oracle.costs import LOSSES, squares, whitened_rounding
-from oracle.known import Known, between
-from oracle.projecting import norms, rounding
-from oracle.reading import Scene
+from tests.oracle.case import Case
+from tests.oracle.costs import LOSSES, squares, whitened_rounding
+from tests.oracle.known import Known, between
+from tests.oracle.projecting import norms, rounding
+from tests.oracle.reading import Scene
 
 MEDIANS = float(np.sqrt(np.log2(100)))
 MISLEADING = 1.1

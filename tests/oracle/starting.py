@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.reading import Free, Scene
-from oracle.rotating import exp, nearest, off_so3
+from tests.oracle.reading import Free, Scene
+from tests.oracle.rotating import exp, nearest, off_so3
 
 PARAMETERS = {"bal": ("f", "k1", "k2"), "pinhole": ("fx", "fy", "cx", "cy", "skew")}
 NUMBERS = {"matrix9": 9, "columns6": 6, "quaternion": 4}

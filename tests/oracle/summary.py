@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from oracle import freedom, robust, truth
-from oracle.case import Case
-from oracle.costs import cost, gradient_norm, median, rms
-from oracle.known import Known
-from oracle.projecting import behind, outside
-from oracle.reading import Scene, images_of_points, sha256
-from oracle.rotating import off_so3
-from oracle.starting import free_numbers
+from tests.oracle import freedom, robust, truth
+from tests.oracle.case import Case
+from tests.oracle.costs import cost, gradient_norm, median, rms
+from tests.oracle.known import Known
+from tests.oracle.projecting import behind, outside
+from tests.oracle.reading import Scene, images_of_points, sha256
+from tests.oracle.rotating import off_so3
+from tests.oracle.starting import free_numbers
 
 
 def status(case: Case) -> str:

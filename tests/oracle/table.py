@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from oracle import checks, files, iterations, page, summary
-from oracle.case import Case
-from oracle.known import Known, known
-from oracle.printed import Printed
+from tests.oracle import checks, files, iterations, page, summary
+from tests.oracle.case import Case
+from tests.oracle.known import Known, known
+from tests.oracle.printed import Printed
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from oracle.known import Known
-from oracle.reading import Scene
-from oracle.rotating import angle
+from tests.oracle.known import Known
+from tests.oracle.reading import Scene
+from tests.oracle.rotating import angle
 
 REMOTE, OUTLYING, ROUNDS = 10.0, 3.0, 20
 
