@@ -15,6 +15,7 @@ from ba.model.problem import Problem
 from ba.model.residual import project
 from ba.model.rotation import ROTATIONS
 from ba.options import Config
+from ba.show import products
 from ba.solve import preconditioned
 from ba.solve.result import Iteration
 from tests import ROOT
@@ -218,7 +219,7 @@ def test_ctrl_c_in_the_picture_costs_only_the_picture(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("ba.show.view.screenshot", stop)
     result = pipeline.run(configured(output={"picture": True}), tmp_path)
-    assert result.notes[-1] == pipeline.UNDRAWN
+    assert result.notes[-1] == products.UNDRAWN
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"solution.txt"}
 
 

@@ -15,9 +15,11 @@ from numpy.testing import assert_allclose
 
 from ba import pipeline
 from ba.model.loss import LOSSES
+from ba.model.residual import project
 from ba.model.robust import inlier_limit, range_end, weighted_rms
 from ba.options import Config
 from ba.show.summary import before, summarize
+from ba.solve import solve
 from tests import ROOT
 
 COVARIANCE = ((0.5, 0.2), (0.2, 0.3))
@@ -120,8 +122,8 @@ def test_a_range_shows_the_good_ones_however_many_are_off(seed: int, share: floa
 def test_a_summary_keeps_no_solution_alive() -> None:
     config = Config.model_validate({"data": {"path": ROOT / "datasets" / "dubrovnik-3-7-pre.txt"}})
     _, start = pipeline.load_start(config)
-    solution = pipeline.solve(start, options=config.solver)
-    summarize(config, start, before(config, start), solution, pipeline.project(solution.problem))
+    solution = solve(start, options=config.solver)
+    summarize(config, start, before(config, start), solution, project(solution.problem))
     alive = weakref.ref(solution)
     del solution
     gc.collect()

@@ -12,6 +12,7 @@ import pytest
 from ba import pipeline
 from ba.engine.parallel import each
 from ba.options import Config
+from ba.show import products
 from ba.solve.result import Iteration
 
 LONG = 20.0
@@ -32,7 +33,7 @@ def test_no_picture_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("drawn after Ctrl-C")
 
     monkeypatch.setattr("ba.show.view.screenshot", draw)
-    assert interrupted_run(tmp_path).summary["notes"] == [pipeline.UNDRAWN]
+    assert interrupted_run(tmp_path).summary["notes"] == [products.UNDRAWN]
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "residuals.npz").is_file()
 
@@ -40,8 +41,8 @@ def test_no_picture_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_of_many_observations_state_log_and_summary_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "MANY", 100)
-    assert interrupted_run(tmp_path, picture=False).summary["notes"] == [pipeline.BRIEF]
+    monkeypatch.setattr(products, "MANY", 100)
+    assert interrupted_run(tmp_path, picture=False).summary["notes"] == [products.BRIEF]
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"config.yaml", "iterations.jsonl", "solution.npz", "solution.ply", "summary.json", "truth.npz"}
 

@@ -13,7 +13,7 @@ import pytest
 
 from ba import pipeline
 from ba.cli import main
-from ba.show import runfolder
+from ba.show import products, runfolder
 from ba.solve.result import Iteration
 from ba.system import interrupt
 
@@ -77,7 +77,7 @@ def test_a_signal_while_writing_costs_nothing_and_is_not_forgotten(
     where: str, number: signal.Signals, tiny: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr("ba.show.view.screenshot", lambda *_: None)
-    monkeypatch.setattr(pipeline, where, sending(number, getattr(pipeline, where)))
+    monkeypatch.setattr(products, where, sending(number, getattr(products, where)))
     assert main(["run", tiny, "--out", "here", "--set", "output.picture=true"]) == CODES[number]
     assert Path("here", "report.html").exists()
     assert '"status": "converged"' in Path("here", "summary.json").read_text()
