@@ -16,8 +16,9 @@ from ba.model.rotation import ROTATIONS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
-from ba.solve import solve
-from ba.solve.reduced import FACTORIZATIONS, Eliminator, Factor, Places, factorize, make_places, make_structure
+from ba.solve import preconditioned, solve
+from ba.solve import reduced as schur
+from ba.solve.reduced import FACTORIZATIONS, Eliminator, Factor, Places, factorize, make_places, make_structure, system
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 
 DAMPING = 1e-3
@@ -70,7 +71,7 @@ def test_any_right_hand_side_is_solved(rotation: str, cameras: str, mask: str) -
 
 @pytest.mark.parametrize("name", FACTORIZATIONS)
 def test_blocks_that_are_not_there_are_zero(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ba.solve.reduced.system.ALL_BLOCKS", 0)
+    monkeypatch.setattr(system, "ALL_BLOCKS", 0)
     street = generate(Scene(kind="street", images=12, points=80, observations_per_point=4))
     reduced, places, J = reduced_system(street)
     assert reduced.pattern is not None
@@ -115,7 +116,8 @@ def test_gauge_freedom_leaves_a_factor(name: str, rotation: str) -> None:
 def test_a_singular_group_is_named(name: str) -> None:
     reduced, _, _ = reduced_system(masked("own", "everything"))
     n = reduced.structure.num_groups
-    reduced.blocks.reshape(n, n, *reduced.blocks.shape[1:])[2, 2] = 0.0
+    first = reduced.offsets[2 * n + 2]
+    reduced.blocks[first : reduced.offsets[2 * n + 3]] = 0.0
     with pytest.raises(SolverError, match=r"singular at .*group 2"):
         factorize(reduced, name)
 
@@ -137,16 +139,16 @@ def test_scipy_ends_at_the_same_minimum_whatever_factors_its_preconditioner(monk
     options = Solver(ftol=1e-13, max_iterations=200)
     costs = []
     for few, much in ((1000, 0.0), (0, 1.0), (0, -1.0)):  # dense for size, sparse, dense in place of iterations
-        monkeypatch.setattr("ba.solve.reduced.FEW", few)
-        monkeypatch.setattr("ba.solve.reduced.MUCH", much)
-        monkeypatch.setattr("ba.solve.reduced.SOME", 0)
+        monkeypatch.setattr(schur, "FEW", few)
+        monkeypatch.setattr(schur, "MUCH", much)
+        monkeypatch.setattr(schur, "SOME", 0)
         costs.append(solve(start, options=options).final_cost)
     assert all(b == pytest.approx(a, rel=1e-10) for a, b in itertools.pairwise(costs))
 
 
 def test_a_dense_factor_that_would_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("FEW", 0), ("SOME", 0), ("MUCH", -1.0)):
-        monkeypatch.setattr(f"ba.solve.reduced.{name}", value)
-    monkeypatch.setattr("ba.solve.preconditioned.MAX_DENSE", 10)
+        monkeypatch.setattr(schur, name, value)
+    monkeypatch.setattr(preconditioned, "MAX_DENSE", 10)
     with pytest.raises(UserError, match=r"solver\.preconditioner: schur factors a dense matrix of \d+"):
         solve(random_problem(np.random.default_rng(0)))

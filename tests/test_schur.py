@@ -22,7 +22,7 @@ from ba.prepare.noise import perturb
 from ba.solve import reduced as schur
 from ba.solve import solve
 from ba.solve.levenberg_marquardt import Damping
-from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choose, linear_solver, make_structure
+from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choose, linear_solver, make_structure, system
 from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 
@@ -54,14 +54,9 @@ def reference(J: np.ndarray, r: np.ndarray, damping: float = DAMPING) -> np.ndar
 
 def as_vector(reduced: Reduced, step: np.ndarray, point_step: np.ndarray, problem: Problem) -> np.ndarray:
     """A step in the order of `Variables`: free pose and camera numbers, then free points."""
-    n, width = problem.num_images, reduced.structure.width
-    free = reduced.structure.free
-    if reduced.structure.num_groups == n:
-        poses = width - problem.intrinsics.shape[1]
-        parts = [step[:, :poses][free[:, :poses]], step[:, poses:][free[:, poses:]]]
-    else:
-        parts = [step[:n][free[:n]], step[n:][free[n:]]]
-    return np.concatenate([*parts, point_step[problem.free.points].ravel()])
+    of = reduced.structure
+    numbers = step[of.free][np.argsort(of.entries[of.free])]
+    return np.concatenate([numbers, point_step[problem.free.points].ravel()])
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -87,7 +82,7 @@ def test_step_is_that_of_the_whole_equations(name: str, preconditioner: str, cam
 def test_step_is_right_for_every_rotation_and_camera_on_a_sparse_pattern(
     name: str, preconditioner: str, rotation: str, camera: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ba.solve.reduced.system.ALL_BLOCKS", 0)
+    monkeypatch.setattr(system, "ALL_BLOCKS", 0)
     scene = Scene(kind="street", images=12, points=80, observations_per_point=4, camera=camera)
     problem = condition(generate(scene)).problem
     reduced, J, r = reduced_system(problem, rotation)

@@ -109,7 +109,7 @@ def eigenvalues(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
             reduced = eliminate(blocks, damping)
         except SolverError:
             continue
-        free = np.flatnonzero(structure.free)
+        free = np.flatnonzero(structure.free[structure.filled])
         lower = np.tril(lower_triangle(reduced))[np.ix_(free, free)]
         scale = 1.0 / np.sqrt(np.maximum(lower.diagonal(), np.finfo(float).tiny))
         return np.asarray(np.linalg.eigvalsh(scale[:, None] * lower * scale, UPLO="L"))
@@ -125,6 +125,7 @@ def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None
     than these.
     """
     split = split or parts(problem)
+    blocks = blocks[0], _with_fixed_columns(problem, blocks[1]), blocks[2]
     pose, width = blocks[1].shape[2] - problem.intrinsics.shape[1], problem.intrinsics.shape[1]
     X = _normalized(problem, split)
     triangles = _triangles(problem, blocks, X)
@@ -152,6 +153,18 @@ def free_directions(problem: Problem, blocks: Blocks, split: Parts | None = None
         frames=frames,
         parts=split,
     )
+
+
+def _with_fixed_columns(problem: Problem, A: Array) -> Array:
+    """A with zeros for those translations and intrinsics that are fixed everywhere."""
+    masks = problem.free.translations, problem.free.intrinsics
+    active = np.concatenate([mask.any(axis=0) for mask in masks])
+    turns = A.shape[2] - int(active.sum())
+    if active.all():
+        return A
+    whole = np.zeros((*A.shape[:2], turns + len(active)))
+    whole[:, :, :turns], whole[:, :, turns:][:, :, active] = A[:, :, :turns], A[:, :, turns:]
+    return whole
 
 
 def ray_angles(problem: Problem) -> Array:

@@ -27,7 +27,7 @@ def _source_digest() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         text = source.read_bytes()
-        if b"@kernel" in text or b"@intrinsic" in text:
+        if any(mark in text for mark in (b"@kernel", b"@inlined", b"@intrinsic")):
             digest.update(text)
     return digest.hexdigest()[:16]
 

@@ -1,7 +1,8 @@
 """The waist: residuals and their derivatives, the one structure in which everything above meets every solver.
 
     r (n_obs, 2)      whitened residual, W (projection - pixels) with W^T W the inverse covariance
-    A (n_obs, 2, c)   its derivative by the image's rotation (k) and translation (3) and the camera's intrinsics
+    A (n_obs, 2, c)   its derivative by the image's rotation (k) and translation (3) and the camera's intrinsics; for
+                      what is fixed in every image or camera it has no column (`ba.model.variables.active_columns`)
     B (n_obs, 2, 3)   its derivative by the point; both are zero where what they belong to is fixed
 
 With D = d uv / d point_in_cam and p = R x: d uv / d phi = -D [p]_x, row by row d x p -> p x d (Hartley and Zisserman,
@@ -23,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ba.engine.jit import kernel
+from ba.engine.jit import inlined, kernel
 from ba.engine.parallel import each
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.model.problem import Problem
-from ba.model.variables import Layout, Parameters, Variables
+from ba.model.variables import Layout, Parameters, Variables, active_columns
 
 Array = NDArray[Any]
 Blocks = tuple[Array, Array, Array]
@@ -139,8 +140,10 @@ class Residuals:
     def blocks(self, parameters: Parameters, out: Blocks | None = None) -> Blocks:
         """r, A and B at the parameters, in the arrays of `out` if they are given."""
         n, k = self.problem.num_observations, parameters.tangent_map.shape[2]
-        width = k + 3 + self.problem.intrinsics.shape[1]
-        out = out or (np.empty((n, 2)), np.empty((n, 2, width)), np.empty((n, 2, 3)))
+        active = active_columns(self.problem.free, k)
+        shifts, numbers = (np.flatnonzero(part) for part in (active[k : k + 3], active[k + 3 :]))
+        turns = parameters.tangent_map[:, :, : k if active[:k].any() else 0]
+        out = out or (np.empty((n, 2)), np.empty((n, 2, active.sum())), np.empty((n, 2, 3)))
         r, camera_blocks, point_blocks = out
 
         def work(piece: tuple[Any, str]) -> None:
@@ -154,25 +157,28 @@ class Residuals:
                 self.problem.point_of_obs[part],
                 parameters.rotations,
                 parameters.points,
-                parameters.tangent_map,
+                turns,
+                shifts,
+                numbers,
                 chunk.d_point,
                 chunk.d_params,
                 *blocks,
             )
-            self._hold_fixed(blocks, part, k)
+            self._hold_fixed(blocks, part, shifts, numbers)
             if not isinstance(part, slice):  # indexing with an array gave copies
                 camera_blocks[part], point_blocks[part] = blocks
 
         self._each_chunk(work)
         return out
 
-    def _hold_fixed(self, blocks: tuple[Array, Array], part: Any, tangent_dim: int) -> None:
+    def _hold_fixed(self, blocks: tuple[Array, Array], part: Any, shifts: Array, numbers: Array) -> None:
         """Nothing depends on what is fixed."""
         free, image = self.problem.free, self.problem.image_of_obs[part]
+        turns = blocks[0].shape[2] - len(shifts) - len(numbers)
         for first, width, mask, index in (
-            (0, tangent_dim, free.rotations[:, None], image),
-            (tangent_dim, 3, free.translations, image),
-            (tangent_dim + 3, free.intrinsics.shape[1], free.intrinsics, self.camera_of_obs[part]),
+            (0, turns, free.rotations[:, None], image),
+            (turns, len(shifts), free.translations[:, shifts], image),
+            (turns + len(shifts), len(numbers), free.intrinsics[:, numbers], self.camera_of_obs[part]),
         ):
             if not mask.all():
                 blocks[0][:, :, first : first + width] *= mask[index][:, None, :]
@@ -185,11 +191,15 @@ class Residuals:
         if known is None or known[0] is not layout:
             problem = self.problem
             first = layout.point_columns[problem.point_of_obs][:, None]
+            of_image, of_camera = np.split(layout.active, [layout.image_columns.shape[1]])
             known = self._columns = (
                 layout,
                 Columns(
                     reduced=np.hstack(
-                        [layout.image_columns[problem.image_of_obs], layout.camera_columns[self.camera_of_obs]]
+                        [
+                            layout.image_columns[:, of_image][problem.image_of_obs],
+                            layout.camera_columns[:, of_camera][self.camera_of_obs],
+                        ]
                     ),
                     points=np.where(first >= 0, first + np.arange(3, dtype=np.int32), np.int32(-1)),
                     point_of_obs=problem.point_of_obs,
@@ -313,30 +323,39 @@ def _to_camera(R: Any, t: Any, points: Any, image: Any, point: Any, rotated: Any
 
 @kernel
 def _blocks(
-    rotated: Any, image: Any, point: Any, R: Any, points: Any, G: Any, d_point: Any, d_params: Any, A: Any, B: Any
-) -> None:
+    rotated: Any, image: Any, point: Any, R: Any, points: Any, G: Any, shifts: Any, numbers: Any, d_point: Any,
+    d_params: Any, A: Any, B: Any,
+) -> None:  # fmt: skip
+    """A and B of each observation; A by the columns of G, then by those translations and those intrinsics."""
     k, in_tangent = G.shape[2], G.shape[1] == 3
     for i in range(len(image)):
         n = image[i]
-        px, py, pz = rotated[i, 0], rotated[i, 1], rotated[i, 2]
         for a in range(2):
             dx, dy, dz = d_point[i, a, 0], d_point[i, a, 1], d_point[i, a, 2]
             if in_tangent:
+                px, py, pz = rotated[i, 0], rotated[i, 1], rotated[i, 2]
                 tx, ty, tz = py * dz - pz * dy, pz * dx - px * dz, px * dy - py * dx
                 for j in range(k):
                     A[i, a, j] = tx * G[n, 0, j] + ty * G[n, 1, j] + tz * G[n, 2, j]
             else:
                 for j in range(k):
-                    total = 0.0
-                    for b in range(3):
-                        for c in range(3):
-                            total += d_point[i, a, b] * points[point[i], c] * G[n, 3 * b + c, j]
-                    A[i, a, j] = total
+                    A[i, a, j] = _by_entries(d_point[i, a], points[point[i]], G[n, :, j])
             for b in range(3):
-                A[i, a, k + b] = d_point[i, a, b]
                 B[i, a, b] = dx * R[n, 0, b] + dy * R[n, 1, b] + dz * R[n, 2, b]
-            for j in range(d_params.shape[2]):
-                A[i, a, k + 3 + j] = d_params[i, a, j]
+            for j in range(len(shifts)):
+                A[i, a, k + j] = d_point[i, a, shifts[j]]
+            for j in range(len(numbers)):
+                A[i, a, k + len(shifts) + j] = d_params[i, a, numbers[j]]
+
+
+@inlined
+def _by_entries(d_point: Any, point: Any, G: Any) -> Any:
+    """The derivative by a number of which G (9,) is the derivative of the rotation's entries."""
+    total = 0.0
+    for b in range(3):
+        for c in range(3):
+            total += d_point[b] * point[c] * G[3 * b + c]
+    return total
 
 
 @kernel

@@ -124,12 +124,8 @@ class BundleSystem:
 
     def _moved(self, step: Array, point_step: Array) -> State:
         problem, k = self.start.problem, self.rotation.tangent_dim
-        images = step[: problem.num_images]
-        cameras = np.zeros_like(problem.intrinsics)
-        if self.structure.num_groups == problem.num_images:
-            cameras[problem.camera_of_image] = images[:, k + 3 :]
-        else:
-            cameras = step[problem.num_images :, : cameras.shape[1]]
+        images, cameras = self.structure.by_parameter(step, problem.num_images * (k + 3), problem.intrinsics.size)
+        images, cameras = images.reshape(-1, k + 3), cameras.reshape(problem.intrinsics.shape)
         p = self.state.parameters
         moved = replace(
             problem,

@@ -37,11 +37,5 @@ class Places:
 def make_places(structure: Structure, variables: Variables) -> Places:
     """The places for a structure of the variables' problem."""
     layout = variables.layout
-    images, cameras = layout.image_columns, layout.camera_columns
-    if structure.num_groups == len(images):
-        groups = np.hstack([images, cameras[variables.problem.camera_of_image]])
-    else:
-        groups = np.full(structure.free.shape, -1, np.int32)
-        groups[: len(images), : images.shape[1]] = images
-        groups[len(images) :, : cameras.shape[1]] = cameras
-    return Places(groups, variables.point_entries, layout.size)
+    columns = np.concatenate([layout.image_columns.ravel(), layout.camera_columns.ravel(), np.full(1, -1, np.int32)])
+    return Places(columns[structure.entries], variables.point_entries, layout.size)
