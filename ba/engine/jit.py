@@ -27,7 +27,7 @@ def _source_digest() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         text = source.read_bytes()
-        if any(mark in text for mark in (b"@kernel", b"@inlined", b"@intrinsic")):
+        if any(mark in text for mark in (b"@kernel", b"@inlined", b"@spliced", b"@intrinsic")):
             digest.update(text)
     return digest.hexdigest()[:16]
 
@@ -125,4 +125,13 @@ def inlined(function: Kernel) -> Kernel:
     An array is seven numbers or more to a call: a product of `ba.engine.simd` takes twice as long with one as without.
     """
     compiled: Kernel = _cached(numba.njit(forceinline=True, **OPTIONS)(function), function)
+    return compiled
+
+
+def spliced(function: Kernel) -> Kernel:
+    """Write the lines of `function` into the kernels that call it before they are compiled.
+
+    For a few lines of arithmetic that many kernels share: they are optimized, and rounded, as if they stood there.
+    """
+    compiled: Kernel = numba.njit(inline="always", **OPTIONS)(function)
     return compiled

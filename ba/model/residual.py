@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ba.engine.jit import inlined, kernel
+from ba.engine.jit import kernel
 from ba.engine.parallel import each
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.model.problem import Problem
@@ -141,8 +141,6 @@ class Residuals:
         """r, A and B at the parameters, in the arrays of `out` if they are given."""
         n, k = self.problem.num_observations, parameters.tangent_map.shape[2]
         active = active_columns(self.problem.free, k)
-        shifts, numbers = (np.flatnonzero(part) for part in (active[k : k + 3], active[k + 3 :]))
-        turns = parameters.tangent_map[:, :, : k if active[:k].any() else 0]
         out = out or (np.empty((n, 2)), np.empty((n, 2, active.sum())), np.empty((n, 2, 3)))
         r, camera_blocks, point_blocks = out
 
@@ -151,34 +149,37 @@ class Residuals:
             chunk = self._project(parameters, part, model, derivatives=True)
             r[part] = self._whitened(chunk, part)
             blocks = camera_blocks[part], point_blocks[part]
+            if not active.all():
+                blocks = np.empty((len(chunk.uv), 2, len(active)), camera_blocks.dtype), blocks[1]
             _blocks(
                 chunk.rotated,
                 self.problem.image_of_obs[part],
                 self.problem.point_of_obs[part],
                 parameters.rotations,
                 parameters.points,
-                turns,
-                shifts,
-                numbers,
+                parameters.tangent_map,
                 chunk.d_point,
                 chunk.d_params,
                 *blocks,
             )
-            self._hold_fixed(blocks, part, shifts, numbers)
-            if not isinstance(part, slice):  # indexing with an array gave copies
-                camera_blocks[part], point_blocks[part] = blocks
+            self._hold_fixed(blocks, part, k)
+            if not active.all():
+                camera_blocks[part] = blocks[0][:, :, active]
+            elif not isinstance(part, slice):  # indexing with an array gave copies
+                camera_blocks[part] = blocks[0]
+            if not isinstance(part, slice):
+                point_blocks[part] = blocks[1]
 
         self._each_chunk(work)
         return out
 
-    def _hold_fixed(self, blocks: tuple[Array, Array], part: Any, shifts: Array, numbers: Array) -> None:
+    def _hold_fixed(self, blocks: tuple[Array, Array], part: Any, tangent_dim: int) -> None:
         """Nothing depends on what is fixed."""
         free, image = self.problem.free, self.problem.image_of_obs[part]
-        turns = blocks[0].shape[2] - len(shifts) - len(numbers)
         for first, width, mask, index in (
-            (0, turns, free.rotations[:, None], image),
-            (turns, len(shifts), free.translations[:, shifts], image),
-            (turns + len(shifts), len(numbers), free.intrinsics[:, numbers], self.camera_of_obs[part]),
+            (0, tangent_dim, free.rotations[:, None], image),
+            (tangent_dim, 3, free.translations, image),
+            (tangent_dim + 3, free.intrinsics.shape[1], free.intrinsics, self.camera_of_obs[part]),
         ):
             if not mask.all():
                 blocks[0][:, :, first : first + width] *= mask[index][:, None, :]
@@ -323,39 +324,30 @@ def _to_camera(R: Any, t: Any, points: Any, image: Any, point: Any, rotated: Any
 
 @kernel
 def _blocks(
-    rotated: Any, image: Any, point: Any, R: Any, points: Any, G: Any, shifts: Any, numbers: Any, d_point: Any,
-    d_params: Any, A: Any, B: Any,
-) -> None:  # fmt: skip
-    """A and B of each observation; A by the columns of G, then by those translations and those intrinsics."""
+    rotated: Any, image: Any, point: Any, R: Any, points: Any, G: Any, d_point: Any, d_params: Any, A: Any, B: Any
+) -> None:
     k, in_tangent = G.shape[2], G.shape[1] == 3
     for i in range(len(image)):
         n = image[i]
+        px, py, pz = rotated[i, 0], rotated[i, 1], rotated[i, 2]
         for a in range(2):
             dx, dy, dz = d_point[i, a, 0], d_point[i, a, 1], d_point[i, a, 2]
             if in_tangent:
-                px, py, pz = rotated[i, 0], rotated[i, 1], rotated[i, 2]
                 tx, ty, tz = py * dz - pz * dy, pz * dx - px * dz, px * dy - py * dx
                 for j in range(k):
                     A[i, a, j] = tx * G[n, 0, j] + ty * G[n, 1, j] + tz * G[n, 2, j]
             else:
                 for j in range(k):
-                    A[i, a, j] = _by_entries(d_point[i, a], points[point[i]], G[n, :, j])
+                    total = 0.0
+                    for b in range(3):
+                        for c in range(3):
+                            total += d_point[i, a, b] * points[point[i], c] * G[n, 3 * b + c, j]
+                    A[i, a, j] = total
             for b in range(3):
+                A[i, a, k + b] = d_point[i, a, b]
                 B[i, a, b] = dx * R[n, 0, b] + dy * R[n, 1, b] + dz * R[n, 2, b]
-            for j in range(len(shifts)):
-                A[i, a, k + j] = d_point[i, a, shifts[j]]
-            for j in range(len(numbers)):
-                A[i, a, k + len(shifts) + j] = d_params[i, a, numbers[j]]
-
-
-@inlined
-def _by_entries(d_point: Any, point: Any, G: Any) -> Any:
-    """The derivative by a number of which G (9,) is the derivative of the rotation's entries."""
-    total = 0.0
-    for b in range(3):
-        for c in range(3):
-            total += d_point[b] * point[c] * G[3 * b + c]
-    return total
+            for j in range(d_params.shape[2]):
+                A[i, a, k + 3 + j] = d_params[i, a, j]
 
 
 @kernel

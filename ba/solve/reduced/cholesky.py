@@ -59,12 +59,15 @@ def place(
     """Put the blocks of S, which begin there and have these heights and widths, where L has them."""
     for b in range(len(targets)):
         first, height, width, to = begins[b], heights[b], widths[b], offsets[targets[b]]
+        block = S[first : first + height * width].reshape(height, width)
+        target = L[to : to + height * width]
+        if transposed[b]:
+            target[:] = S[first : first + height * width]
+            continue
+        turned = target.reshape(width, height)
         for j in range(height):
             for k in range(width):
-                if transposed[b]:
-                    L[to + j * width + k] = S[first + j * width + k]
-                else:
-                    L[to + k * height + j] = S[first + j * width + k]
+                turned[k, j] = block[j, k]
 
 
 @kernel
@@ -81,15 +84,15 @@ def factor(starts: Any, rows: Any, offsets: Any, sizes: Any, L: Any, narrow: Any
         for at in range(first + 1, last):
             _solve_block(D, L[offsets[at] : offsets[at + 1]].reshape(size, sizes[rows[at]]))
         for at in range(first + 1, last):
-            target = starts[rows[at]]
+            target, height, Y = starts[rows[at]], sizes[rows[at]], L[offsets[at] :]
             for other in range(at, last):
                 while rows[target] != rows[other]:
                     target += 1
-                T, Y, X = L[offsets[target] :], L[offsets[at] :], L[offsets[other] :]
+                T, X = L[offsets[target] :], L[offsets[other] :]
                 if size == len(narrow):
-                    _subtract(T, Y, X, sizes[rows[at]], sizes[rows[other]], narrow, narrow, wide)
+                    _subtract(T, Y, X, height, sizes[rows[other]], narrow, narrow, wide)
                 else:
-                    _subtract(T, Y, X, sizes[rows[at]], sizes[rows[other]], wide, narrow, wide)
+                    _subtract(T, Y, X, height, sizes[rows[other]], wide, narrow, wide)
     return -1
 
 

@@ -96,7 +96,7 @@ class Factor:
     def _arrays(self) -> tuple[Any, ...]:
         """What the kernels read."""
         (_, A, B), of = self.reduced.derivatives, self.reduced.structure
-        return A, B, self.reduced.inverse, of.starts, of.slots, of.slot_starts, of.slot_groups, of.edges
+        return A, B, self.reduced.inverse, of.starts, of.slots, of.slot_starts, of.slot_groups, of.known_edges
 
     def _each_part(self, work: Callable[[tuple[int, int]], Any]) -> list[Any]:
         return each(work, self.reduced.structure.parts, self.reduced.threads)
@@ -127,7 +127,7 @@ def _forward_points(arrays: Any, part: Any, g: Any, u: Any, y: Any, rest: Any) -
         s0, s1, s2 = undo_L_transposed(inverse[p], y[p, 0], y[p, 1], y[p, 2])
         for i in range(starts[p], starts[p + 1]):
             a, b = times_B(B[i], s0, s1, s2)
-            add_A_transposed(A[i], slots[i], edges, groups, u[i, 0] - a, u[i, 1] - b, rest)
+            add_A_transposed(A, i, slots, edges, groups, u[i, 0] - a, u[i, 1] - b, rest)
 
 
 @kernel
@@ -138,7 +138,7 @@ def _backward_points(arrays: Any, part: Any, y: Any, v: Any, x: Any, image: Any)
         groups = slot_groups[slot_starts[p] : slot_starts[p + 1]]
         h0 = h1 = h2 = 0.0
         for i in range(starts[p], starts[p + 1]):
-            image[i, 0], image[i, 1] = times_A(A[i], slots[i], edges, groups, v)
+            image[i, 0], image[i, 1] = times_A(A, i, slots, edges, groups, v)
             a, b, c = times_B_transposed(B[i], image[i, 0], image[i, 1])
             h0, h1, h2 = h0 + a, h1 + b, h2 + c
         w0, w1, w2 = undo_L(inverse[p], h0, h1, h2)

@@ -53,7 +53,7 @@ def eliminate(
                 _whiten(B[i], r[i], inverse[p], point_gradient[p], X)
                 own, y = A[i][:, : edges[1]], slots[i, 0]
                 _add_slot(own, X, Z[y], diagonal[groups[y]], S[places[_pair(y, y)] :], narrow)
-                for s in range(1, slots.shape[1]):
+                for s in range(1, len(edges) - 1):
                     shared, z = _columns_of_slot(A[i], s, edges, filled, wide), slots[i, s]
                     _add_slot(shared, X, Z[z], diagonal[groups[z]], S[places[_pair(z, z)] :], wide)
                     if explicit:
@@ -228,11 +228,11 @@ def substitute(
         h0, h1, h2 = _point_images(A, B, structure, p, step, images)
         w0, w1, w2 = undo_L(inverse[p], h0 + gradient[p, 0], h1 + gradient[p, 1], h2 + gradient[p, 2])
         s0, s1, s2 = undo_L_transposed(inverse[p], w0, w1, w2)
-        point_step[p, 0], point_step[p, 1], point_step[p, 2] = -s0, -s1, -s2
+        s0, s1, s2 = -s0, -s1, -s2
+        point_step[p, 0], point_step[p, 1], point_step[p, 2] = s0, s1, s2
         for i in range(first, last):
-            moved = times_B(B[i], s0, s1, s2)
             for d in range(2):
-                change = images[i - first, d] - moved[d]
+                change = images[i - first, d] + B[i, d, 0] * s0 + B[i, d, 1] * s1 + B[i, d, 2] * s2
                 linear += r[i, d] * change
                 quadratic += change * change
     model[0] += linear
@@ -246,7 +246,7 @@ def _point_images(A: Any, B: Any, structure: Any, p: Any, v: Any, images: Any) -
     groups, first = slot_groups[slot_starts[p] : slot_starts[p + 1]], starts[p]
     h0 = h1 = h2 = 0.0
     for i in range(first, starts[p + 1]):
-        a, b = times_A(A[i], slots[i], edges, groups, v)
+        a, b = times_A(A, i, slots, edges, groups, v)
         images[i - first, 0], images[i - first, 1] = a, b
         x, y, z = times_B_transposed(B[i], a, b)
         h0, h1, h2 = h0 + x, h1 + y, h2 + z
@@ -269,7 +269,7 @@ def multiply(A: Any, B: Any, structure: Any, part: Any, inverse: Any, v: Any, ou
         for i in range(first, last):
             a, b = times_B(B[i], s0, s1, s2)
             rest = images[i - first, 0] - a, images[i - first, 1] - b
-            add_A_transposed(A[i], slots[i], edges, groups, rest[0], rest[1], out)
+            add_A_transposed(A, i, slots, edges, groups, rest[0], rest[1], out)
 
 
 @kernel
@@ -281,7 +281,7 @@ def largest_gradient(A: Any, B: Any, r: Any, structure: Any, part: Any, gradient
         groups = slot_groups[slot_starts[p] : slot_starts[p + 1]]
         g0 = g1 = g2 = 0.0
         for i in range(starts[p], starts[p + 1]):
-            add_A_transposed(A[i], slots[i], edges, groups, r[i, 0], r[i, 1], gradient)
+            add_A_transposed(A, i, slots, edges, groups, r[i, 0], r[i, 1], gradient)
             x, y, z = times_B_transposed(B[i], r[i, 0], r[i, 1])
             g0, g1, g2 = g0 + x, g1 + y, g2 + z
         largest = max(largest, abs(g0), abs(g1), abs(g2))
@@ -294,7 +294,7 @@ def add_squares(A: Any, structure: Any, blocks: Any) -> None:
     starts, slots, slot_starts, slot_groups, _, edges, _, _ = structure
     for p in range(len(starts) - 1):
         for i in range(starts[p], starts[p + 1]):
-            for s in range(slots.shape[1]):
+            for s in range(len(edges) - 1):
                 group, first, last = slot_groups[slot_starts[p] + slots[i, s]], edges[s], edges[s + 1]
                 for j in range(first, last):
                     for k in range(first, last):

@@ -79,11 +79,16 @@ class Structure:
         return np.arange(self.width) < np.diff(self.group_starts)[:, None]
 
     @cached_property
+    def known_edges(self) -> tuple[int, ...]:
+        """`edges` for the kernels: the compiler knows a tuple's length, and so how many slots to write out."""
+        return tuple(self.edges.tolist())
+
+    @cached_property
     def arrays(self) -> tuple[Any, ...]:
         """What the kernels read."""
         longest = int(np.diff(self.slot_starts).max(initial=0))
         slots = self.slots, self.slot_starts, self.slot_groups
-        return self.starts, *slots, self.list_starts, self.edges, self.num_images, longest
+        return self.starts, *slots, self.list_starts, self.known_edges, self.num_images, longest
 
     def by_parameter(self, groups: Array, poses: int, intrinsics: int) -> tuple[Array, Array]:
         """All so many pose numbers and intrinsics, of vectors (n_groups, width); zero where no group has them."""
