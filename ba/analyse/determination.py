@@ -214,12 +214,7 @@ def _null_space(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
     """(num_reduced, k) of J where points have been eliminated, by poses and intrinsics of length-one columns."""
     _, A, B = blocks
     layout, n = make_layout(problem, tangent_dim), problem.num_observations
-    columns = np.hstack(
-        [
-            layout.image_columns[problem.image_of_obs],
-            layout.camera_columns[problem.camera_of_image[problem.image_of_obs]],
-        ]
-    )
+    columns = Residuals(problem).columns(layout).reduced
     lengths = np.linalg.norm(A, axis=2, keepdims=True)
     scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
     J = np.zeros((n, 2, layout.num_reduced + 1))

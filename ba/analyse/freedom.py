@@ -116,7 +116,7 @@ def eigenvalues(variables: Variables, residuals: Residuals, linearization: Linea
             reduced = eliminate(rows.eliminated(linearization.blocks), damping, direct)
         except SolverError:
             continue
-        free = np.flatnonzero(structure.free)
+        free = np.flatnonzero(structure.free[structure.filled])
         lower = np.tril(lower_triangle(reduced))[np.ix_(free, free)]
         scale = 1.0 / np.sqrt(np.maximum(lower.diagonal(), np.finfo(float).tiny))
         return np.asarray(np.linalg.eigvalsh(scale[:, None] * lower * scale, UPLO="L"))
@@ -135,6 +135,7 @@ def free_directions(
     """
     split = split or parts(problem)
     touched = touched_points(problem.terms, problem.num_points)
+    blocks = blocks[0], _with_fixed_columns(problem, blocks[1]), blocks[2]
     pose, width = blocks[1].shape[2] - problem.intrinsics.shape[1], problem.intrinsics.shape[1]
     X = _normalized(problem, split)
     of_images, of_parts = _rows_of_terms(problem, members, X, split, pose + width)
@@ -164,6 +165,18 @@ def free_directions(
         frames=frames,
         parts=split,
     )
+
+
+def _with_fixed_columns(problem: Problem, A: Array) -> Array:
+    """A with zeros for those translations and intrinsics that are fixed everywhere."""
+    masks = problem.free.translations, problem.free.intrinsics
+    active = np.concatenate([mask.any(axis=0) for mask in masks])
+    turns = A.shape[2] - int(active.sum())
+    if active.all():
+        return A
+    whole = np.zeros((*A.shape[:2], turns + len(active)))
+    whole[:, :, :turns], whole[:, :, turns:][:, :, active] = A[:, :, :turns], A[:, :, turns:]
+    return whole
 
 
 def ray_angles(problem: Problem) -> Array:

@@ -86,7 +86,7 @@ def linearize_along(
 ) -> tuple[Linearization, Linearization]:
     """r, A and B at x (size,), and their derivatives along v (size,), in the same shapes."""
     layout = variables.layout
-    n, width = residuals.problem.num_observations, layout.image_columns.shape[1] + layout.camera_columns.shape[1]
+    n, width = residuals.problem.num_observations, int(layout.active.sum())
     r, A, B = np.empty((n, 2), complex), np.empty((n, 2, width), complex), np.empty((n, 2, 3), complex)
     state = variables.at(x + 1j * STEP * v)
     residuals.blocks(state, (r, A, B))

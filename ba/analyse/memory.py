@@ -21,9 +21,9 @@ from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import Layout, make_layout
 from ba.prepare.conditioning import condition
-from ba.solve.reduced import LINEAR_SOLVERS, Structure, choose, choose_factorization, make_structure
+from ba.solve.reduced import LINEAR_SOLVERS, choose, choose_factorization, make_structure
 from ba.solve.reduced.sparse import analyzed
-from ba.solve.reduced.structure import PARTS
+from ba.solve.reduced.structure import PARTS, is_shared
 from ba.solve.reduced.system import ALL_BLOCKS
 from ba.system.limits import ROOT, Limit, limits
 from ba.system.words import in_bytes
@@ -55,7 +55,7 @@ DENSE_COPIES = 3
 """Dense Jacobians that stand at once under lm: ours, the last one, and MINPACK's. Not measured."""
 
 MOST_BLOCKS = 20_000_000
-"""Blocks of S beyond which the fill of its factor is not worked out, which would take minutes."""
+"""Blocks of S beyond which the fill of its factor is not worked out, which would take minutes: it is taken for S's."""
 
 WAYS: dict[str, dict[str, str]] = {
     **{f"schur, {name}": {"backend": "schur", "linear": name} for name in LINEAR_SOLVERS},
@@ -76,9 +76,10 @@ class Sizes:
     """Counts that decide how much memory a run takes.
 
     columns: pose and camera columns of A; numbers: free numbers; nonzeros: of J; groups, width, slots: of
-    `ba.solve.reduced.Structure`; blocks: those of S that are formed, of all its groups; factor: blocks of its sparse
-    factor; linear, implicit, factorization: what `ba.solve.reduced.choose` takes unasked, whether conjugate gradients
-    do without S, and what `ba.solve.reduced.choose_factorization` takes.
+    `ba.solve.reduced.Structure`; side: numbers of a row of S; blocks, formed: blocks and numbers of S where it is
+    formed; diagonal: numbers of its diagonal blocks; factor: numbers of its sparse factor; linear, implicit,
+    factorization: what `ba.solve.reduced.choose` takes unasked, whether conjugate gradients do without S, and what
+    `ba.solve.reduced.choose_factorization` takes.
     """
 
     images: int
@@ -90,7 +91,10 @@ class Sizes:
     groups: int
     width: int
     slots: int
+    side: int
     blocks: int
+    formed: int
+    diagonal: int
     factor: int
     covariances: bool
     linear: str
@@ -135,12 +139,18 @@ def measured(problem: Problem, tangent_dim: int) -> Sizes:
     """The sizes of a problem whose observations are sorted (`ba.prepare.conditioning`)."""
     structure = make_structure(problem, tangent_dim)
     linear, _ = choose(structure, None)
-    n, blocks = structure.num_groups, len(structure.pattern[1])
+    n, blocks, formed = (
+        structure.num_groups,
+        len(structure.pattern[1]),
+        int(structure.offsets(*structure.rows_and_columns)[-1]),
+    )
+    sizes = _counted(problem, tangent_dim)
     return replace(
-        _counted(problem, tangent_dim),
+        sizes,
         slots=len(structure.slot_groups),
         blocks=n * n if n <= ALL_BLOCKS else blocks,
-        factor=_fill(structure, blocks),
+        formed=sizes.side**2 if n <= ALL_BLOCKS else formed,
+        factor=formed if blocks > MOST_BLOCKS else int(analyzed(structure).offsets[-1]),
         linear=linear,
         implicit=not choose(structure, "cg")[1],
         factorization=choose_factorization(structure),
@@ -150,23 +160,26 @@ def measured(problem: Problem, tangent_dim: int) -> Sizes:
 def bounded(problem: Problem, tangent_dim: int) -> Sizes:
     """Sizes that are at least those of the problem, in no time."""
     sizes = _counted(problem, tangent_dim)
-    tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points).astype(float) * (2 - _alone(problem))
-    most = sizes.groups**2
-    pairs = int((tracks * (tracks + 1.0)).sum() / 2.0)
-    blocks = most if sizes.groups <= ALL_BLOCKS else min(most, pairs + sizes.groups)
-    return replace(sizes, blocks=blocks, factor=2 * most, linear="sparse", implicit=False, factorization="sparse")
+    tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points).astype(float) * (1 + is_shared(problem))
+    most, formed = sizes.groups**2, sizes.side**2
+    if sizes.groups > ALL_BLOCKS:
+        most = min(most, int((tracks * (tracks + 1.0)).sum() / 2.0) + sizes.groups)
+        formed = min(formed, most * sizes.width**2)
+    sizes = replace(sizes, blocks=most, formed=formed, factor=2 * sizes.side**2)
+    return replace(sizes, linear="sparse", implicit=False, factorization="sparse")
 
 
 def _least(problem: Problem, tangent_dim: int) -> Sizes:
     """Sizes that are at most those of the problem, in no time."""
     sizes = _counted(problem, tangent_dim)
-    return replace(sizes, blocks=sizes.groups, factor=sizes.groups, implicit=True)
+    return replace(sizes, blocks=sizes.groups, formed=sizes.diagonal, factor=sizes.diagonal, implicit=True)
 
 
 def _counted(problem: Problem, tangent_dim: int) -> Sizes:
     """What needs no structure; the rest as if each observation had slots of its own, and S no blocks."""
-    alone, layout = _alone(problem), make_layout(problem, tangent_dim)
-    columns = tangent_dim + 3 + problem.intrinsics.shape[1]
+    layout, cameras = make_layout(problem, tangent_dim), problem.num_cameras if is_shared(problem) else 0
+    columns = int(layout.active.sum())
+    wide = int(layout.active[tangent_dim + 3 :].sum()) if cameras else 0
     return Sizes(
         images=problem.num_images,
         points=problem.num_points,
@@ -174,10 +187,13 @@ def _counted(problem: Problem, tangent_dim: int) -> Sizes:
         columns=columns,
         numbers=layout.size,
         nonzeros=_nonzeros(problem, layout),
-        groups=problem.num_images + (0 if alone else problem.num_cameras),
-        width=columns if alone else max(tangent_dim + 3, problem.intrinsics.shape[1]),
-        slots=problem.num_observations * (1 if alone else 2),
+        groups=problem.num_images + cameras,
+        width=max(columns - wide, wide),
+        slots=problem.num_observations * (2 if cameras else 1),
+        side=problem.num_images * (columns - wide) + cameras * wide,
         blocks=0,
+        formed=0,
+        diagonal=problem.num_images * (columns - wide) ** 2 + cameras * wide**2,
         factor=0,
         covariances=problem.covariances is not None,
         linear="sparse",
@@ -186,22 +202,12 @@ def _counted(problem: Problem, tangent_dim: int) -> Sizes:
     )
 
 
-def _alone(problem: Problem) -> bool:
-    """Whether no two images share a camera."""
-    return bool((np.bincount(problem.camera_of_image, minlength=problem.num_cameras) <= 1).all())
-
-
 def _nonzeros(problem: Problem, layout: Layout) -> int:
     """Entries of J's pattern."""
     image = problem.image_of_obs
     of_image = (layout.image_columns >= 0).sum(axis=1)
     of_image += (layout.camera_columns >= 0).sum(axis=1)[problem.camera_of_image]
     return int(2 * (of_image[image].sum() + 3 * (layout.point_columns >= 0)[problem.point_of_obs].sum()))
-
-
-def _fill(structure: Structure, blocks: int) -> int:
-    """Blocks of the sparse factor; at least those of S, where finding them would take too long."""
-    return blocks if blocks > MOST_BLOCKS else len(analyzed(structure).rows)
 
 
 # --- the parts --------------------------------------------------------------------------------------------------------
@@ -229,11 +235,10 @@ def _blocks(of: Sizes) -> int:
 
 def _schur(of: Sizes, options: Solver) -> dict[str, int]:
     name = options.linear or of.linear
-    blocks = of.groups if name == "cg" and of.implicit else of.blocks
-    known = {"blocks r, A, B": _blocks(of), **_elimination(of, blocks)}
+    formed = of.diagonal if name == "cg" and of.implicit else of.formed
+    known = {"blocks r, A, B": _blocks(of), **_elimination(of, formed)}
     if name == "cg":
-        numbers = blocks * of.width**2
-        return known | {"S as a matrix": 0 if of.implicit else 3 * numbers * NUMBER}
+        return known | {"S as a matrix": 0 if of.implicit else 3 * of.blocks * of.width**2 * NUMBER}
     return known | _factor(of, name)
 
 
@@ -242,7 +247,7 @@ def _preconditioned(of: Sizes, options: Solver) -> dict[str, int]:
         "blocks r, A, B": _blocks(of),
         "blocks of the step before": _blocks(of),
         **_columns(of),
-        **_elimination(of, of.blocks),
+        **_elimination(of, of.formed),
         **_factor(of, of.factorization),
         **_vectors(of),
     }
@@ -271,16 +276,16 @@ def _vectors(of: Sizes) -> dict[str, int]:
     return {"scipy's vectors": (RESIDUALS * 2 * of.observations + VARIABLES * of.numbers) * NUMBER}
 
 
-def _elimination(of: Sizes, blocks: int) -> dict[str, int]:
+def _elimination(of: Sizes, formed: int) -> dict[str, int]:
     sums = 2 * of.groups * of.width
     return {
-        "S, once for each part": PARTS * (blocks * of.width**2 + sums) * NUMBER,
+        "S, once for each part": PARTS * (formed + sums) * NUMBER,
         "points' blocks, inverted": of.points * (6 + 3 + 3) * NUMBER,
     }
 
 
 def _factor(of: Sizes, name: str) -> dict[str, int]:
-    return {"factor of S": NUMBER * (of.groups**2 if name == "dense" else of.factor) * of.width**2}
+    return {"factor of S": NUMBER * (of.side**2 if name == "dense" else of.factor)}
 
 
 # --- the refusal ------------------------------------------------------------------------------------------------------

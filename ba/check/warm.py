@@ -26,6 +26,9 @@ def cases() -> Iterator[tuple[str, Config]]:
     """What to solve so that every kernel is called, each with a name."""
     for name in CAMERAS:
         yield f"camera {name}", _config(scene={"camera": name})
+        # Where several images share one, kernels see the numbers of a pose and of the camera apart.
+        shared = {"camera": name, "shared_camera": True}
+        yield f"shared camera {name}", _config(shared, {"backend": "schur", "linear": "sparse"})
     yield "shared camera", _config(scene={"shared_camera": True})
     yield "covariances", _config(scene={"use_covariance": True})
     # Of a rotation, kernels see how many numbers are free.

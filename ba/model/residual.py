@@ -1,7 +1,8 @@
 """The waist: residuals and their derivatives, the one structure in which everything above meets every solver.
 
     r (n_obs, 2)      whitened residual, W (projection - pixels) with W^T W the inverse covariance
-    A (n_obs, 2, c)   its derivative by the image's rotation (k) and translation (3) and the camera's intrinsics
+    A (n_obs, 2, c)   its derivative by the image's rotation (k) and translation (3) and the camera's intrinsics; for
+                      what is fixed in every image or camera it has no column (`ba.model.variables.active_columns`)
     B (n_obs, 2, 3)   its derivative by the point; both are zero where what they belong to is fixed
 
 With D = d uv / d point_in_cam and p = R x: d uv / d phi = -D [p]_x, row by row d x p -> p x d (Hartley and Zisserman,
@@ -28,7 +29,7 @@ from ba.engine.parallel import each
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.model.problem import Problem
 from ba.model.terms.stacked import Member, joined, linearized, parted
-from ba.model.variables import Layout, Parameters, Variables
+from ba.model.variables import Layout, Parameters, Variables, active_columns
 
 Array = NDArray[Any]
 Blocks = tuple[Array, Array, Array]
@@ -193,8 +194,8 @@ class Residuals:
     def blocks(self, parameters: Parameters, out: Blocks | None = None) -> Blocks:
         """r, A and B at the parameters, in the arrays of `out` if they are given."""
         n, k = self.problem.num_observations, parameters.tangent_map.shape[2]
-        width = k + 3 + self.problem.intrinsics.shape[1]
-        out = out or (np.empty((n, 2)), np.empty((n, 2, width)), np.empty((n, 2, 3)))
+        active = active_columns(self.problem.free, k)
+        out = out or (np.empty((n, 2)), np.empty((n, 2, active.sum())), np.empty((n, 2, 3)))
         r, camera_blocks, point_blocks = out
 
         def work(piece: tuple[Any, str]) -> None:
@@ -202,6 +203,8 @@ class Residuals:
             chunk = self._project(parameters, part, model, derivatives=True)
             r[part] = self._whitened(chunk, part)
             blocks = camera_blocks[part], point_blocks[part]
+            if not active.all():
+                blocks = np.empty((len(chunk.uv), 2, len(active)), camera_blocks.dtype), blocks[1]
             _blocks(
                 chunk.rotated,
                 self.problem.image_of_obs[part],
@@ -214,8 +217,12 @@ class Residuals:
                 *blocks,
             )
             self._hold_fixed(blocks, part, k)
-            if not isinstance(part, slice):  # indexing with an array gave copies
-                camera_blocks[part], point_blocks[part] = blocks
+            if not active.all():
+                camera_blocks[part] = blocks[0][:, :, active]
+            elif not isinstance(part, slice):  # indexing with an array gave copies
+                camera_blocks[part] = blocks[0]
+            if not isinstance(part, slice):
+                point_blocks[part] = blocks[1]
 
         self._each_chunk(work)
         return out
@@ -239,11 +246,15 @@ class Residuals:
         if known is None or known[0] is not layout:
             problem = self.problem
             first = layout.point_columns[problem.point_of_obs][:, None]
+            of_image, of_camera = np.split(layout.active, [layout.image_columns.shape[1]])
             known = self._columns = (
                 layout,
                 Columns(
                     reduced=np.hstack(
-                        [layout.image_columns[problem.image_of_obs], layout.camera_columns[self.camera_of_obs]]
+                        [
+                            layout.image_columns[:, of_image][problem.image_of_obs],
+                            layout.camera_columns[:, of_camera][self.camera_of_obs],
+                        ]
                     ),
                     points=np.where(first >= 0, first + np.arange(3, dtype=np.int32), np.int32(-1)),
                     point_of_obs=problem.point_of_obs,

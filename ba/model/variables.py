@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.model.problem import Problem
+from ba.model.problem import Free, Problem
 from ba.model.rotation import Parameterization
 from ba.model.terms.term import touched_points
 
@@ -29,12 +29,14 @@ class Layout:
     """Where each parameter stands in x; -1 where it is fixed.
 
     image_columns (n_images, k + 3): rotation, then translation;  camera_columns (n_cameras, w);  point_columns
-    (n_points,): the first of three;  kept (n_points,): points that are not eliminated, free or not.
+    (n_points,): the first of three;  active (k + 3 + w,): see `active_columns`;  kept (n_points,): points that are not
+    eliminated, free or not.
     """
 
     image_columns: Columns
     camera_columns: Columns
     point_columns: Columns
+    active: NDArray[np.bool_]
     kept: NDArray[np.bool_]
     num_reduced: int
     size: int
@@ -54,10 +56,23 @@ def make_layout(problem: Problem, tangent_dim: int) -> Layout:
         image_columns=_numbered(images, 0),
         camera_columns=_numbered(free.intrinsics, counts[0]),
         point_columns=point_columns,
+        active=active_columns(free, tangent_dim),
         kept=kept,
         num_reduced=num_reduced,
         size=counts[0] + counts[1] + 3 * int(free.points.sum()),
     )
+
+
+def active_columns(free: Free, tangent_dim: int) -> NDArray[np.bool_]:
+    """(k + 3 + w,) which numbers of a pose are free in any image, and which intrinsics in any camera.
+
+    Derivatives by no others are computed. One by a pose's position always is, zero where all are fixed, so that every
+    image has something to be found by.
+    """
+    turns = np.repeat(free.rotations.any(), tangent_dim)
+    active = np.concatenate([turns, free.translations.any(axis=0), free.intrinsics.any(axis=0)])
+    active[tangent_dim] |= not active[: tangent_dim + 3].any()
+    return active
 
 
 def _numbered(mask: NDArray[np.bool_], first: int) -> Columns:

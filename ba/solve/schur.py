@@ -125,15 +125,14 @@ class BundleSystem:
 
     def _moved(self, step: Array, point_step: Array) -> State:
         problem, k = self.start.problem, self.rotation.tangent_dim
-        images, kept = step[: problem.num_images], self.start.layout.kept
-        cameras = np.zeros_like(problem.intrinsics)
-        if self.structure.split > k + 3:
-            cameras[problem.camera_of_image] = images[:, k + 3 :]
-        else:
-            cameras = step[problem.num_images : problem.num_images + len(cameras), : cameras.shape[1]]
+        kept = self.start.layout.kept
+        poses, intrinsics, points = self.structure.by_parameter(
+            step, problem.num_images * (k + 3), problem.intrinsics.size, 3 * int(kept.sum())
+        )
+        images, cameras = poses.reshape(-1, k + 3), intrinsics.reshape(problem.intrinsics.shape)
         if kept.any():
             point_step = point_step.copy()
-            point_step[kept] = step[len(step) - kept.sum() :, :3]
+            point_step[kept] = points.reshape(-1, 3)
         p = self.state.parameters
         moved = replace(
             problem,

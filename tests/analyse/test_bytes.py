@@ -41,8 +41,7 @@ def test_factors_are_those_that_the_solvers_make() -> None:
     sizes, reduced = sizes_of(problem), reduced_of(problem)
     known = {name: memory.forecast(sizes, Solver(backend="schur", linear=name)) for name in ("dense", "sparse", "cg")}
     assert known["dense"]["factor of S"] == dense.lower_triangle(reduced).nbytes
-    L = len(analyzed(reduced.structure).rows) * reduced.structure.width**2
-    assert known["sparse"]["factor of S"] == 8 * L
+    assert known["sparse"]["factor of S"] == 8 * analyzed(reduced.structure).offsets[-1]
     assert known["dense"]["S, once for each part"] == known["sparse"]["S, once for each part"]
     # The matrix of both triangles, the blocks that it is made of, and a copy while they are put in order.
     assert known["cg"]["S as a matrix"] == 3 * matrix(reduced).data.nbytes
@@ -52,8 +51,7 @@ def test_what_is_not_formed_takes_its_diagonal_alone() -> None:
     formed = sizes_of(problem_of())
     implicit = memory.replace(formed, implicit=True)
     a, b = (memory.forecast(sizes, Solver(backend="schur", linear="cg")) for sizes in (formed, implicit))
-    blocks = (formed.blocks - formed.groups) * formed.width**2
-    assert a["S, once for each part"] - b["S, once for each part"] == 4 * 8 * blocks
+    assert a["S, once for each part"] - b["S, once for each part"] == 4 * 8 * (formed.formed - formed.diagonal)
     assert b["S as a matrix"] == 0
     dense_a, dense_b = (memory.forecast(sizes, Solver(backend="schur", linear="dense")) for sizes in (formed, implicit))
     assert dense_a == dense_b

@@ -68,7 +68,10 @@ def test_blocks_of_what_is_fixed_are_zero(mask: str) -> None:
             free.intrinsics[problem.camera_of_image[image]],
         ]
     )
-    assert not np.abs(A).max(axis=1)[~moves].any()
+    active = variables.layout.active
+    assert not moves[:, ~active].any()
+    assert A.shape[2] == active.sum() == max(moves.any(axis=0).sum(), 1 + moves[:, 6:].any(axis=0).sum())
+    assert not np.abs(A).max(axis=1)[~moves[:, active]].any()
     assert not B[~free.points[problem.point_of_obs]].any()
 
 

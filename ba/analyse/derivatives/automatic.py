@@ -52,7 +52,7 @@ def automatic(residuals: Residuals, variables: Variables, x: Array) -> csr_array
         blocks[members] = _blocks(rotate, CAMERAS[name], variables.theta[image], numbers)
     if residuals.whitener is not None:
         blocks = residuals.whitener @ blocks
-    return residuals.columns(layout).csr(blocks[:, :, :-3], blocks[:, :, -3:])
+    return residuals.columns(layout).csr(blocks[:, :, :-3][:, :, layout.active], blocks[:, :, -3:])
 
 
 def _blocks(rotate: Rotate, camera: CameraModel, theta: Array, numbers: tuple[Array, ...]) -> Array:

@@ -1,6 +1,7 @@
 """Kernels of the block-sparse Cholesky factorization (`ba.solve.reduced.sparse`).
 
-Blocks of L stand transposed, so that their inner loops run along rows, and products are those of `ba.engine.simd`.
+Blocks of L stand transposed in one flat array, block b from offsets[b] on, so that their inner loops run along rows;
+sizes are those of the groups in L's order, of which there are two. Products are those of `ba.engine.simd`.
 """
 
 from typing import Any
@@ -52,31 +53,61 @@ def pattern(starts: Any, rows: Any) -> Any:
 
 
 @kernel
-def place(blocks: Any, targets: Any, transposed: Any, L: Any) -> None:
-    """Put the blocks of S where L has them."""
-    for b in range(len(blocks)):
-        at = targets[b]
-        for j in range(blocks.shape[1]):
-            for k in range(blocks.shape[2]):
-                L[at, j, k] = blocks[b, j, k] if transposed[b] else blocks[b, k, j]
+def place(
+    S: Any, begins: Any, heights: Any, widths: Any, targets: Any, transposed: Any, offsets: Any, L: Any
+) -> None:  # fmt: skip
+    """Put the blocks of S, which begin there and have these heights and widths, where L has them."""
+    for b in range(len(targets)):
+        first, height, width, to = begins[b], heights[b], widths[b], offsets[targets[b]]
+        block = S[first : first + height * width].reshape(height, width)
+        target = L[to : to + height * width]
+        if transposed[b]:
+            target[:] = S[first : first + height * width]
+            continue
+        turned = target.reshape(width, height)
+        for j in range(height):
+            for k in range(width):
+                turned[k, j] = block[j, k]
 
 
 @kernel
-def factor(starts: Any, rows: Any, L: Any, width: Any) -> int:
-    """S becomes L, block column by block column; the first whose diagonal block is not positive definite, or -1."""
+def factor(starts: Any, rows: Any, offsets: Any, sizes: Any, L: Any, narrow: Any, wide: Any) -> int:
+    """S becomes L, block column by block column; the first whose diagonal block is not positive definite, or -1.
+
+    narrow, wide: `simd.lanes` of the two sizes.
+    """
     for j in range(len(starts) - 1):
-        first, last = starts[j], starts[j + 1]
-        if not _factor_block(L[first]):
+        first, last, size = starts[j], starts[j + 1], sizes[j]
+        D = L[offsets[first] : offsets[first] + size * size].reshape(size, size)
+        if not _factor_block(D):
             return j
         for at in range(first + 1, last):
-            _solve_block(L[first], L[at])
+            _solve_block(D, L[offsets[at] : offsets[at + 1]].reshape(size, sizes[rows[at]]))
         for at in range(first + 1, last):
-            target = starts[rows[at]]
+            target, height, Y = starts[rows[at]], sizes[rows[at]], L[offsets[at] :]
             for other in range(at, last):
                 while rows[target] != rows[other]:
                     target += 1
-                subtract_outer(L[target], L[at], L[other], width, width, width)
+                T, X = L[offsets[target] :], L[offsets[other] :]
+                if size == len(narrow):
+                    _subtract(T, Y, X, height, sizes[rows[other]], narrow, narrow, wide)
+                else:
+                    _subtract(T, Y, X, height, sizes[rows[other]], wide, narrow, wide)
     return -1
+
+
+@inlined
+def _subtract(T: Any, Y: Any, X: Any, height: Any, width: Any, rows: Any, narrow: Any, wide: Any) -> None:
+    """T (height, width) -= Y^T X, where both are one of the two sizes."""
+    if height == len(narrow):
+        if width == len(narrow):
+            subtract_outer(T, Y, X, rows, narrow, narrow)
+        else:
+            subtract_outer(T, Y, X, rows, narrow, wide)
+    elif width == len(narrow):
+        subtract_outer(T, Y, X, rows, wide, narrow)
+    else:
+        subtract_outer(T, Y, X, rows, wide, wide)
 
 
 @inlined
@@ -100,41 +131,45 @@ def _solve_block(D: Any, T: Any) -> None:
     """T becomes the inverse of the factor that D holds transposed, times T."""
     for j in range(len(D)):
         for k in range(j):
-            for i in range(len(D)):
+            for i in range(T.shape[1]):
                 T[j, i] -= D[k, j] * T[k, i]
-        for i in range(len(D)):
+        for i in range(T.shape[1]):
             T[j, i] /= D[j, j]
 
 
 @kernel
-def forward(starts: Any, rows: Any, L: Any, x: Any) -> None:
+def forward(starts: Any, rows: Any, offsets: Any, sizes: Any, L: Any, x: Any) -> None:
     """x (n, width) becomes L^-1 x."""
-    width = x.shape[1]
     for j in range(len(starts) - 1):
-        first = starts[j]
-        for k in range(width):
-            x[j, k] /= L[first, k, k]
-            for i in range(k + 1, width):
-                x[j, i] -= L[first, k, i] * x[j, k]
+        first, size = starts[j], sizes[j]
+        D = L[offsets[first] : offsets[first] + size * size].reshape(size, size)
+        for k in range(size):
+            x[j, k] /= D[k, k]
+            for i in range(k + 1, size):
+                x[j, i] -= D[k, i] * x[j, k]
         for at in range(first + 1, starts[j + 1]):
-            for k in range(width):
+            width = sizes[rows[at]]
+            T = L[offsets[at] : offsets[at + 1]].reshape(size, width)
+            for k in range(size):
                 for i in range(width):
-                    x[rows[at], i] -= L[at, k, i] * x[j, k]
+                    x[rows[at], i] -= T[k, i] * x[j, k]
 
 
 @kernel
-def backward(starts: Any, rows: Any, L: Any, x: Any) -> None:
+def backward(starts: Any, rows: Any, offsets: Any, sizes: Any, L: Any, x: Any) -> None:
     """x (n, width) becomes L^-T x."""
-    width = x.shape[1]
     for j in range(len(starts) - 2, -1, -1):
-        first = starts[j]
+        first, size = starts[j], sizes[j]
         for at in range(first + 1, starts[j + 1]):
-            for k in range(width):
+            width = sizes[rows[at]]
+            T = L[offsets[at] : offsets[at + 1]].reshape(size, width)
+            for k in range(size):
                 total = 0.0
                 for i in range(width):
-                    total += L[at, k, i] * x[rows[at], i]
+                    total += T[k, i] * x[rows[at], i]
                 x[j, k] -= total
-        for k in range(width - 1, -1, -1):
-            for i in range(k + 1, width):
-                x[j, k] -= L[first, k, i] * x[j, i]
-            x[j, k] /= L[first, k, k]
+        D = L[offsets[first] : offsets[first] + size * size].reshape(size, size)
+        for k in range(size - 1, -1, -1):
+            for i in range(k + 1, size):
+                x[j, k] -= D[k, i] * x[j, i]
+            x[j, k] /= D[k, k]

@@ -79,11 +79,10 @@ def jacobi(reduced: Reduced, _: Operator) -> Operator:
 def power(reduced: Reduced, product: Operator) -> Operator:
     """v -> the first TERMS terms of the series of S^-1, times v.
 
-    H is block diagonal where every observation has one group; where it has two, its pose and a shared camera, twice its
+    H is block diagonal where every observation has one slot; where it has m, as with a shared camera, m times its
     diagonal blocks bound it, and the series converges all the same.
     """
-    scale = 1.0 if reduced.structure.split == reduced.derivatives[1].shape[2] else 2.0
-    inverse = _inverted(scale * camera_blocks(reduced))
+    inverse = _inverted(float(reduced.structure.slots.shape[1]) * camera_blocks(reduced))
 
     def precondition(v: Array) -> Array:
         term = np.einsum("nij,nj->ni", inverse, v)
@@ -104,7 +103,7 @@ def camera_blocks(reduced: Reduced) -> Array:
     steps = np.arange(structure.width)
     blocks[:, steps, steps] += reduced.damped
     if reduced.direct is not None:
-        reduced.direct.add_to(blocks, None, structure.num_groups, explicit=False)
+        reduced.direct.add_diagonal_to(blocks)
     return blocks
 
 
@@ -115,14 +114,13 @@ def explicit_product(reduced: Reduced) -> Operator:
 
 
 def matrix(reduced: Reduced) -> bsr_array:
-    """S with both triangles, (n_groups width)^2."""
+    """S with both triangles, (n_groups width)^2; groups are filled up with zeros."""
     structure = reduced.structure
     size = structure.free.size
-    places, transposed, columns, pointers = structure.symmetric
-    if reduced.pattern is None:
-        rows, below = structure.rows_and_columns
-        places = (rows * structure.num_groups + below)[places]
-    blocks = reduced.blocks[places]
+    which, transposed, columns, pointers = structure.symmetric
+    rows, below = structure.rows_and_columns
+    places = np.arange(len(rows)) if reduced.pattern is not None else rows * structure.num_groups + below
+    blocks = reduced.filled_blocks(places[which], rows[which], below[which])
     blocks[transposed] = blocks[transposed].transpose(0, 2, 1)
     return bsr_array((blocks, columns, pointers), shape=(size, size))
 

@@ -9,7 +9,8 @@ from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from ba.engine.parallel import blas_threads
 from ba.errors import SolverError
-from ba.solve.reduced.system import Reduced
+from ba.solve.reduced import kernels
+from ba.solve.reduced.system import Reduced, rows_and_columns
 
 Array = NDArray[Any]
 Operator = Callable[[Array], Array]
@@ -19,13 +20,12 @@ MANY = 1000
 
 
 def lower_triangle(reduced: Reduced) -> Array:
-    """(n_groups width)^2, S on and below its diagonal blocks; what stands above them is not S."""
-    structure = reduced.structure
-    n, width = structure.num_groups, structure.width
-    rows, columns = np.divmod(np.arange(n * n), n) if reduced.pattern is None else structure.rows_and_columns
-    S = np.zeros((n, width, n, width))
-    S[rows, :, columns, :] = reduced.blocks
-    return S.reshape(n * width, n * width)
+    """(numbers, numbers) S of all groups without filling, on and below its diagonal; what stands above is not S."""
+    starts = reduced.structure.group_starts
+    rows, columns = rows_and_columns(reduced.structure.num_groups, reduced.pattern)
+    S = np.zeros((starts[-1], starts[-1]))
+    kernels.spread(reduced.blocks, reduced.offsets, rows, columns, starts, S)
+    return S
 
 
 def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
@@ -35,11 +35,17 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
     with blas_threads(reduced.threads if len(S) > MANY else 1):
         upper, info = dpotrf(S.T, lower=False, overwrite_a=True, clean=False)
     if info:
-        group, number = divmod(info - 1, reduced.structure.width)
+        starts = reduced.structure.group_starts
+        group = int(np.searchsorted(starts, info, side="left")) - 1
+        number = info - 1 - starts[group]
         raise SolverError(f"the reduced camera system is singular at number {number} of group {group}")
 
+    filled = reduced.structure.filled
+
     def solve(x: Array, trans: int) -> Array:
-        return np.asarray(dtrtrs(upper, x.ravel(), trans=trans)[0]).reshape(x.shape)
+        out = np.zeros_like(x)
+        out[filled] = dtrtrs(upper, x[filled], trans=trans)[0]
+        return out
 
     return lambda x: solve(x, 1), lambda x: solve(x, 0)
 

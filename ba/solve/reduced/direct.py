@@ -6,7 +6,7 @@ stay in the reduced system. They are few beside the observations, so that scipy'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,8 @@ from ba.solve.reduced.places import Places
 from ba.solve.reduced.structure import Structure
 
 Array = NDArray[Any]
+BlockPlaces = Callable[[Array, Array], tuple[Array, Array]]
+"""places(rows, columns): which of these blocks of S are kept, (n,) bool, and where the numbers of those begin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,18 +61,20 @@ class Direct:
         """(n_groups, width) of J^T J."""
         return np.asarray(self.J.multiply(self.J).sum(axis=0)).reshape(-1, self.width)
 
-    def add_to(self, blocks: Array, pattern: tuple[Array, Array] | None, num_groups: int, explicit: bool) -> None:
-        """Add J^T J to the blocks of S, which are those of `pattern` or all; without `explicit` the diagonal ones."""
+    def add_to(self, blocks: Array, structure: Structure, places: BlockPlaces) -> None:
+        """Add J^T J to those blocks of S that are kept, flat (see `ba.solve.reduced.system`)."""
         rows, columns, squares = self.squares
-        if not explicit:
-            squares, rows = squares[rows == columns], rows[rows == columns]
-            blocks[rows] += squares
-        elif pattern is None:
-            blocks[rows * num_groups + columns] += squares
-        else:
-            starts, below = pattern
-            keys = np.repeat(np.arange(num_groups), np.diff(starts)) * np.int64(num_groups) + below
-            blocks[np.searchsorted(keys, rows * np.int64(num_groups) + columns)] += squares
+        kept, first = places(rows, columns)
+        rows, columns, squares = rows[kept], columns[kept], squares[kept]
+        inside = structure.filled[rows][:, :, None] & structure.filled[columns][:, None, :]
+        steps, sizes = np.arange(self.width), np.diff(structure.group_starts)[columns]
+        at = first[:, None, None] + steps[:, None] * sizes[:, None, None] + steps
+        blocks[at[inside]] += squares[inside]
+
+    def add_diagonal_to(self, blocks: Array) -> None:
+        """Add the blocks of J^T J on the diagonal to (n_groups, width, width)."""
+        rows, columns, squares = self.squares
+        blocks[rows[rows == columns]] += squares[rows == columns]
 
 
 class DirectRows:

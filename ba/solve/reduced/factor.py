@@ -19,9 +19,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.engine.jit import inlined, kernel
+from ba.engine.jit import kernel
 from ba.engine.parallel import each
 from ba.solve.reduced import dense, sparse
+from ba.solve.reduced.products import (
+    add_A_transposed,
+    times_A,
+    times_B,
+    times_B_transposed,
+    undo_L,
+    undo_L_transposed,
+)
 from ba.solve.reduced.system import Reduced
 
 Array = NDArray[Any]
@@ -99,8 +107,7 @@ class Factor:
     def _arrays(self) -> tuple[Any, ...]:
         """What the kernels read."""
         (_, A, B), of = self.reduced.derivatives, self.reduced.structure
-        slots = of.image_slot, of.camera_slot, of.slot_starts, of.slot_groups
-        return A, B, self.reduced.inverse, of.starts, *slots, of.split
+        return A, B, self.reduced.inverse, of.starts, of.slots, of.slot_starts, of.slot_groups, of.known_edges
 
     def _each_part(self, work: Callable[[tuple[int, int]], Any]) -> list[Any]:
         return each(work, self.reduced.structure.parts, self.reduced.threads)
@@ -120,57 +127,34 @@ FACTORIZATIONS: dict[str, Callable[[Reduced], tuple[Operator, Operator]]] = {
 @kernel
 def _forward_points(arrays: Any, part: Any, g: Any, u: Any, y: Any, rest: Any) -> None:
     """y = L_p^-1 (g + B^T u) and rest += A^T (u - B L_p^-T y) over the points of `part`."""
-    A, B, inverse, starts, image_slot, camera_slot, slot_starts, slot_groups, split = arrays
+    A, B, inverse, starts, slots, slot_starts, slot_groups, edges = arrays
     for p in range(part[0], part[1]):
+        groups = slot_groups[slot_starts[p] : slot_starts[p + 1]]
         h0, h1, h2 = g[p, 0], g[p, 1], g[p, 2]
         for i in range(starts[p], starts[p + 1]):
-            h0 += B[i, 0, 0] * u[i, 0] + B[i, 1, 0] * u[i, 1]
-            h1 += B[i, 0, 1] * u[i, 0] + B[i, 1, 1] * u[i, 1]
-            h2 += B[i, 0, 2] * u[i, 0] + B[i, 1, 2] * u[i, 1]
-        y[p, 0], y[p, 1], y[p, 2] = _times(inverse[p], h0, h1, h2)
-        s0, s1, s2 = _transposed_times(inverse[p], y[p, 0], y[p, 1], y[p, 2])
+            a, b, c = times_B_transposed(B[i], u[i, 0], u[i, 1])
+            h0, h1, h2 = h0 + a, h1 + b, h2 + c
+        y[p, 0], y[p, 1], y[p, 2] = undo_L(inverse[p], h0, h1, h2)
+        s0, s1, s2 = undo_L_transposed(inverse[p], y[p, 0], y[p, 1], y[p, 2])
         for i in range(starts[p], starts[p + 1]):
-            own, other = slot_groups[slot_starts[p] + image_slot[i]], slot_groups[slot_starts[p] + camera_slot[i]]
-            v0 = u[i, 0] - (B[i, 0, 0] * s0 + B[i, 0, 1] * s1 + B[i, 0, 2] * s2)
-            v1 = u[i, 1] - (B[i, 1, 0] * s0 + B[i, 1, 1] * s1 + B[i, 1, 2] * s2)
-            for j in range(split):
-                rest[own, j] += A[i, 0, j] * v0 + A[i, 1, j] * v1
-            for j in range(split, A.shape[2]):
-                rest[other, j - split] += A[i, 0, j] * v0 + A[i, 1, j] * v1
+            a, b = times_B(B[i], s0, s1, s2)
+            add_A_transposed(A, i, slots, edges, groups, u[i, 0] - a, u[i, 1] - b, rest)
 
 
 @kernel
 def _backward_points(arrays: Any, part: Any, y: Any, v: Any, x: Any, image: Any) -> None:
     """x = L_p^-T (y - L_p^-1 B^T A v) and image = A v + B x over the points of `part`."""
-    A, B, inverse, starts, image_slot, camera_slot, slot_starts, slot_groups, split = arrays
+    A, B, inverse, starts, slots, slot_starts, slot_groups, edges = arrays
     for p in range(part[0], part[1]):
+        groups = slot_groups[slot_starts[p] : slot_starts[p + 1]]
         h0 = h1 = h2 = 0.0
         for i in range(starts[p], starts[p + 1]):
-            own, other = slot_groups[slot_starts[p] + image_slot[i]], slot_groups[slot_starts[p] + camera_slot[i]]
-            v0 = v1 = 0.0
-            for j in range(split):
-                v0 += A[i, 0, j] * v[own, j]
-                v1 += A[i, 1, j] * v[own, j]
-            for j in range(split, A.shape[2]):
-                v0 += A[i, 0, j] * v[other, j - split]
-                v1 += A[i, 1, j] * v[other, j - split]
-            image[i, 0], image[i, 1] = v0, v1
-            h0 += B[i, 0, 0] * v0 + B[i, 1, 0] * v1
-            h1 += B[i, 0, 1] * v0 + B[i, 1, 1] * v1
-            h2 += B[i, 0, 2] * v0 + B[i, 1, 2] * v1
-        w0, w1, w2 = _times(inverse[p], h0, h1, h2)
-        x0, x1, x2 = _transposed_times(inverse[p], y[p, 0] - w0, y[p, 1] - w1, y[p, 2] - w2)
+            image[i, 0], image[i, 1] = times_A(A, i, slots, edges, groups, v)
+            a, b, c = times_B_transposed(B[i], image[i, 0], image[i, 1])
+            h0, h1, h2 = h0 + a, h1 + b, h2 + c
+        w0, w1, w2 = undo_L(inverse[p], h0, h1, h2)
+        x0, x1, x2 = undo_L_transposed(inverse[p], y[p, 0] - w0, y[p, 1] - w1, y[p, 2] - w2)
         x[p, 0], x[p, 1], x[p, 2] = x0, x1, x2
         for i in range(starts[p], starts[p + 1]):
-            image[i, 0] += B[i, 0, 0] * x0 + B[i, 0, 1] * x1 + B[i, 0, 2] * x2
-            image[i, 1] += B[i, 1, 0] * x0 + B[i, 1, 1] * x1 + B[i, 1, 2] * x2
-
-
-@inlined
-def _times(M: Any, a: Any, b: Any, c: Any) -> Any:
-    return M[0] * a, M[1] * a + M[2] * b, M[3] * a + M[4] * b + M[5] * c
-
-
-@inlined
-def _transposed_times(M: Any, a: Any, b: Any, c: Any) -> Any:
-    return M[0] * a + M[1] * b + M[3] * c, M[2] * b + M[4] * c, M[5] * c
+            a, b = times_B(B[i], x0, x1, x2)
+            image[i, 0], image[i, 1] = image[i, 0] + a, image[i, 1] + b

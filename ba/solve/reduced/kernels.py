@@ -14,56 +14,67 @@ from typing import Any
 import numpy as np
 
 from ba.engine.jit import inlined, kernel
-from ba.engine.simd import add_outer, subtract_outer
+from ba.engine.simd import add_outer, add_square, subtract_outer, subtract_square
+from ba.solve.reduced.products import (
+    add_A_transposed,
+    times_A,
+    times_B,
+    times_B_transposed,
+    undo_L,
+    undo_L_transposed,
+)
 
 
 @kernel
 def eliminate(
-    A: Any, B: Any, r: Any, structure: Any, part: Any, damping: Any, S: Any, rows: Any, columns: Any, explicit: bool,
-    b: Any, diagonal: Any, inverse: Any, point_gradient: Any, point_diagonal: Any, width: Any,
+    A: Any, B: Any, r: Any, structure: Any, part: Any, damping: Any, S: Any, pattern: Any, explicit: bool,
+    b: Any, diagonal: Any, inverse: Any, point_gradient: Any, point_diagonal: Any, narrow: Any, wide: Any,
 ) -> int:  # fmt: skip
     """Add the points of the lists of `part` to S (blocks on and below the diagonal, or on it alone), b and diagonal.
 
-    structure: `Structure.arrays`. rows and columns: the pattern of S, see `_place`. damping: the factor, least and most
-    diagonal entry. inverse: L^-1 by rows, (n, 6). width: `simd.lanes` of w. Returns the first point whose damped block
-    is not positive definite, or -1.
+    structure: `Structure.arrays`. S: the numbers of all blocks, of those on the diagonal only what stands on and below
+    it; pattern: where rows of blocks begin, their columns, or none where each row has every column, and where
+    each block's numbers begin. damping: the factor, least and
+    most diagonal entry. inverse: L^-1 by rows, (n, 6). narrow, wide: `simd.lanes` of groups of the first slot and of
+    others. Returns the first point whose damped block is not positive definite, or -1.
     """
-    starts, image_slot, camera_slot, slot_starts, slot_groups, list_starts, split, longest = structure
-    Z, places = np.empty((longest, 4, b.shape[1])), np.empty(longest * (longest + 1) // 2, np.int64)
-    X = np.empty((2, 4))
-    # The columns of one observation's image and of its shared camera, filled up with zeros to the width of a group.
-    own, shared = np.zeros((2, b.shape[1])), np.zeros((2, b.shape[1]))
+    starts, slots, slot_starts, slot_groups, list_starts, edges, num_narrow, longest = structure
+    Z, places = np.empty((longest, 4 * b.shape[1])), np.empty(longest * (longest + 1) // 2, np.int64)
+    X, filled = np.empty((2, 4)), np.zeros((len(edges), 2, len(wide) + 1))
     for q in range(part[0], part[1]):
-        slots = slot_groups[slot_starts[list_starts[q]] : slot_starts[list_starts[q] + 1]]
-        _find_places(slots, rows, columns, explicit, places)
+        groups = slot_groups[slot_starts[list_starts[q]] : slot_starts[list_starts[q] + 1]]
+        _find_places(groups, pattern, explicit, places)
+        poses = np.searchsorted(groups, num_narrow)
         for p in range(list_starts[q], list_starts[q + 1]):
-            first, last = starts[p], starts[p + 1]
-            if not _factor_point(B, r, first, last, damping, p, inverse, point_gradient, point_diagonal):
+            if not _factor_point(B, r, starts[p], starts[p + 1], damping, p, inverse, point_gradient, point_diagonal):
                 return p
-            Z[: len(slots)] = 0.0
-            for i in range(first, last):
+            Z[: len(groups)] = 0.0
+            for i in range(starts[p], starts[p + 1]):
                 _whiten(B[i], r[i], inverse[p], point_gradient[p], X)
-                y, z = image_slot[i], camera_slot[i]
-                if split == A.shape[2]:
-                    _add_observation(A[i], X, Z[y], diagonal[slots[y]], S[places[_pair(y, y)]], width)
-                    continue
-                _part_columns(A[i], split, own, shared)
-                _add_observation(own, X, Z[y], diagonal[slots[y]], S[places[_pair(y, y)]], width)
-                _add_observation(shared, X, Z[z], diagonal[slots[z]], S[places[_pair(z, z)]], width)
-                if explicit:
-                    add_outer(S[places[_pair(z, y)]], shared, own, 2, width, width)
-            _subtract_products(Z, slots, places, explicit, S, b, width)
+                own, y = A[i][:, : edges[1]], slots[i, 0]
+                _add_slot(own, X, Z[y], diagonal[groups[y]], S[places[_pair(y, y)] :], narrow)
+                for s in range(1, len(edges) - 1):
+                    shared, z = _columns_of_slot(A[i], s, edges, filled, wide), slots[i, s]
+                    _add_slot(shared, X, Z[z], diagonal[groups[z]], S[places[_pair(z, z)] :], wide)
+                    if explicit:
+                        add_outer(S[places[_pair(z, y)] :], shared, own, 2, wide, narrow)
+                        for t in range(1, s):
+                            other = _columns_of_slot(A[i], t, edges, filled, wide)
+                            add_outer(S[places[_pair(z, slots[i, t])] :], shared, other, 2, wide, wide)
+            _subtract_products(Z, groups, poses, places, explicit, S, b, narrow, wide)
     return -1
 
 
 @inlined
-def _part_columns(A: Any, split: Any, own: Any, shared: Any) -> None:
-    """The first `split` columns of A (2, c) go to own, the others to shared; what stands beyond them there stays."""
+def _columns_of_slot(A: Any, s: Any, edges: Any, filled: Any, wide: Any) -> Any:
+    """The columns of A that belong to slot s, filled up with zeros where its group is wider than they are."""
+    first, last = edges[s], edges[s + 1]
+    if last - first == len(wide):
+        return A[:, first:last]
     for d in range(2):
-        for j in range(split):
-            own[d, j] = A[d, j]
-        for j in range(split, A.shape[1]):
-            shared[d, j - split] = A[d, j]
+        for j in range(last - first):
+            filled[s, d, j] = A[d, first + j]
+    return filled[s][:, : len(wide)]
 
 
 @inlined
@@ -73,11 +84,20 @@ def _pair(y: Any, z: Any) -> Any:
 
 
 @inlined
-def _find_places(slots: Any, rows: Any, columns: Any, explicit: bool, places: Any) -> None:
-    """The block of S of each pair of slots, or of each slot with itself."""
-    for y in range(len(slots)):
-        for z in range(0 if explicit else y, y + 1):
-            places[_pair(y, z)] = _place(slots[y], slots[z], rows, columns)
+def _find_places(groups: Any, pattern: Any, explicit: bool, places: Any) -> None:
+    """Where the block of each pair of groups, or of each with itself, begins in S.
+
+    A row's last block is the diagonal's, and no two columns stand further apart than their numbers say.
+    """
+    rows, columns, offsets = pattern
+    for y in range(len(groups)):
+        row = groups[y]
+        place = rows[row] + row if len(columns) == 0 else rows[row + 1] - 1
+        places[_pair(y, y)] = offsets[place]
+        for z in range(y - 1 if explicit else -1, -1, -1):
+            first = max(rows[row], place - (groups[z + 1] - groups[z]))
+            place = first if len(columns) == 0 else _place(groups[z], columns, first, place)
+            places[_pair(y, z)] = offsets[place]
 
 
 @inlined
@@ -117,41 +137,49 @@ def _factor_point(
 @inlined
 def _whiten(B: Any, r: Any, L: Any, g: Any, X: Any) -> None:
     """X (2, 4): B L^-T of an observation, and r - B L^-T u beside it."""
-    u0, u1, u2 = L[0] * g[0], L[1] * g[0] + L[2] * g[1], L[3] * g[0] + L[4] * g[1] + L[5] * g[2]
+    u0, u1, u2 = undo_L(L, g[0], g[1], g[2])
     for d in range(2):
-        x0 = B[d, 0] * L[0]
-        x1 = B[d, 0] * L[1] + B[d, 1] * L[2]
-        x2 = B[d, 0] * L[3] + B[d, 1] * L[4] + B[d, 2] * L[5]
+        x0, x1, x2 = undo_L(L, B[d, 0], B[d, 1], B[d, 2])
         X[d, 0], X[d, 1], X[d, 2], X[d, 3] = x0, x1, x2, r[d] - (x0 * u0 + x1 * u1 + x2 * u2)
 
 
 @inlined
-def _add_observation(A: Any, X: Any, Z: Any, diagonal: Any, block: Any, width: Any) -> None:
-    """What one observation adds through one of its groups: Z (4, w) += X^T A, block += A^T A."""
+def _add_slot(A: Any, X: Any, Z: Any, diagonal: Any, block: Any, width: Any) -> None:
+    """What one observation adds through one of its slots: Z (4, w) += X^T A, block += A^T A."""
     add_outer(Z, X, A, 2, 4, width)
-    add_outer(block, A, A, 2, width, width)
-    for j in range(A.shape[1]):
+    add_square(block, A, 2, width)
+    for j in range(len(width)):
         diagonal[j] += A[0, j] * A[0, j] + A[1, j] * A[1, j]
 
 
 @inlined
-def _subtract_products(Z: Any, slots: Any, places: Any, explicit: bool, S: Any, b: Any, width: Any) -> None:
-    """S -= Y Y^T and b += A^T (r - X u) of a point, whose slots have Y^T in the first rows of Z, and the rest below."""
-    for y in range(len(slots)):
-        for z in range(0 if explicit else y, y + 1):
-            subtract_outer(S[places[_pair(y, z)]], Z[y], Z[z], 3, width, width)
-        for j in range(b.shape[1]):
-            b[slots[y], j] += Z[y, 3, j]
+def _subtract_products(
+    Z: Any, groups: Any, poses: Any, places: Any, explicit: bool, S: Any, b: Any, narrow: Any, wide: Any
+) -> None:
+    """S -= Y Y^T and b += A^T (r - X u) of a point whose slots, of which the first `poses` are narrow, have Y^T in the
+    first three rows of Z and the rest in the fourth."""
+    for y in range(poses):
+        if explicit:
+            for z in range(y):
+                subtract_outer(S[places[_pair(y, z)] :], Z[y], Z[z], 3, narrow, narrow)
+        subtract_square(S[places[_pair(y, y)] :], Z[y], 3, narrow)
+        for j in range(len(narrow)):
+            b[groups[y], j] += Z[y, 3 * len(narrow) + j]
+    for y in range(poses, len(groups)):
+        if explicit:
+            for z in range(poses):
+                subtract_outer(S[places[_pair(y, z)] :], Z[y], Z[z], 3, wide, narrow)
+            for z in range(poses, y):
+                subtract_outer(S[places[_pair(y, z)] :], Z[y], Z[z], 3, wide, wide)
+        subtract_square(S[places[_pair(y, y)] :], Z[y], 3, wide)
+        for j in range(len(wide)):
+            b[groups[y], j] += Z[y, 3 * len(wide) + j]
 
 
 @inlined
-def _place(row: Any, column: Any, rows: Any, columns: Any) -> Any:
-    """The index of block (row, column) of S, whose rows begin at `rows` and hold `columns`, or every column if those
-    are none."""
-    if len(columns) == 0:
-        return rows[row] + column
-    low, high = rows[row], rows[row + 1]
-    while high - low > 1:
+def _place(column: Any, columns: Any, low: Any, high: Any) -> Any:
+    """Where `column` stands among the ascending columns[low:high]; mostly it is the first."""
+    while columns[low] != column:
         middle = (low + high) // 2
         if columns[middle] <= column:
             low = middle
@@ -161,31 +189,46 @@ def _place(row: Any, column: Any, rows: Any, columns: Any) -> Any:
 
 
 @kernel
+def finish_diagonal(S: Any, offsets: Any, damped: Any, sizes: Any) -> None:
+    """Add the damping to the diagonal blocks, which begin at `offsets`, and make them symmetric."""
+    for group in range(len(sizes)):
+        at, size = offsets[group], sizes[group]
+        for j in range(size):
+            S[at + j * size + j] += damped[group, j]
+            for k in range(j):
+                S[at + k * size + j] = S[at + j * size + k]
+
+
+@kernel
+def spread(numbers: Any, offsets: Any, rows: Any, columns: Any, starts: Any, S: Any) -> None:
+    """Put the blocks that are on or below the diagonal into a whole matrix, where group g begins at starts[g]."""
+    for block in range(len(rows)):
+        row, column, at = rows[block], columns[block], offsets[block]
+        if column > row:
+            continue
+        width = starts[column + 1] - starts[column]
+        for j in range(starts[row + 1] - starts[row]):
+            for k in range(width):
+                S[starts[row] + j, starts[column] + k] = numbers[at + j * width + k]
+
+
+@kernel
 def substitute(
-    A: Any,
-    B: Any,
-    r: Any,
-    structure: Any,
-    part: Any,
-    inverse: Any,
-    gradient: Any,
-    step: Any,
-    point_step: Any,
+    A: Any, B: Any, r: Any, structure: Any, part: Any, inverse: Any, gradient: Any, step: Any, point_step: Any,
     model: Any,
-) -> None:
+) -> None:  # fmt: skip
     """Steps of the points of `part`, -C^-1 (g_p + E^T step), and of the whole step s, model += (r.J s, |J s|^2)."""
-    starts, _, _, _, _, _, _, longest = structure
+    starts, longest = structure[0], structure[-1]
     linear = quadratic = 0.0
     images = np.empty((4 * longest + 4, 2))
     for p in range(part[0], part[1]):
         first, last = starts[p], starts[p + 1]
         if last - first > len(images):
             images = np.empty((last - first, 2))
-        h0, h1, h2 = _times(A, B, structure, p, step, images)
-        h0, h1, h2 = h0 + gradient[p, 0], h1 + gradient[p, 1], h2 + gradient[p, 2]
-        L = inverse[p]
-        w0, w1, w2 = L[0] * h0, L[1] * h0 + L[2] * h1, L[3] * h0 + L[4] * h1 + L[5] * h2
-        s0, s1, s2 = -(L[0] * w0 + L[1] * w1 + L[3] * w2), -(L[2] * w1 + L[4] * w2), -L[5] * w2
+        h0, h1, h2 = _point_images(A, B, structure, p, step, images)
+        w0, w1, w2 = undo_L(inverse[p], h0 + gradient[p, 0], h1 + gradient[p, 1], h2 + gradient[p, 2])
+        s0, s1, s2 = undo_L_transposed(inverse[p], w0, w1, w2)
+        s0, s1, s2 = -s0, -s1, -s2
         point_step[p, 0], point_step[p, 1], point_step[p, 2] = s0, s1, s2
         for i in range(first, last):
             for d in range(2):
@@ -197,69 +240,50 @@ def substitute(
 
 
 @inlined
-def _times(A: Any, B: Any, structure: Any, p: Any, v: Any, images: Any) -> Any:
+def _point_images(A: Any, B: Any, structure: Any, p: Any, v: Any, images: Any) -> Any:
     """B^T A v of point p; images: A v of its observations."""
-    starts, image_slot, camera_slot, slot_starts, slot_groups, _, split, _ = structure
-    slots, first = slot_groups[slot_starts[p] : slot_starts[p + 1]], starts[p]
+    starts, slots, slot_starts, slot_groups, _, edges, _, _ = structure
+    groups, first = slot_groups[slot_starts[p] : slot_starts[p + 1]], starts[p]
     h0 = h1 = h2 = 0.0
     for i in range(first, starts[p + 1]):
-        own, other = v[slots[image_slot[i]]], v[slots[camera_slot[i]]]
-        v0 = v1 = 0.0
-        for j in range(split):
-            v0 += A[i, 0, j] * own[j]
-            v1 += A[i, 1, j] * own[j]
-        for j in range(split, A.shape[2]):
-            v0 += A[i, 0, j] * other[j - split]
-            v1 += A[i, 1, j] * other[j - split]
-        images[i - first, 0], images[i - first, 1] = v0, v1
-        h0 += B[i, 0, 0] * v0 + B[i, 1, 0] * v1
-        h1 += B[i, 0, 1] * v0 + B[i, 1, 1] * v1
-        h2 += B[i, 0, 2] * v0 + B[i, 1, 2] * v1
+        a, b = times_A(A, i, slots, edges, groups, v)
+        images[i - first, 0], images[i - first, 1] = a, b
+        x, y, z = times_B_transposed(B[i], a, b)
+        h0, h1, h2 = h0 + x, h1 + y, h2 + z
     return h0, h1, h2
 
 
 @kernel
 def multiply(A: Any, B: Any, structure: Any, part: Any, inverse: Any, v: Any, out: Any) -> None:
     """out += A^T (A v - X X^T A v) over the points of `part`, with X = B L^-T: the undamped product S v."""
-    starts, image_slot, camera_slot, slot_starts, slot_groups, _, split, longest = structure
+    starts, slots, slot_starts, slot_groups, _, edges, _, longest = structure
     images = np.empty((4 * longest + 4, 2))
     for p in range(part[0], part[1]):
         first, last = starts[p], starts[p + 1]
         if last - first > len(images):
             images = np.empty((last - first, 2))
-        slots = slot_groups[slot_starts[p] : slot_starts[p + 1]]
-        h0, h1, h2 = _times(A, B, structure, p, v, images)
-        L = inverse[p]
-        w0, w1, w2 = L[0] * h0, L[1] * h0 + L[2] * h1, L[3] * h0 + L[4] * h1 + L[5] * h2
-        s0, s1, s2 = L[0] * w0 + L[1] * w1 + L[3] * w2, L[2] * w1 + L[4] * w2, L[5] * w2
+        groups = slot_groups[slot_starts[p] : slot_starts[p + 1]]
+        h0, h1, h2 = _point_images(A, B, structure, p, v, images)
+        w0, w1, w2 = undo_L(inverse[p], h0, h1, h2)
+        s0, s1, s2 = undo_L_transposed(inverse[p], w0, w1, w2)
         for i in range(first, last):
-            own, other = out[slots[image_slot[i]]], out[slots[camera_slot[i]]]
-            v0 = images[i - first, 0] - (B[i, 0, 0] * s0 + B[i, 0, 1] * s1 + B[i, 0, 2] * s2)
-            v1 = images[i - first, 1] - (B[i, 1, 0] * s0 + B[i, 1, 1] * s1 + B[i, 1, 2] * s2)
-            for j in range(split):
-                own[j] += A[i, 0, j] * v0 + A[i, 1, j] * v1
-            for j in range(split, A.shape[2]):
-                other[j - split] += A[i, 0, j] * v0 + A[i, 1, j] * v1
+            a, b = times_B(B[i], s0, s1, s2)
+            rest = images[i - first, 0] - a, images[i - first, 1] - b
+            add_A_transposed(A, i, slots, edges, groups, rest[0], rest[1], out)
 
 
 @kernel
 def largest_gradient(A: Any, B: Any, r: Any, structure: Any, part: Any, gradient: Any) -> float:
     """gradient (n_groups, width) += A^T r over the points of `part`; the largest component of B^T r."""
-    starts, image_slot, camera_slot, slot_starts, slot_groups, _, split, _ = structure
+    starts, slots, slot_starts, slot_groups, _, edges, _, _ = structure
     largest = 0.0
     for p in range(part[0], part[1]):
-        slots = slot_groups[slot_starts[p] : slot_starts[p + 1]]
+        groups = slot_groups[slot_starts[p] : slot_starts[p + 1]]
         g0 = g1 = g2 = 0.0
         for i in range(starts[p], starts[p + 1]):
-            r0, r1 = r[i, 0], r[i, 1]
-            own, other = gradient[slots[image_slot[i]]], gradient[slots[camera_slot[i]]]
-            for j in range(split):
-                own[j] += A[i, 0, j] * r0 + A[i, 1, j] * r1
-            for j in range(split, A.shape[2]):
-                other[j - split] += A[i, 0, j] * r0 + A[i, 1, j] * r1
-            g0 += B[i, 0, 0] * r0 + B[i, 1, 0] * r1
-            g1 += B[i, 0, 1] * r0 + B[i, 1, 1] * r1
-            g2 += B[i, 0, 2] * r0 + B[i, 1, 2] * r1
+            add_A_transposed(A, i, slots, edges, groups, r[i, 0], r[i, 1], gradient)
+            x, y, z = times_B_transposed(B[i], r[i, 0], r[i, 1])
+            g0, g1, g2 = g0 + x, g1 + y, g2 + z
         largest = max(largest, abs(g0), abs(g1), abs(g2))
     return largest
 
@@ -267,16 +291,14 @@ def largest_gradient(A: Any, B: Any, r: Any, structure: Any, part: Any, gradient
 @kernel
 def add_squares(A: Any, structure: Any, blocks: Any) -> None:
     """blocks (n_groups, width, width) += A^T A of every group of every observation."""
-    starts, image_slot, camera_slot, slot_starts, slot_groups, _, split, _ = structure
+    starts, slots, slot_starts, slot_groups, _, edges, _, _ = structure
     for p in range(len(starts) - 1):
         for i in range(starts[p], starts[p + 1]):
-            own, other = slot_groups[slot_starts[p] + image_slot[i]], slot_groups[slot_starts[p] + camera_slot[i]]
-            for j in range(split):
-                for k in range(split):
-                    blocks[own, j, k] += A[i, 0, j] * A[i, 0, k] + A[i, 1, j] * A[i, 1, k]
-            for j in range(split, A.shape[2]):
-                for k in range(split, A.shape[2]):
-                    blocks[other, j - split, k - split] += A[i, 0, j] * A[i, 0, k] + A[i, 1, j] * A[i, 1, k]
+            for s in range(len(edges) - 1):
+                group, first, last = slot_groups[slot_starts[p] + slots[i, s]], edges[s], edges[s + 1]
+                for j in range(first, last):
+                    for k in range(first, last):
+                        blocks[group, j - first, k - first] += A[i, 0, j] * A[i, 0, k] + A[i, 1, j] * A[i, 1, k]
 
 
 @kernel

@@ -37,14 +37,7 @@ class Places:
 def make_places(structure: Structure, variables: Variables) -> Places:
     """The places for a structure of the variables' problem."""
     layout, kept = variables.layout, variables.layout.kept
-    images, cameras = layout.image_columns, layout.camera_columns
-    groups = np.full(structure.free.shape, -1, np.int32)
-    poses = slice(0, len(images))
-    if structure.split > images.shape[1]:
-        groups[poses, : structure.split] = np.hstack([images, cameras[variables.problem.camera_of_image]])
-    else:
-        groups[poses, : images.shape[1]] = images
-        groups[len(images) : len(images) + len(cameras), : cameras.shape[1]] = cameras
-    groups[len(groups) - kept.sum() :, :3] = variables.point_entries[kept]
-    points = np.where(kept[:, None], np.int32(-1), variables.point_entries)
-    return Places(groups, points, layout.size)
+    points = variables.point_entries
+    parts = layout.image_columns, layout.camera_columns, points[kept], np.full(1, -1, np.int32)
+    columns = np.concatenate([part.ravel() for part in parts])
+    return Places(columns[structure.entries], np.where(kept[:, None], np.int32(-1), points), layout.size)

@@ -33,12 +33,15 @@ Operator = Callable[[Array], Array]
 
 @dataclass(frozen=True, eq=False)
 class Symbolic:
-    """The pattern of L. order: the group at each place; starts, rows: L's columns, each with its diagonal first, in
-    places; targets: where each block of S goes in L; transposed: whether it is transposed there."""
+    """The pattern of L. order: the group at each place, sizes: its numbers; starts, rows: L's columns, each with its
+    diagonal first, in places; offsets: where the numbers of each block begin; targets: where each block of S goes in L;
+    transposed: whether it is transposed there."""
 
     order: Array
+    sizes: Array
     starts: Array
     rows: Array
+    offsets: Array
     targets: Array
     transposed: Array
 
@@ -48,13 +51,15 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
 
     The order P is undone after each half. Raises SolverError where S is singular.
     """
-    symbolic, blocks = analyzed(reduced.structure), reduced.blocks
-    L = np.zeros((len(symbolic.rows), *blocks.shape[1:]))
+    of, symbolic, begins = reduced.structure, analyzed(reduced.structure), reduced.offsets[:-1]
+    rows, columns = of.rows_and_columns
     if reduced.pattern is None:
-        rows, columns = reduced.structure.rows_and_columns
-        blocks = blocks[rows * reduced.structure.num_groups + columns]
-    cholesky.place(blocks, symbolic.targets, symbolic.transposed, L)
-    failed = cholesky.factor(symbolic.starts, symbolic.rows, L, lanes(L.shape[1]))
+        begins = begins[rows * of.num_groups + columns]
+    sizes, L = np.diff(of.group_starts), np.zeros(symbolic.offsets[-1])
+    put = symbolic.targets, symbolic.transposed, symbolic.offsets
+    cholesky.place(reduced.blocks, begins, sizes[rows], sizes[columns], *put, L)
+    read = symbolic.starts, symbolic.rows, symbolic.offsets, symbolic.sizes
+    failed = cholesky.factor(*read, L, *map(lanes, of.widths))
     if failed >= 0:
         raise SolverError(f"the reduced camera system is singular at group {symbolic.order[failed]}")
 
@@ -62,12 +67,12 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
 
     def undo(x: Array) -> Array:
         x = x[symbolic.order]
-        cholesky.forward(symbolic.starts, symbolic.rows, L, x)
+        cholesky.forward(*read, L, x)
         return np.asarray(x[places])
 
     def undo_transposed(x: Array) -> Array:
         x = x[symbolic.order]
-        cholesky.backward(symbolic.starts, symbolic.rows, L, x)
+        cholesky.backward(*read, L, x)
         return np.asarray(x[places])
 
     return undo, undo_transposed
@@ -97,11 +102,14 @@ def _analyze(structure: Structure) -> Symbolic:
     by_column = np.lexsort((high, low))
     starts = np.searchsorted(low[by_column], np.arange(n + 1))
     L_starts, L_rows = cholesky.pattern(starts, high[by_column])
-    keys = np.repeat(np.arange(n), np.diff(L_starts)) * n + L_rows
+    L_columns = np.repeat(np.arange(n), np.diff(L_starts))
+    keys = L_columns * n + L_rows
     return Symbolic(
         order=order,
+        sizes=np.diff(structure.group_starts)[order],
         starts=L_starts,
         rows=L_rows,
+        offsets=structure.offsets(order[L_columns], order[L_rows]),
         targets=np.searchsorted(keys, low * n + high),
         transposed=place[rows] < place[columns],
     )

@@ -33,9 +33,11 @@ ALL_BLOCKS = 256
 class Reduced:
     """S x = -rhs over groups, at one damping.
 
-    blocks     (n_blocks, width, width) on and below the diagonal: those of `pattern`, or all num_groups^2 where it is
-               None; only the diagonal ones where `explicit` is False
-    rhs, damped  (n_groups, width): reduced gradient, and damping times the clipped diagonal
+    blocks     the numbers of the blocks of S, each row by row and without filling: those of `pattern`, or all
+               num_groups^2 where it is None, of which the ones above the diagonal are not used; only those on the
+               diagonal where `explicit` is False
+    offsets    (n_blocks + 1,) where each block begins
+    rhs, damped  (n_groups, width): reduced gradient, and damping times the clipped diagonal, 1 where a number is fixed
     inverse    (n_points, 6), point_gradient, point_damped (n_points, 3): each point's L^-1, gradient, damping
     direct     the rows that touch no eliminated point, None where there are none
     """
@@ -46,6 +48,7 @@ class Reduced:
     pattern: tuple[Array, Array] | None
     explicit: bool
     blocks: Array
+    offsets: Array
     rhs: Array
     damped: Array
     inverse: Array
@@ -54,10 +57,20 @@ class Reduced:
     direct: Direct | None = None
 
     def diagonal_blocks(self) -> Array:
-        """(n_groups, width, width) of S."""
+        """(n_groups, width, width) of S, with ones on the diagonal of what a group has been filled up with."""
         n = self.structure.num_groups
-        places = np.arange(n) * (n + 1) if self.pattern is None else self.pattern[0][1:] - 1
-        return self.blocks[places]
+        filling = np.eye(self.structure.width) * ~self.structure.filled[:, None, :]
+        return self.filled_blocks(diagonal_places(n, self.pattern), np.arange(n), np.arange(n)) + filling
+
+    def filled_blocks(self, places: Array, rows: Array, columns: Array) -> Array:
+        """(len(places), width, width) the blocks of S at these places, rows and columns, filled up with zeros."""
+        of, width = self.structure, self.structure.width
+        if of.filled.all():
+            return self.blocks.reshape(-1, width, width)[places]
+        inside = of.filled[rows][:, :, None] & of.filled[columns][:, None, :]
+        steps, sizes = np.arange(width), np.diff(of.group_starts)[columns]
+        at = self.offsets[places][:, None, None] + steps[:, None] * sizes[:, None, None] + steps
+        return np.where(inside, self.blocks[np.where(inside, at, 0)], 0.0)
 
     def substitute(self, step: Array) -> tuple[Array, float]:
         """Steps of the points (n_points, 3) for a step of the groups, and the reduction of the model by both.
@@ -89,29 +102,26 @@ class Eliminator:
 
     def __init__(self, structure: Structure, threads: int, *, explicit: bool) -> None:
         self.structure, self.threads, self.explicit = structure, threads, explicit
-        n, width, n_points = structure.num_groups, structure.width, len(structure.starts) - 1
-        if not explicit:
-            self.pattern: tuple[Array, Array] | None = np.arange(n + 1), np.arange(n, dtype=np.int32)
-        elif n <= ALL_BLOCKS:
+        n, n_points = structure.num_groups, len(structure.starts) - 1
+        self.pattern: tuple[Array, Array] | None = np.arange(n + 1), np.arange(n, dtype=np.int32)
+        if explicit and n <= ALL_BLOCKS:
             self.pattern = None
-        else:
+        elif explicit:
             self.pattern = structure.pattern
-        n_blocks = n * n if self.pattern is None else len(self.pattern[1])
+        self.offsets = structure.offsets(*rows_and_columns(n, self.pattern))
         self.parts = structure.list_parts
-        self.blocks = [np.empty((n_blocks, width, width)) for _ in self.parts]
-        self.sums = [np.empty((2, n, width)) for _ in self.parts]
+        self.blocks = [np.empty(self.offsets[-1]) for _ in self.parts]
+        self.sums = [np.empty((2, n, structure.width)) for _ in self.parts]
         self.inverse = np.empty((n_points, 6))
         self.point_gradient, self.point_diagonal = np.empty((n_points, 3)), np.empty((n_points, 3))
-        self.lanes = lanes(width)
+        self.lanes = [lanes(width) for width in structure.widths]
 
     def __call__(self, derivatives: Blocks, damping: float, direct: Direct | None = None) -> Reduced:
         """The reduced system at r, A, B of observations of eliminated points, and the other rows. Raises SolverError
         where a point's damped block is singular."""
         r, A, B = derivatives
-        rows, columns = self.pattern or (
-            np.arange(self.structure.num_groups) * self.structure.num_groups,
-            np.empty(0, np.int32),
-        )
+        n = self.structure.num_groups
+        rows, columns = self.pattern or (np.arange(n) * n, np.empty(0, np.int32))
 
         def work(number: int) -> int:
             blocks, (rhs, diagonal) = self.blocks[number], self.sums[number]
@@ -126,15 +136,14 @@ class Eliminator:
                     self.parts[number],
                     (damping, LEAST_DIAGONAL, MOST_DIAGONAL),
                     blocks,
-                    rows,
-                    columns,
+                    (rows, columns, self.offsets),
                     self.explicit,
                     rhs,
                     diagonal,
                     self.inverse,
                     self.point_gradient,
                     self.point_diagonal,
-                    self.lanes,
+                    *self.lanes,
                 )
             )
 
@@ -148,7 +157,7 @@ class Eliminator:
         if direct is not None:
             rhs += direct.gradient
             diagonal += direct.diagonal
-            direct.add_to(self.blocks[0], self.pattern, self.structure.num_groups, self.explicit)
+            direct.add_to(self.blocks[0], self.structure, self._places)
         damped = damping * np.clip(diagonal, LEAST_DIAGONAL, MOST_DIAGONAL)
         reduced = Reduced(
             structure=self.structure,
@@ -157,6 +166,7 @@ class Eliminator:
             pattern=self.pattern,
             explicit=self.explicit,
             blocks=self.blocks[0],
+            offsets=self.offsets,
             rhs=rhs,
             damped=np.where(self.structure.free, damped, 1.0),
             inverse=self.inverse,
@@ -164,14 +174,32 @@ class Eliminator:
             point_damped=damping * self.point_diagonal,
             direct=direct,
         )
-        self._damp(reduced)
+        diagonal_offsets = self.offsets[diagonal_places(n, self.pattern)]
+        sizes = np.diff(self.structure.group_starts)
+        kernels.finish_diagonal(reduced.blocks, diagonal_offsets, reduced.damped, sizes)
         return reduced
 
-    def _damp(self, reduced: Reduced) -> None:
-        n, width = self.structure.num_groups, self.structure.width
-        places = np.arange(n) * (n + 1) if self.pattern is None else self.pattern[0][1:] - 1
-        steps = np.arange(width)
-        reduced.blocks[places[:, None], steps, steps] += reduced.damped
+    def _places(self, rows: Array, columns: Array) -> tuple[Array, Array]:
+        """Which of these blocks of S are kept, and where the numbers of those begin."""
+        n = self.structure.num_groups
+        known = np.stack(rows_and_columns(n, self.pattern), axis=1) @ [n, 1]
+        wanted = rows.astype(np.int64) * n + columns
+        kept = np.isin(wanted, known)
+        return kept, self.offsets[np.searchsorted(known, wanted[kept])]
+
+
+def rows_and_columns(n: int, pattern: tuple[Array, Array] | None) -> tuple[Array, Array]:
+    """The row and the column of each block of a pattern; None has all n^2."""
+    if pattern is None:
+        rows, columns = np.divmod(np.arange(n * n), n)
+        return rows, columns
+    starts, columns = pattern
+    return np.repeat(np.arange(n), np.diff(starts)), columns
+
+
+def diagonal_places(n: int, pattern: tuple[Array, Array] | None) -> Array:
+    """(n,) which blocks of a pattern are on the diagonal."""
+    return np.arange(n) * (n + 1) if pattern is None else pattern[0][1:] - 1
 
 
 def gradient_norm(derivatives: Blocks, structure: Structure, threads: int, direct: Direct | None = None) -> float:

@@ -58,14 +58,9 @@ def reference(J: np.ndarray, r: np.ndarray, damping: float = DAMPING) -> np.ndar
 
 def as_vector(reduced: Reduced, step: np.ndarray, point_step: np.ndarray, problem: Problem) -> np.ndarray:
     """A step in the order of `Variables`: free pose and camera numbers, then free points."""
-    n, width = problem.num_images, reduced.structure.width
-    free = reduced.structure.free
-    if reduced.structure.num_groups == n:
-        poses = width - problem.intrinsics.shape[1]
-        parts = [step[:, :poses][free[:, :poses]], step[:, poses:][free[:, poses:]]]
-    else:
-        parts = [step[:n][free[:n]], step[n:][free[n:]]]
-    return np.concatenate([*parts, point_step[problem.free.points].ravel()])
+    of = reduced.structure
+    numbers = step[of.free][np.argsort(of.entries[of.free])]
+    return np.concatenate([numbers, point_step[problem.free.points].ravel()])
 
 
 @pytest.mark.parametrize("mask", MASKS)
