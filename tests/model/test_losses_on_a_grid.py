@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from ba.model.loss import LOSSES, scaled
+from ba.model.residual import Residuals
+from ba.solve.objective import Objective
 from ba.solve.plain import joint
 from tests.support import textbook
+from tests.support.scenes import random_problem
 
 GRID = np.concatenate([np.linspace(0.0, 6.0, 601), np.geomspace(6.0, 1e6, 50)])
 
@@ -33,8 +36,9 @@ def test_the_largest_numbers_overflow_nowhere(name: str) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_scipys_cost_and_gradient_are_those_of_the_joint_loss(name: str) -> None:
     """scipy takes half the sum of rho over all numbers, and rho' times each of them for the gradient."""
+    problem, loss = random_problem(np.random.default_rng(2), n_points=10), scaled(LOSSES[name], 1.5)
     r = np.random.default_rng(0).normal(size=(40, 2)) * 3.0
-    rho, loss = joint(scaled(LOSSES[name], 1.5)), scaled(LOSSES[name], 1.5)
+    rho = joint(Objective(Residuals(problem), loss))
     value, first, second = rho((r**2).ravel())
     s = np.sum(r**2, axis=1)
     assert 0.5 * value.sum() == pytest.approx(0.5 * loss(s)[0].sum(), rel=1e-12)

@@ -44,7 +44,7 @@ def eliminate(
     for q in range(part[0], part[1]):
         groups = slot_groups[slot_starts[list_starts[q]] : slot_starts[list_starts[q] + 1]]
         _find_places(groups, pattern, explicit, places)
-        poses = np.searchsorted(groups, num_narrow)
+        poses = _num_below(groups, num_narrow)
         for p in range(list_starts[q], list_starts[q + 1]):
             if not _factor_point(B, r, starts[p], starts[p + 1], damping, p, inverse, point_gradient, point_diagonal):
                 return p
@@ -63,6 +63,16 @@ def eliminate(
                             add_outer(S[places[_pair(z, slots[i, t])] :], shared, other, 2, wide, wide)
             _subtract_products(Z, groups, poses, places, explicit, S, b, narrow, wide)
     return -1
+
+
+@inlined
+def _num_below(ascending: Any, limit: Any) -> Any:
+    """How many come before the first that is not below the limit. numpy's search, compiled, would load parts of numba
+    that take 0.1 s, at each start of a process."""
+    number = 0
+    while number < len(ascending) and ascending[number] < limit:
+        number += 1
+    return number
 
 
 @inlined

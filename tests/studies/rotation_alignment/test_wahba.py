@@ -5,13 +5,19 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from ba.errors import UserError
-from ba.model.residual import Residuals
-from ba.model.rotation import ROTATIONS
-from ba.model.variables import make_variables
+from ba.model.rotation import ROTATIONS, Parameterization
 from ba.studies.rotation_alignment import data, lab
 from ba.studies.rotation_alignment.config import Generated
-from ba.studies.rotation_alignment.problem import PointSets, angle_between, closed_form, cost, slope
-from ba.studies.rotation_alignment.solve import RESIDUALS, make_problem, solve
+from ba.studies.rotation_alignment.problem import (
+    RESIDUALS,
+    PointSets,
+    angle_between,
+    closed_form,
+    cost,
+    linearize,
+    slope,
+)
+from ba.studies.rotation_alignment.solve import solve
 
 TURN = Rotation.from_rotvec([0.5, -0.9, 0.4]).as_matrix()
 
@@ -41,15 +47,13 @@ def test_the_cost_is_half_the_sum_of_squares_and_the_closed_form_is_kabschs() ->
 @pytest.mark.parametrize("residual", RESIDUALS)
 def test_the_gradient_is_that_of_the_cost(residual: str) -> None:
     sets, start = noisy(), Rotation.from_rotvec([0.1, 0.2, -0.3]).as_matrix()
-    problem = make_problem(sets, start, residual)
-    variables = make_variables(problem, ROTATIONS["so3_left"])
-    at = Residuals(problem).linearize(variables, variables.start)
+    r, J = linearize(sets, ROTATIONS["so3_left"], start.reshape(1, 9), np.zeros((1, 3)), residual)
     h, right = 1e-6, []
     for e in np.eye(3):
         ends = [total(sets, Rotation.from_rotvec(s * h * e).as_matrix() @ start) for s in (1.0, -1.0)]
         right.append((ends[0] - ends[1]) / (2.0 * h))
-    assert at.vjp(at.residuals) == pytest.approx(right, rel=1e-6)
-    assert 0.5 * np.sum(at.residuals**2) == pytest.approx(total(sets, start), rel=1e-12)
+    assert (J[0].T @ r[0]) == pytest.approx(right, rel=1e-6)
+    assert 0.5 * np.sum(r**2) == pytest.approx(total(sets, start), rel=1e-12)
 
 
 def test_the_slope_is_a_cosine() -> None:
@@ -85,6 +89,50 @@ def test_points_almost_on_a_line_still_determine_a_rotation(thickness: float, de
     else:
         with pytest.raises(UserError, match="undetermined"):
             closed_form(sets)
+
+
+def reference(
+    sets: PointSets, parameterization: Parameterization, start: np.ndarray, steps: int
+) -> tuple[list[float], list[float], list[int]]:
+    """Costs, gradient norms and evaluations of Levenberg-Marquardt, by the rules of the module's docstring."""
+    theta, damping, growth, evaluations = start, 1e-3, 2.0, 1
+    costs, slopes, counts = [], [], []
+    while True:
+        r, J = (part[0] for part in linearize(sets, parameterization, theta, np.zeros((1, 3)), "vector"))
+        g, H = J.T @ r, J.T @ J
+        costs.append(0.5 * float(r @ r))
+        slopes.append(float(np.abs(g).max()))
+        counts.append(evaluations)
+        if len(costs) > steps:
+            return costs, slopes, counts
+        while True:
+            step = -np.linalg.solve(H + damping * H.diagonal().max() * np.eye(3), g)
+            evaluations += 1
+            moved = parameterization.retract(theta, step[None])
+            predicted = -(g @ step) - 0.5 * step @ H @ step
+            gain = (costs[-1] - total(sets, parameterization.to_matrix(moved)[0])) / predicted
+            if gain > 1e-3:
+                damping, growth, theta = damping * max(1.0 / 3.0, 2.0 - 2.0 * gain), 2.0, moved
+                break
+            damping, growth = damping * growth, 2.0 * growth
+
+
+@pytest.mark.parametrize(
+    ("name", "degrees", "rejects"),
+    [("so3_left", 20.0, 0), ("so3_left", 120.0, 0), ("cayley", 100.0, 0), ("cayley", 150.0, 4), ("cayley", 165.0, 6),
+     ("euler_zxz", 140.0, 4), ("euler_xyz", 165.0, 4)],
+)  # fmt: skip
+def test_steps_follow_the_rule(name: str, degrees: float, rejects: int) -> None:
+    sets, parameterization = noisy(), ROTATIONS[name]
+    start = Rotation.from_rotvec(np.radians(degrees) * np.array([0.8, 0.0, -0.6])).as_matrix() @ closed_form(sets)
+    theta = parameterization.from_matrix(start[None])
+    (found,) = solve(sets, parameterization, theta, "vector", 6)
+    n = min(len(found.steps) - 1, 6)
+    costs, slopes, counts = reference(sets, parameterization, theta, n)
+    assert [step.cost for step in found.steps] == pytest.approx(costs, rel=1e-7)
+    assert [step.gradient_norm for step in found.steps[:-1]] == pytest.approx(slopes[:-1], rel=1e-4, abs=1e-8)
+    assert [step.evaluations for step in found.steps] == counts
+    assert counts[-1] - (n + 1) == rejects
 
 
 def test_as_many_steps_as_are_allowed_are_taken() -> None:
