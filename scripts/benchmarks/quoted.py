@@ -237,18 +237,18 @@ def _linear() -> Iterable[Claim]:
         },
     )
     yield Claim(
-        "ba/solve/reduced/__init__.py",
+        "ba/solve/reduced/choice.py",
         "450 numbers dense {a} s, sparse {b} s; 2700 numbers {c} s and {d} s; 18000 numbers sparse {e} s, conjugate "
         "gradients {f} s.",
         streets,
     )
     yield Claim(
-        "ba/solve/reduced/__init__.py",
+        "ba/solve/reduced/choice.py",
         "takes 160: {sparse} s to within 1e-4 of the minimum, where conjugate gradients take {cg} s.",
         {"sparse": internet["sparse"], "cg": internet["cg"]},
     )
     yield Claim(
-        "ba/solve/reduced/__init__.py",
+        "ba/solve/reduced/choice.py",
         "forming it takes {formed} s, its two triangles {triangles} s and a product {product} ms; without it the "
         "elimination takes {elimination} s and a product {unformed} ms.",
         {

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ba.solve.reduced import conjugate_gradients, dense, sparse
+from ba.solve.reduced.choice import choose, choose_factorization
 from ba.solve.reduced.conjugate_gradients import PRECONDITIONERS
 from ba.solve.reduced.direct import DirectRows
 from ba.solve.reduced.factor import FACTORIZATIONS, Factor, factorize
@@ -28,45 +28,6 @@ LINEAR_SOLVERS: dict[str, LinearSolver] = {
     "cg": conjugate_gradients.solve,
 }
 
-FEW, SOME = 1000, 3000
-"""Numbers up to which the dense solver is the quickest at much fill or loses little at less, and at much fill alone."""
-
-MUCH = 0.1
-"""Share of the blocks of S that are not zero, beyond which a sparse factor fills up."""
-
-LONG = 20
-"""Products of blocks that a sparse factor may take, for each observation: they then take a few times what the rest of a
-step does. An internet collection of 2000 images with 6 % of S's blocks takes 160: 29 s to within 1e-4 of the minimum,
-where conjugate gradients take 3.3 s."""
-
-MANY_BLOCKS = 0.5
-"""S is formed for conjugate gradients while it has fewer numbers than this times those of the observations' blocks.
-On an internet collection of 2000 images, where it has about as many, forming it takes 0.077 s, its two triangles
-0.079 s and a product 6 ms; without it the elimination takes 0.021 s and a product 5 ms."""
-
-
-def choose(structure: Structure, name: str | None) -> tuple[str, bool]:
-    """The linear solver to use, `name` if it is given, and whether S is to be formed for it.
-
-    Measured on streets, to within 1e-4 of the lowest cost on two threads: 450 numbers dense 0.027 s, sparse 0.023 s;
-    2700 numbers 0.74 s and 0.100 s; 18000 numbers sparse 1.0 s, conjugate gradients 5.0 s.
-    """
-    if name is None:
-        if structure.free.size <= FEW or (_is_full(structure) and structure.free.size <= SOME):
-            name = "dense"
-        else:
-            name = "cg" if _is_full(structure) or not _is_soon_factored(structure) else "sparse"
-    if name != "cg":
-        return name, True
-    numbers = 2 * structure.width * int(structure.starts[-1])
-    return name, len(structure.pattern[1]) * structure.width**2 < MANY_BLOCKS * numbers
-
-
-def choose_factorization(structure: Structure) -> str:
-    """The one of FACTORIZATIONS to use where a factor is needed, even where `choose` would do without."""
-    name, _ = choose(structure, None)
-    return name if name in FACTORIZATIONS else "dense" if _is_full(structure) else "sparse"
-
 
 def linear_solver(name: str, preconditioner: str, check: Callable[[], None] = lambda: None) -> LinearSolver:
     """The solver of that name, with that preconditioner of `PRECONDITIONERS` where it takes one.
@@ -76,20 +37,6 @@ def linear_solver(name: str, preconditioner: str, check: Callable[[], None] = la
     if name == "cg":
         return partial(conjugate_gradients.solve, preconditioner=preconditioner, check=check)
     return LINEAR_SOLVERS[name]
-
-
-def _is_full(structure: Structure) -> bool:
-    n = structure.num_groups
-    return len(structure.pattern[1]) > MUCH * n * (n + 1) / 2
-
-
-def _is_soon_factored(structure: Structure) -> bool:
-    """Whether a sparse factor takes few products, which only its pattern tells; S's own blocks give a lower bound."""
-    limit = LONG * int(structure.starts[-1])
-    if len(structure.pattern[1]) ** 2 > 2 * structure.num_groups * limit:
-        return False
-    lengths = np.diff(sparse.analyzed(structure).starts)
-    return int((lengths * (lengths + 1) // 2).sum()) <= limit
 
 
 __all__ = [

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ba.model.residual import Linearization, Residuals
 from ba.model.variables import Variables
+from ba.solve.reduced.choice import choose_factorization
 from ba.solve.reduced.direct import DirectRows
 from ba.solve.reduced.factor import Factor, factorize
 from ba.solve.reduced.places import Places, make_places
@@ -58,8 +59,6 @@ class NormalFactors:
     """
 
     def __init__(self, variables: Variables, residuals: Residuals) -> None:
-        from ba.solve.reduced import choose_factorization
-
         structure = make_structure(variables.problem, variables.rotation.tangent_dim)
         self.name = choose_factorization(structure)
         self.num_numbers = structure.free.size

@@ -16,9 +16,8 @@ from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
 from ba.prepare.options import Noise
 from ba.solve import preconditioned, solve
-from ba.solve import reduced as reduction
 from ba.solve.options import Solver
-from ba.solve.reduced import FACTORIZATIONS, Eliminator, Factor, Places, factorize, make_places, make_structure
+from ba.solve.reduced import FACTORIZATIONS, Eliminator, Factor, Places, choice, factorize, make_places, make_structure
 from ba.solve.reduced import system as system_module
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 from tests.support.masks import CAMERA_SETS, MASKS
@@ -141,16 +140,16 @@ def test_scipy_ends_at_the_same_minimum_whatever_factors_its_preconditioner(monk
     options = Solver(ftol=1e-13, max_iterations=200)
     costs = []
     for few, much in ((1000, 0.0), (0, 1.0), (0, -1.0)):  # dense for size, sparse, dense in place of iterations
-        monkeypatch.setattr(reduction, "FEW", few)
-        monkeypatch.setattr(reduction, "MUCH", much)
-        monkeypatch.setattr(reduction, "SOME", 0)
+        monkeypatch.setattr(choice, "FEW", few)
+        monkeypatch.setattr(choice, "MUCH", much)
+        monkeypatch.setattr(choice, "SOME", 0)
         costs.append(solve(start, options=options).final_cost)
     assert all(b == pytest.approx(a, rel=1e-10) for a, b in itertools.pairwise(costs))
 
 
 def test_a_dense_factor_that_would_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("FEW", 0), ("SOME", 0), ("MUCH", -1.0)):
-        monkeypatch.setattr(reduction, name, value)
+        monkeypatch.setattr(choice, name, value)
     monkeypatch.setattr(preconditioned, "MAX_DENSE", 10)
     with pytest.raises(UserError, match=r"solver\.preconditioner: schur factors a dense matrix of \d+"):
         solve(random_problem(np.random.default_rng(0)))
