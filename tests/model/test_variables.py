@@ -110,3 +110,19 @@ def test_a_fixed_matrix_that_is_no_rotation_is_used_and_kept_as_it_is(backend: s
     assert solution.final_cost == pytest.approx(textbook.cost(solution.problem), rel=1e-9)
     assert solution.final_cost < solution.initial_cost
     assert solution.constraint < 1e-12
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_what_is_fixed_has_the_bits_of_the_problem_at_every_x(mask: str) -> None:
+    problem = masked(mask)
+    variables = make_variables(problem, ROTATIONS["so3_left"])
+    state = variables.at(variables.start + 0.1 * np.random.default_rng(3).normal(size=variables.layout.size))
+    free = problem.free
+    for name, moves in (
+        ("rotations", free.rotations),
+        ("translations", free.translations),
+        ("intrinsics", free.intrinsics),
+        ("points", free.points),
+    ):
+        assert np.array_equal(getattr(state, name)[~moves], getattr(problem, name)[~moves]), name
+        assert not (getattr(state, name)[moves] == getattr(problem, name)[moves]).all() or not moves.any(), name
