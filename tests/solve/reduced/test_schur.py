@@ -19,11 +19,10 @@ from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
 from ba.prepare.options import Noise
-from ba.solve import reduced as schur
 from ba.solve import solve
 from ba.solve.levenberg_marquardt import Damping
 from ba.solve.options import Solver
-from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choose, linear_solver, make_structure
+from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS, Eliminator, choice, choose, linear_solver, make_structure
 from ba.solve.reduced import system as system_module
 from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
@@ -164,7 +163,7 @@ def test_a_factor_of_many_products_is_left_to_conjugate_gradients(monkeypatch: p
     street = condition(generate(Scene(kind="street", images=400, points=8000, camera="bal"))).problem
     structure = make_structure(street, 3)
     assert choose(structure, None)[0] == "sparse"
-    monkeypatch.setattr(schur, "LONG", 0)
+    monkeypatch.setattr(choice, "LONG", 0)
     assert choose(structure, None)[0] == "cg"
     assert choose(structure, "sparse")[0] == "sparse", "what is asked for is done"
 
