@@ -212,7 +212,7 @@ def _wrong_code(code: int, number: signal.Signals, phase: str, said: str) -> Ite
     if code not in right:
         yield f"exit code {code} after {number.name} in phase {phase}"
     if "Traceback" in said and phase != "start":
-        yield f"a traceback after {number.name} in phase {phase}: {said.splitlines()[-1]}"
+        yield f"a traceback after {number.name} in phase {phase}: {said.strip()}"
 
 
 def _children(parent: int) -> list[str]:
