@@ -4,7 +4,8 @@ To quote a figure: write the sentence, and one `Claim` here. `scripts/bench clai
 `scripts/bench claims --update` mends it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import ceil, floor, log10
 from typing import Any
 
 from scripts.benchmarks.claims import Claim
@@ -274,17 +275,19 @@ def _sensitivity() -> Iterable[Claim]:
         "on Dubrovnik-16 the exact operators are off by {exact} at most, those of Gauss-Newton by {least} to {most}; "
         "the Hessian is between {below} % below its matrix and {above} % above.",
         {
-            **{name: _power(value) for name, value in (("exact", found["exact"]), ("least", least), ("most", most))},
+            "exact": _bound(found["exact"], ceil),
+            "least": _bound(least, floor),
+            "most": _bound(most, ceil),
             "below": f"{-100 * lowest:.0f}",
             "above": f"{100 * highest:.0f}",
         },
     )
 
 
-def _power(number: float) -> str:
-    """One digit and the power of ten."""
-    digit, power = f"{number:.0e}".split("e")
-    return f"{digit}e{int(power)}"
+def _bound(number: float, rounded: Callable[[float], int]) -> str:
+    """One digit and the power of ten, on the side that keeps what is said of all numbers true."""
+    power = floor(log10(number))
+    return f"{rounded(number / 10.0**power)}e{power}"
 
 
 def _check() -> Iterable[Claim]:
@@ -309,7 +312,7 @@ def _alignment() -> Iterable[Claim]:
             "most": str(max(vector.values())),
             "least_norm": str(min(norm.values())),
             "most_norm": str(max(norm.values())),
-            "off": _power(distances["vector"]["matrix9"]),
+            "off": _bound(distances["vector"]["matrix9"], round),
         },
     )
     yield Claim(
