@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from ba.analyse.freedom import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles
 from ba.analyse.graph import Parts, parts
 from ba.engine.parallel import blas_threads
+from ba.model.linearization import Blocks
 from ba.model.problem import Free, Problem
-from ba.model.residual import Blocks, Residuals
+from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS, Parameterization, so3
 from ba.model.terms.stacked import Member, linearized
 from ba.model.variables import make_layout, make_variables
@@ -199,7 +200,7 @@ def _joint(problem: Problem, rotation: Parameterization, threads: int, found: Op
     """How many directions move several images against others, and those images; see the module's docstring."""
     nobody = np.empty(0, np.int64)
     layout = make_layout(problem, rotation.tangent_dim)
-    surplus = layout.size - sum(n * rows for n, rows in Residuals(problem).shapes)
+    surplus = layout.size - Residuals(problem).num_rows
     plain = ROTATIONS["so3_left"] if rotation.stays_rotation else rotation
     columns = make_layout(problem, plain.tangent_dim).num_reduced
     if problem.terms or not 0 < 2.0 * problem.num_observations * columns**2 <= MOST_WORK:

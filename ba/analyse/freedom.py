@@ -30,9 +30,10 @@ from scipy.sparse.csgraph import connected_components
 
 from ba.analyse.graph import Parts, parts
 from ba.errors import SolverError
+from ba.model.linearization import Blocks, Linearization
 from ba.model.loss import make_loss
 from ba.model.problem import Problem
-from ba.model.residual import Blocks, Linearization, Residuals
+from ba.model.residual import Residuals
 from ba.model.rotation import Parameterization
 from ba.model.terms.stacked import Member
 from ba.model.terms.term import touched_points

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ba.model.linearization import Linearization
 from ba.model.loss import Loss, linear
-from ba.model.residual import Linearization, Residuals
+from ba.model.residual import Residuals
 from ba.model.terms.stacked import joined, linearized
 from ba.model.variables import Variables
 
@@ -52,7 +53,7 @@ def hessian_product(
     residuals: of `variables.problem`, or of one that differs in its pixels only.
     """
     here, change = linearize_along(residuals, variables, x, v)
-    losses = [loss, *(term.loss for term in residuals.problem.terms)]
+    losses = residuals.losses(loss)
     parts = list(zip(here.parts, change.parts, losses, strict=True))
     changes = [weighted_change(r, dr, own) for r, dr, own in parts]
     return HessianProduct(

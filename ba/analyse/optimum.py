@@ -23,9 +23,10 @@ from scipy.sparse.linalg import LinearOperator, cg, eigsh
 from ba.analyse.derivatives.errors import KINDS, groups_of
 from ba.analyse.hessian import HessianProduct, gradient, hessian_product, loss_derivatives
 from ba.errors import SolverError, UserError
+from ba.model.linearization import Linearization
 from ba.model.loss import Loss, make_loss
 from ba.model.problem import Problem
-from ba.model.residual import Linearization, Residuals
+from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.terms.stacked import joined, parted
 from ba.model.terms.term import touched_points
@@ -122,7 +123,7 @@ class Optimum:
     @cached_property
     def weights(self) -> list[Array]:
         """(n, 1) rho' of each observation, and of each member of the other terms."""
-        losses = [self.loss, *(term.loss for term in self.residuals.problem.terms)]
+        losses = self.residuals.losses(self.loss)
         return [loss_derivatives(r, loss)[0] for r, loss in zip(self.linearization.parts, losses, strict=True)]
 
     @cached_property

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.engine import kernelcache
+from ba.model.linearization import Blocks, Linearization
 from ba.model.loss import Loss, linear
-from ba.model.residual import Blocks, Linearization, Residuals
+from ba.model.residual import Residuals
 from ba.model.terms.stacked import Member, joined, parted
 from ba.model.variables import Variables
 from ba.solve.result import Iteration, Observer, Status
@@ -38,7 +39,7 @@ class Objective:
     @cached_property
     def losses(self) -> list[Loss | None]:
         """Of the observations and of each other term."""
-        return [self.loss, *(term.loss for term in self.residuals.problem.terms)]
+        return self.residuals.losses(self.loss)
 
     def parts(self, r: Array) -> list[tuple[Array, Loss | None]]:
         """Residuals (n_rows,) of all terms as parts (n, rows), each with its loss."""

@@ -124,7 +124,7 @@ class _State:
 
 
 def _check_dense(variables: Variables, objective: Objective) -> None:
-    rows, columns = sum(n * rows for n, rows in objective.residuals.shapes), variables.layout.size
+    rows, columns = objective.residuals.num_rows, variables.layout.size
     if 8.0 * rows * columns > MAX_DENSE_BYTES:
         raise UserError(
             f"solver.method: lm needs a dense Jacobian, here {rows} x {columns}, {8e-9 * rows * columns:.0f} GB; "

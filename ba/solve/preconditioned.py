@@ -20,7 +20,7 @@ from scipy.optimize import OptimizeResult, least_squares
 from scipy.sparse.linalg import LinearOperator
 
 from ba.errors import SolverError, UserError
-from ba.model.residual import Linearization
+from ba.model.linearization import Linearization
 from ba.model.variables import Variables
 from ba.solve.objective import (
     BY_COST,

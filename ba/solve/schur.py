@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ba.model.linearization import Blocks
 from ba.model.problem import Problem
-from ba.model.residual import Blocks
 from ba.model.terms.stacked import joined, linearized
 from ba.model.variables import Parameters, Variables
 from ba.solve.levenberg_marquardt import Trial, minimize

@@ -20,8 +20,9 @@ from ba import io
 from ba.engine.parallel import blas_threads
 from ba.io.options import Scene
 from ba.io.synthetic import generate
+from ba.model.linearization import Blocks
 from ba.model.problem import Problem
-from ba.model.residual import Blocks, Residuals
+from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.rotation.so3 import exp
 from ba.model.variables import Parameters, make_variables

@@ -41,13 +41,13 @@ def analytic(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
 def vjp_rows(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """J^T e for each row's unit e: `grad_outputs` of automatic differentiation."""
     linearization = residuals.linearize(variables, x)
-    return _stacked((linearization.vjp(unit) for unit in _units(_height(residuals))), len(x))
+    return _stacked((linearization.vjp(unit) for unit in _units(residuals.num_rows)), len(x))
 
 
 def jvp_columns(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """J e for each column's unit e."""
     linearization = residuals.linearize(variables, x)
-    return _stacked((linearization.jvp(unit) for unit in _units(len(x))), _height(residuals)).T.tocsr()
+    return _stacked((linearization.jvp(unit) for unit in _units(len(x))), residuals.num_rows).T.tocsr()
 
 
 def forward(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
@@ -74,15 +74,11 @@ def complex_columns(residuals: Residuals, variables: Variables, x: Array) -> csr
     """Im f(x + ih) / h column by column: what is zero here does not depend on that number."""
     function = _function(residuals, variables)
     columns = (_imaginary(function, x, np.array([j]))[0] / STEP for j in range(len(x)))
-    return _stacked(columns, _height(residuals)).T.tocsr()
+    return _stacked(columns, residuals.num_rows).T.tocsr()
 
 
 def _function(residuals: Residuals, variables: Variables) -> Function:
     return lambda x: residuals.stacked(variables.at(x))
-
-
-def _height(residuals: Residuals) -> int:
-    return sum(n * rows for n, rows in residuals.shapes)
 
 
 def _both_sides(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:

@@ -38,11 +38,7 @@ class Member:
         return replace(self, residual=function(self.residual), derivatives=function(self.derivatives))
 
     def csr(self, size: int) -> csr_array:
-        n, rows, width = self.derivatives.shape
-        columns = np.broadcast_to(self.columns[:, None, :], (n, rows, width))
-        free = columns >= 0
-        row = np.broadcast_to(np.arange(n * rows).reshape(n, rows, 1), (n, rows, width))
-        return csr_array((self.derivatives[free], (row[free], columns[free])), shape=(n * rows, size))
+        return sparse_rows(self.derivatives, self.columns, size)
 
     def jvp(self, padded: Array) -> Array:
         """J v (n, rows); padded: v with one zero behind it, for what is fixed."""
@@ -51,6 +47,15 @@ class Member:
     def add_vjp(self, u: Array, out: Array) -> None:
         """out (size + 1,) += J^T u for u (n, rows)."""
         np.add.at(out, self.columns, np.einsum("nrw,nr->nw", self.derivatives, u))
+
+
+def sparse_rows(derivatives: Array, columns: Array, size: int) -> csr_array:
+    """(n rows, size) matrix of derivatives (n, rows, w) by the numbers in columns (n, w), of which -1 are left out."""
+    n, rows = derivatives.shape[:2]
+    free = np.broadcast_to((columns >= 0)[:, None, :], derivatives.shape)
+    column = np.broadcast_to(columns[:, None, :], derivatives.shape)[free]
+    row = np.broadcast_to(np.arange(n * rows).reshape(n, rows, 1), derivatives.shape)[free]
+    return csr_array((derivatives[free], (row, column)), shape=(n * rows, size))
 
 
 def joined(parts: Sequence[Array]) -> Array:

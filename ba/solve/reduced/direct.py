@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
+from ba.model.linearization import Blocks
 from ba.model.problem import Problem
-from ba.model.residual import Blocks, Residuals
-from ba.model.terms.stacked import Member, joined
+from ba.model.residual import Residuals
+from ba.model.terms.stacked import Member, joined, sparse_rows
 from ba.model.variables import Layout
 from ba.solve.reduced.places import Places
 from ba.solve.reduced.structure import Structure
@@ -101,7 +102,8 @@ class DirectRows:
         if self.first == len(derivatives[0]) and not members:
             return None
         parts = list(self._parts(derivatives, members))
-        rows = [self._csr(columns, values) for _, columns, values in parts]
+        size = self.structure.free.size
+        rows = [sparse_rows(values, self.place_of_column[columns], size) for _, columns, values in parts]
         return Direct(joined([r for r, _, _ in parts]), csr_array(vstack(rows, format="csr")), self.structure.width)
 
     def _parts(self, derivatives: Blocks, members: Sequence[Member]) -> Iterable[tuple[Array, Array, Array]]:
@@ -113,13 +115,6 @@ class DirectRows:
             yield r, touched, np.concatenate([A, B], axis=2)
         for member in members:
             yield member.residual, member.columns, member.derivatives
-
-    def _csr(self, columns: Array, values: Array) -> csr_array:
-        n, rows, width = values.shape
-        places = np.broadcast_to(self.place_of_column[columns][:, None, :], values.shape)
-        row = np.broadcast_to(np.arange(n * rows).reshape(n, rows, 1), (n, rows, width))
-        free = places >= 0
-        return csr_array((values[free], (row[free], places[free])), shape=(n * rows, self.structure.free.size))
 
 
 def num_eliminated(problem: Problem, kept: Array) -> int:

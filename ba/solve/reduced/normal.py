@@ -11,7 +11,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ba.model.residual import Linearization, Residuals
+from ba.model.linearization import Linearization
+from ba.model.residual import Residuals
 from ba.model.variables import Variables
 from ba.solve.reduced.choice import choose_factorization
 from ba.solve.reduced.direct import DirectRows

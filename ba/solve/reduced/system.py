@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ba.engine.parallel import each
 from ba.engine.simd import lanes
 from ba.errors import SolverError
-from ba.model.residual import Blocks
+from ba.model.linearization import Blocks
 from ba.solve.reduced import kernels
 from ba.solve.reduced.direct import Direct
 from ba.solve.reduced.structure import Structure
