@@ -50,7 +50,7 @@ def test_options_are_given_as_a_section_or_a_dictionary(scene: Problem) -> None:
         ba.solve(scene, options=options),
         ba.solve(scene, options=ba.Solver(**options | {"max_iterations": 2})),
     )
-    assert first.details["linear_solver"] == "dense"
+    assert first.solver_details["linear_solver"] == "dense"
     assert first.final_cost == second.final_cost
 
 

@@ -2,11 +2,11 @@
 
 What is expected is the frame that gauge and fixed numbers leave open, and the surplus numbers of rotations. Both are
 counted on a twin, in which images of the same kinds see general points from general places (`_expected`). What is
-found is counted by `ba.analyse.freedom`, on up to SOME observations of an image: fewer rows never hide a direction, so
-wherever these leave more open than the twin, all are taken. Both counts know directions of one image, one camera, one
-point or of a whole part. Those of several images against others, as where two halves share two points, show in the
-singular values of J without its points, which are computed where that takes little work (MOST_WORK), and in the
-numbers, where there are more of them than residuals.
+found is counted by `ba.analyse.free_directions`, on up to SOME observations of an image: fewer rows never hide a
+direction, so wherever these leave more open than the twin, all are taken. Both counts know directions of one image,
+one camera, one point or of a whole part. Those of several images against others, as where two halves share two points,
+show in the singular values of J without its points, which are computed where that takes little work (MOST_WORK), and
+in the numbers, where there are more of them than residuals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.analyse.freedom import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles
+from ba.analyse.free_directions import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles
 from ba.analyse.graph import Parts, parts
 from ba.engine.parallel import blas_threads
 from ba.model.linearization import Blocks

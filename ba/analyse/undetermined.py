@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.analyse.determination import Determination, determine
-from ba.analyse.freedom import PARALLEL
+from ba.analyse.free_directions import PARALLEL
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.system.words import counted, printable

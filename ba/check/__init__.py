@@ -1,9 +1,9 @@
 """`ba check`: are the data sound, are the derivatives right, and what will a step take.
 
 data         the tests of the data, one a line
-survey       what they read, computed once
+statistics       what they read, computed once
 derivatives  the analytic Jacobian against every way of `ba.analyse.derivatives`, with what each costs
-sample       connected cuts for what takes too long on the whole
+subproblem       connected cuts for what takes too long on the whole
 picture, report
 
 Memory is forecast by `ba.analyse.memory`.
@@ -21,8 +21,8 @@ from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Derivatives, check_derivatives
 from ba.check.picture import draw_pattern
 from ba.check.report import data_lines, derivative_lines, memory_lines
-from ba.check.sample import Sample
-from ba.check.survey import Survey
+from ba.check.statistics import DataStatistics
+from ba.check.subproblem import Subproblem
 from ba.config import reading
 from ba.errors import UserError
 from ba.io.options import Data
@@ -73,8 +73,8 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     reading.check_names(config)
     _, start = load_start(config)
     rotation = ROTATIONS[config.rotation]
-    survey = Survey(start, rotation, config.solver.threads)
-    findings = {name: test(survey) for name, test in DATA_TESTS.items()}
+    statistics = DataStatistics(start, rotation, config.solver.threads)
+    findings = {name: test(statistics) for name, test in DATA_TESTS.items()}
     lines = [f"data: {source}" if not isinstance(source, Config) else "data", *data_lines(findings)]
     if not start.num_observations:
         return Check(findings, {}, None, "\n".join(lines))
@@ -83,8 +83,8 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     parts, ways = memory.forecast(sizes, config.solver), memory.ways(sizes, config.solver)
     lines += ["", "memory of a run", *memory_lines(parts, ways, memory.chosen(sizes, config.solver))]
     images, cameras = np.arange(start.num_images), np.arange(start.num_cameras)
-    sample = Sample(conditioned.problem, images, cameras, conditioned.points)
-    derivatives = check_derivatives(sample, rotation, seed, states)
+    subproblem = Subproblem(conditioned.problem, images, cameras, conditioned.points)
+    derivatives = check_derivatives(subproblem, rotation, seed, states)
     lines += ["", _title(rotation, seed, states), *derivative_lines(derivatives)]
     return Check(findings, ways, derivatives, "\n".join(lines))
 

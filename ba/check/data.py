@@ -1,6 +1,6 @@
 """Are the data sound? One test a line, with numbers and the worst offender by name.
 
-To add a test: write `test(survey) -> Finding` and add one line to `DATA_TESTS`.
+To add a test: write `test(statistics) -> Finding` and add one line to `DATA_TESTS`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ba.analyse.undetermined import findings, image_name
-from ba.check.survey import Survey
+from ba.check.statistics import DataStatistics
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.system.words import counted
 
@@ -39,8 +39,8 @@ class Finding:
     sound: bool = True
 
 
-def sizes(survey: Survey) -> Finding:
-    problem = survey.problem
+def sizes(statistics: DataStatistics) -> Finding:
+    problem = statistics.problem
     counts = [
         (problem.num_images, "image"),
         (problem.num_cameras, "camera"),
@@ -52,19 +52,19 @@ def sizes(survey: Survey) -> Finding:
     return Finding(f"{text}; {models}", problem.num_observations > 0)
 
 
-def connectivity(survey: Survey) -> Finding:
-    found = survey.components
+def connectivity(statistics: DataStatistics) -> Finding:
+    found = statistics.components
     if len(found) <= 1:
         return Finding("all images and points that are seen hang together")
     parts = ", ".join(f"{counted(part.images, 'image')} with {counted(part.points, 'point')}" for part in found[:4])
     more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    last = image_name(survey.problem, found[-1].first_image)
+    last = image_name(statistics.problem, found[-1].first_image)
     text = f"{len(found)} separate components, each with a frame and a scale of its own: {parts}{more}"
     return Finding(f"{text}; the smallest has {last}", sound=False)
 
 
-def tracks(survey: Survey) -> Finding:
-    lengths = survey.tracks
+def tracks(statistics: DataStatistics) -> Finding:
+    lengths = statistics.tracks
     if not len(lengths):
         return Finding("no points", sound=False)
     shares = [
@@ -78,60 +78,61 @@ def tracks(survey: Survey) -> Finding:
     return Finding(text, fewer == 0)
 
 
-def images(survey: Survey) -> Finding:
-    seen = survey.seen
+def images(statistics: DataStatistics) -> Finding:
+    seen = statistics.seen
     if not len(seen):
         return Finding("no images", sound=False)
     few = int((seen < FEW).sum())
     least = int(np.argmin(seen))
-    name = image_name(survey.problem, least)
+    name = image_name(statistics.problem, least)
     text = f"see {np.median(seen):,g} points in the median, least {seen[least]:,} ({name})"
     return Finding(text + (f"; {few} see fewer than {FEW}" if few else ""), few == 0)
 
 
-def depths(survey: Survey) -> Finding:
-    domain = survey.projection.domain
+def depths(statistics: DataStatistics) -> Finding:
+    domain = statistics.projection.domain
     behind, outside = int((domain == BEHIND).sum()), int((domain == OUTSIDE).sum())
     texts = []
     if behind:
-        worst = int(np.argmin(survey.depths))
+        worst = int(np.argmin(statistics.depths))
         texts.append(
-            f"{_count(behind, 'observation')} with the point behind its camera, farthest {_where(survey, worst)}, "
-            f"at depth {survey.depths[worst]:.3g}"
+            f"{_count(behind, 'observation')} with the point behind its camera, farthest {_where(statistics, worst)}, "
+            f"at depth {statistics.depths[worst]:.3g}"
         )
     if outside:
         first = int(np.argmax(domain == OUTSIDE))
         texts.append(
-            f"{_count(outside, 'observation')} where the distortion is not one-to-one, first {_where(survey, first)}"
+            f"{_count(outside, 'observation')} where the distortion is not one-to-one, "
+            f"first {_where(statistics, first)}"
         )
     return Finding("; ".join(texts) or "every point is in front of the cameras that see it", not texts)
 
 
-def angles(survey: Survey) -> Finding:
-    known = survey.angles[np.isfinite(survey.angles)]
+def angles(statistics: DataStatistics) -> Finding:
+    known = statistics.angles[np.isfinite(statistics.angles)]
     if not len(known):
         return Finding("no point is seen twice", sound=False)
     low, middle, high = np.quantile(known, [0.05, 0.5, 0.95])
     narrow, very = int((known < NARROW).sum()), int((known < VERY_NARROW).sum())
-    worst = int(np.nanargmin(survey.angles))
+    worst = int(np.nanargmin(statistics.angles))
     text = f"5 %, half and 95 % of the points below {low:.2g}, {middle:.2g} and {high:.2g} degrees"
     text += f"; {narrow:,} below {NARROW:g}, {very:,} below {VERY_NARROW:g}"
-    return Finding(f"{text}, least {survey.angles[worst]:.2g} (point {worst})", narrow <= 0.05 * len(known))
+    return Finding(f"{text}, least {statistics.angles[worst]:.2g} (point {worst})", narrow <= 0.05 * len(known))
 
 
-def duplicates(survey: Survey) -> Finding:
-    problem = survey.problem
+def duplicates(statistics: DataStatistics) -> Finding:
+    problem = statistics.problem
     pairs = problem.image_of_obs.astype(np.int64) * max(problem.num_points, 1) + problem.point_of_obs
     order = np.argsort(pairs, kind="stable")
     repeated = order[1:][np.diff(pairs[order]) == 0]
     if not len(repeated):
         return Finding("no image sees a point twice")
     return Finding(f"{_count(len(repeated), 'observation')} of a point that its image has already, "
-                   f"first {_where(survey, int(repeated.min()))}", sound=False)  # fmt: skip
+                   f"first {_where(statistics, int(repeated.min()))}", sound=False)  # fmt: skip
 
 
-def pixels(survey: Survey) -> Finding:
-    problem = survey.problem
+def pixels(statistics: DataStatistics) -> Finding:
+    problem = statistics.problem
     if not problem.num_observations:
         return Finding("none", sound=False)
     camera = problem.camera_of_image[problem.image_of_obs]
@@ -143,51 +144,52 @@ def pixels(survey: Survey) -> Finding:
     usual = float(np.quantile(distance, USUAL))
     far, worst = int((distance > FAR_OUT * usual).sum()), int(np.argmax(distance))
     text = f"{USUAL:.0%} within {usual:.4g} px of the principal point, farthest {distance[worst]:.4g}"
-    text += f", {_where(survey, worst)}"
+    text += f", {_where(statistics, worst)}"
     return Finding(text + (f"; {far:,} beyond {FAR_OUT * usual:.4g}" if far else ""), far == 0)
 
 
-def errors(survey: Survey) -> Finding:
-    found = survey.errors
+def errors(statistics: DataStatistics) -> Finding:
+    found = statistics.errors
     if not len(found):
         return Finding("none", sound=False)
     worst = int(np.argmax(found))
     rms = float(np.sqrt(np.mean(found**2)))
     return Finding(
-        f"median {np.median(found):.3g} px, rms {rms:.3g}, largest {found[worst]:.4g}, {_where(survey, worst)}",
+        f"median {np.median(found):.3g} px, rms {rms:.3g}, largest {found[worst]:.4g}, {_where(statistics, worst)}",
         bool(np.isfinite(found).all()),
     )
 
 
-def freedom(survey: Survey) -> Finding:
-    found = survey.components
+def free_numbers(statistics: DataStatistics) -> Finding:
+    found = statistics.components
     total, residuals = sum(part.free for part in found), sum(part.residuals for part in found)
     text = f"{total:,} numbers are free, {residuals:,} residuals hold them"
-    surplus = survey.rotation.tangent_dim - 3
+    surplus = statistics.rotation.tangent_dim - 3
     # Where observations are too few, more than the frame and surplus numbers change nothing.
     loose = [part for part in found if part.free - min(part.gauge, FRAME + surplus * part.images) > part.residuals]
     if loose:
         part = loose[0]
-        name = image_name(survey.problem, part.first_image)
+        name = image_name(statistics.problem, part.first_image)
         text += f"; too few in {len(loose)} of {len(found)} components: {part.free:,} by {part.residuals:,} ({name})"
     return Finding(text, not loose)
 
 
-def gauge(survey: Survey) -> Finding:
-    total = survey.determination.free_directions
+def gauge(statistics: DataStatistics) -> Finding:
+    total = statistics.determination.free_directions
     if total == 0:
         return Finding("held: no direction changes nothing")
     return Finding(
-        f"{counted(total, 'direction')} change{'s' if total == 1 else ''} no residual, with `{survey.rotation.name}`"
+        f"{counted(total, 'direction')} change{'s' if total == 1 else ''} no residual, "
+        f"with `{statistics.rotation.name}`"
     )
 
 
-def determined(survey: Survey) -> Finding:
-    texts = [found.text for found in findings(survey.determination)]
+def determined(statistics: DataStatistics) -> Finding:
+    texts = [found.text for found in findings(statistics.determination)]
     return Finding("; ".join(texts) or "nothing is open but what is expected of gauge and rotation", not texts)
 
 
-DATA_TESTS: dict[str, Callable[[Survey], Finding]] = {
+DATA_TESTS: dict[str, Callable[[DataStatistics], Finding]] = {
     "sizes": sizes,
     "connectivity": connectivity,
     "tracks": tracks,
@@ -197,7 +199,7 @@ DATA_TESTS: dict[str, Callable[[Survey], Finding]] = {
     "duplicates": duplicates,
     "pixels": pixels,
     "errors": errors,
-    "freedom": freedom,
+    "free numbers": free_numbers,
     "gauge": gauge,
     "determined": determined,
 }
@@ -207,6 +209,6 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _where(survey: Survey, observation: int) -> str:
-    problem = survey.problem
+def _where(statistics: DataStatistics, observation: int) -> str:
+    problem = statistics.problem
     return f"{image_name(problem, int(problem.image_of_obs[observation]))} point {problem.point_of_obs[observation]}"

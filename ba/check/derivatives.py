@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.analyse.derivatives import JACOBIANS, KINDS, Error, Way, groups_of, largest_errors, rounding_slack
-from ba.check.sample import Sample, cut
+from ba.check.subproblem import Subproblem, cut
 from ba.errors import UserError
 from ba.model.camera import CAMERAS
 from ba.model.problem import Problem
@@ -99,9 +99,9 @@ class Derivatives:
         return found + ([f"{self.stray} entries outside the pattern are not zero"] if self.stray else [])
 
 
-def check_derivatives(sample: Sample, rotation: Parameterization, seed: int, states: int) -> Derivatives:
+def check_derivatives(subproblem: Subproblem, rotation: Parameterization, seed: int, states: int) -> Derivatives:
     """Compare at the start and at `states` random states."""
-    whole, piece = cut(sample, MOST), cut(sample, FEW)
+    whole, piece = cut(subproblem, MOST), cut(subproblem, FEW)
     rows, missing = [], {}
     for name, way in JACOBIANS.items():
         try:
@@ -127,9 +127,9 @@ def random_state(variables: Variables, rng: np.random.Generator) -> Array:
     return np.asarray(x + sigma * rng.standard_normal(len(x)))
 
 
-def _compare(name: str, sample: Sample, rotation: Parameterization, seed: int, states: int) -> Row:
+def _compare(name: str, subproblem: Subproblem, rotation: Parameterization, seed: int, states: int) -> Row:
     way, analytic = JACOBIANS[name], JACOBIANS["analytic"]
-    variables, residuals = make_variables(sample.problem, rotation), Residuals(sample.problem)
+    variables, residuals = make_variables(subproblem.problem, rotation), Residuals(subproblem.problem)
     groups, rng = groups_of(variables), np.random.default_rng(seed)
     errors: dict[str, Error] = {}
     judged: dict[str, Error] = {}
@@ -139,14 +139,14 @@ def _compare(name: str, sample: Sample, rotation: Parameterization, seed: int, s
         _keep_larger(errors, largest_errors(*pair, groups))
         if way.exact:
             _keep_larger(judged, largest_errors(*pair, groups, rounding_slack(variables, x)))
-    places = {kind: _place(error, sample, variables) for kind, error in errors.items()}
+    places = {kind: _place(error, subproblem, variables) for kind, error in errors.items()}
     faults = [
-        f"analytic and {name} differ in {kind} by {error.share:.2g}, {_place(error, sample, variables)}: "
+        f"analytic and {name} differ in {kind} by {error.share:.2g}, {_place(error, subproblem, variables)}: "
         f"{error.found:.17g} and {error.right:.17g}; at most {way.tolerance:g} is right"
         for kind, error in judged.items()
         if not error.share <= way.tolerance
     ]
-    return Row(name, errors, places, faults, _cost(way, sample, rotation))
+    return Row(name, errors, places, faults, _cost(way, subproblem, rotation))
 
 
 def _keep_larger(known: dict[str, Error], found: list[Error]) -> None:
@@ -155,11 +155,11 @@ def _keep_larger(known: dict[str, Error], found: list[Error]) -> None:
             known[error.kind] = error
 
 
-def _place(error: Error, sample: Sample, variables: Variables) -> str:
+def _place(error: Error, subproblem: Subproblem, variables: Variables) -> str:
     """Which residual by which number, in the indices that the user knows."""
     if error.row < 0:
         return "nowhere"
-    problem, groups = sample.problem, groups_of(variables)
+    problem, groups = subproblem.problem, groups_of(variables)
     observation, coordinate = divmod(error.row, 2)
     image, point = int(problem.image_of_obs[observation]), int(problem.point_of_obs[observation])
     place, owner = int(groups.place[error.column]), int(groups.owner[error.column])
@@ -171,12 +171,12 @@ def _place(error: Error, sample: Sample, variables: Variables) -> str:
         case "point":
             number = f"the point's {'xyz'[place]}"
         case _:
-            number = f"{CAMERAS[problem.camera_models[owner]].parameters[place]} of camera {sample.cameras[owner]}"
-    return f"{'uv'[coordinate]} of {sample.image_name(image)} point {sample.points[point]} by {number}"
+            number = f"{CAMERAS[problem.camera_models[owner]].parameters[place]} of camera {subproblem.cameras[owner]}"
+    return f"{'uv'[coordinate]} of {subproblem.image_name(image)} point {subproblem.points[point]} by {number}"
 
 
-def _cost(way: Way, sample: Sample, rotation: Parameterization) -> Cost:
-    parts = [cut(sample, int(share * sample.problem.num_observations)).problem for share in FRACTIONS]
+def _cost(way: Way, subproblem: Subproblem, rotation: Parameterization) -> Cost:
+    parts = [cut(subproblem, int(share * subproblem.problem.num_observations)).problem for share in FRACTIONS]
     works = [_work(way, part, rotation) for part in parts]
     return Cost(
         observations=tuple(part.num_observations for part in parts),

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from ba.config import schema
 from ba.config.schema import value_at
 from ba.config.section import Section, marks
-from ba.config.source import Place, Places, fault, place_of, read
+from ba.config.source import Location, Locations, fault, location_of, read
 from ba.config.yamltext import Key, dotted, parse, write
 from ba.errors import UserError
 from ba.system.reading import existing_file
@@ -33,10 +33,12 @@ def load(model: type[Model], path: Path | str, overrides: Sequence[str] = ()) ->
     Input files are relative to the file, or to the working folder where an override names them; output folders are
     relative to the working folder. All are absolute in the result. Raises UserError for whatever is wrong.
     """
-    data, places = read(path)
+    data, locations = read(path)
     if "kind" in data and "kind" not in model.model_fields:
-        raise fault(places, ("kind",), f"{shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected")
-    return _overridden(model, data, places, overrides)
+        raise fault(
+            locations, ("kind",), f"{shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected"
+        )
+    return _overridden(model, data, locations, overrides)
 
 
 def from_python(model: type[Model], values: Mapping[str, Any], place: str, overrides: Sequence[str] = ()) -> Model:
@@ -48,13 +50,13 @@ def from_python(model: type[Model], values: Mapping[str, Any], place: str, overr
         data = json.loads(json.dumps(dict(values), default=_plain))
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{place}: {error}; text, numbers, lists and dictionaries are right") from None
-    return _overridden(model, data, {(): Place(place, Path.cwd())}, overrides)
+    return _overridden(model, data, {(): Location(place, Path.cwd())}, overrides)
 
 
-def _overridden(model: type[Model], data: dict[str, Any], places: Places, overrides: Sequence[str]) -> Model:
+def _overridden(model: type[Model], data: dict[str, Any], locations: Locations, overrides: Sequence[str]) -> Model:
     for text in overrides:
-        override(model, data, places, text)
-    return checked(model, data, places)
+        override(model, data, locations, text)
+    return checked(model, data, locations)
 
 
 def _plain(value: Any) -> Any:
@@ -70,31 +72,31 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__} found")
 
 
-def checked(model: type[Model], data: dict[str, Any], places: Places) -> Model:
+def checked(model: type[Model], data: dict[str, Any], locations: Locations) -> Model:
     """The configuration that the data of a file say.
 
-    places: where each key stands, for the UserError that is raised for whatever is wrong.
+    locations: where each key stands, for the UserError that is raised for whatever is wrong.
     """
-    config = validated(model, data, places)
+    config = validated(model, data, locations)
     for key, message in _name_faults(config):
-        raise fault(places, key, message)
-    config = _absolute(config, places)
+        raise fault(locations, key, message)
+    config = _absolute(config, locations)
     for key, field, path in config.fields():
         about = marks(field)
         if about.get("path") == "input" and path is not None and not (about["folder"] and os.path.isdir(path)):
             try:
                 existing_file(path)
             except UserError as error:
-                raise fault(places, key, str(error)) from error
+                raise fault(locations, key, str(error)) from error
     return config
 
 
-def validated(model: type[Model], data: dict[str, Any], places: Places) -> Model:
+def validated(model: type[Model], data: dict[str, Any], locations: Locations) -> Model:
     """The model that the data of a file stand for. Raises UserError where they are no such model."""
     try:
         return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        raise _explained(error, data, places, model) from error
+        raise _explained(error, data, locations, model) from error
 
 
 def check_names(config: Section) -> None:
@@ -105,10 +107,10 @@ def check_names(config: Section) -> None:
 
 def dump(config: Section) -> str:
     """The configuration as YAML, every default spelled out and paths absolute; what `load` gave, it gives again."""
-    return write(_absolute(config, {(): Place("", Path.cwd())}).model_dump(mode="json"))
+    return write(_absolute(config, {(): Location("", Path.cwd())}).model_dump(mode="json"))
 
 
-def override(model: type[Section], data: dict[str, Any], places: Places, text: str) -> None:
+def override(model: type[Section], data: dict[str, Any], locations: Locations, text: str) -> None:
     """Put `a.b=VALUE` into the data of a model's file, with the sections that it needs."""
     name, equals, value = text.partition("=")
     place = f"--set {text}"
@@ -121,9 +123,9 @@ def override(model: type[Section], data: dict[str, Any], places: Places, text: s
             data[str(part)] = {}
         data = data[str(part)]
     data[str(key[-1])] = parse(value, place)[0]
-    for replaced in [known for known in places if known[: len(key)] == key]:
-        del places[replaced]
-    places[key] = Place(place, Path.cwd())
+    for replaced in [known for known in locations if known[: len(key)] == key]:
+        del locations[replaced]
+    locations[key] = Location(place, Path.cwd())
 
 
 def _looked_up(model: type[Section], names: Sequence[str], place: str) -> Key:
@@ -135,7 +137,7 @@ def _looked_up(model: type[Section], names: Sequence[str], place: str) -> Key:
     return key
 
 
-def _explained(error: ValidationError, data: Any, places: Places, model: type[Section]) -> UserError:
+def _explained(error: ValidationError, data: Any, locations: Locations, model: type[Section]) -> UserError:
     """The first of pydantic's errors in our words, with the number of the others."""
     faults = {_key_of(one, data): one for one in reversed(error.errors())}
     # Each branch of a union reports; the branch that got deepest into the value is the one that was meant.
@@ -146,14 +148,14 @@ def _explained(error: ValidationError, data: Any, places: Places, model: type[Se
     others = f" (and {len(deepest) - 1} more)" if len(deepest) > 1 else ""
     if worst["type"] == "value_error":
         message = str(worst["ctx"]["error"])
-        return UserError(f"{place_of(places, tuple(message.split(':')[0].split('.'))).name}: {message}{others}")
+        return UserError(f"{location_of(locations, tuple(message.split(':')[0].split('.'))).name}: {message}{others}")
     if worst["type"] == "extra_forbidden":
-        return UserError(f"{place_of(places, key).name}: {schema.unknown(key, model)}{others}")
+        return UserError(f"{location_of(locations, key).name}: {schema.unknown(key, model)}{others}")
     absent = isinstance(inside := value_at(data, key[:-1]), dict) and key[-1] not in inside
     found = "missing" if absent else f"{shown(value_at(data, key))} found"
     right = schema.at(key, model) or schema.root(model)
     help_text = f" ({right['description']})" if "description" in right else ""
-    return fault(places, key, f"{found}, {schema.expected(right)} expected{help_text}{others}")
+    return fault(locations, key, f"{found}, {schema.expected(right)} expected{help_text}{others}")
 
 
 def _key_of(fault: Any, data: Any) -> Key:
@@ -191,16 +193,16 @@ def _names_in(value: Any) -> Iterator[tuple[Key, str]]:
         yield from (((name,), name) for name in value)
 
 
-def _absolute(config: Model, places: Places, key: Key = ()) -> Model:
+def _absolute(config: Model, locations: Locations, key: Key = ()) -> Model:
     """The same with absolute paths: of input relative to where each stands, of output to the working folder."""
     update: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, Section):
-            update[name] = _absolute(value, places, (*key, name))
+            update[name] = _absolute(value, locations, (*key, name))
         elif "path" in marks(field) and value is not None:
             given = marks(field)["path"] == "input"
-            update[name] = _joined(place_of(places, (*key, name)).folder if given else Path.cwd(), value)
+            update[name] = _joined(location_of(locations, (*key, name)).folder if given else Path.cwd(), value)
     return config.model_copy(update=update)
 
 

@@ -27,17 +27,17 @@ BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|\s|#[^\n]*\n|---[^\n]*\n)*['\"A-Za-z_{
 """How a YAML file of keys begins; data files that are text begin with a number."""
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where a key stands, in words (a file and line, or an override), and the folder where its relative paths start."""
 
     name: str
     folder: Path
 
 
-Places = dict[Key, Place]
+Locations = dict[Key, Location]
 
 
-def read(path: Path | str) -> tuple[dict[str, Any], Places]:
+def read(path: Path | str) -> tuple[dict[str, Any], Locations]:
     """The data of a file or of standard input (`-`), and the place of every key in it. Raises UserError where it is no
     YAML of keys."""
     path, name, folder = Path(path), name_of(path), folder_of(path)
@@ -52,20 +52,20 @@ def read(path: Path | str) -> tuple[dict[str, Any], Places]:
             raise
         hint = f"a .yaml file with only `data: {{path: {path.name}}}` is a complete configuration"
         raise UserError(f"{error}; if this is a data file: {hint}") from error
-    places = {key: Place(f"{name}, line {line}", folder) for key, line in lines.items()}
-    return data, places | {(): Place(name, folder)}
+    locations = {key: Location(f"{name}, line {line}", folder) for key, line in lines.items()}
+    return data, locations | {(): Location(name, folder)}
 
 
-def fault(places: Places, key: Key, message: str) -> UserError:
+def fault(locations: Locations, key: Key, message: str) -> UserError:
     """What to raise for a key, with its place."""
-    return UserError(f"{place_of(places, key).name}: {dotted(key)}: {message}")
+    return UserError(f"{location_of(locations, key).name}: {dotted(key)}: {message}")
 
 
-def place_of(places: Places, key: Key) -> Place:
+def location_of(locations: Locations, key: Key) -> Location:
     """The place of a key, or of the nearest section around it."""
-    while key not in places:
+    while key not in locations:
         key = key[:-1]
-    return places[key]
+    return locations[key]
 
 
 def name_of(path: Path | str) -> str:

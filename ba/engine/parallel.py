@@ -12,7 +12,7 @@ Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 
 
-def each(work: Callable[[Part], Answer], parts: Sequence[Part], threads: int) -> list[Answer]:
+def parallel_map(work: Callable[[Part], Answer], parts: Sequence[Part], threads: int) -> list[Answer]:
     """work(part) for every part, in their order, on up to `threads` threads.
 
     Ctrl-C is heard at once, not when the parts at work are done: those end in the background, on threads of their own.

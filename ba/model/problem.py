@@ -19,7 +19,7 @@ from ba.system.words import counted
 
 if TYPE_CHECKING:
     from ba.model.terms.term import Term
-    from ba.model.variables import Parameters
+    from ba.model.variables import State
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int32]
@@ -126,7 +126,7 @@ class Problem:
             covariances=None if self.covariances is None else self.covariances.take(observations, axis=0),
         )
 
-    def moved_to(self, state: Problem | Parameters) -> Problem:
+    def moved_to(self, state: Problem | State) -> Problem:
         """The problem in the state of another with the same images, cameras, points; fixed numbers keep their bits."""
         free = self.free
         return replace(

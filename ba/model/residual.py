@@ -23,14 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.engine.jit import kernel
-from ba.engine.parallel import each
+from ba.engine.parallel import parallel_map
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.model.linearization import Blocks, Columns, Linearization
 from ba.model.loss import Loss
 from ba.model.problem import Problem
 from ba.model.terms.stacked import joined, linearized
 from ba.model.terms.term import inverse_factor
-from ba.model.variables import Layout, Parameters, Variables, active_columns
+from ba.model.variables import Layout, State, Variables, active_columns
 
 Array = NDArray[Any]
 CHUNK = 32_768
@@ -64,7 +64,7 @@ class Residuals:
         self.camera_of_obs = problem.camera_of_image[problem.image_of_obs]
         self.whitener = whitener(problem)
 
-    def residual(self, parameters: Parameters) -> tuple[Array, NDArray[np.uint8]]:
+    def residual(self, parameters: State) -> tuple[Array, NDArray[np.uint8]]:
         """r (n_obs, 2) whitened, and domain codes (n_obs,)."""
         n = self.problem.num_observations
         r = np.empty((n, 2), np.result_type(*_arrays(parameters)))
@@ -85,7 +85,7 @@ class Residuals:
         members = linearized(self.problem.terms, state, layout)
         return Linearization(*self.blocks(state), self.columns(layout), layout, members)
 
-    def stacked(self, state: Parameters) -> Array:
+    def stacked(self, state: State) -> Array:
         """(n_rows,) residuals of all terms: u0 v0 u1 v1 ... of the observations, then the other terms'."""
         return joined([self.residual(state)[0], *(term.residual(state) for term in self.problem.terms)])
 
@@ -103,7 +103,7 @@ class Residuals:
         """Of the Jacobian."""
         return sum(n * rows for n, rows in self.shapes)
 
-    def blocks(self, parameters: Parameters, out: Blocks | None = None) -> Blocks:
+    def blocks(self, parameters: State, out: Blocks | None = None) -> Blocks:
         """r, A and B at the parameters, in the arrays of `out` if they are given."""
         n, k = self.problem.num_observations, parameters.tangent_map.shape[2]
         active = active_columns(self.problem.free, k)
@@ -174,7 +174,7 @@ class Residuals:
             )
         return known[1]
 
-    def project(self, parameters: Parameters) -> Projection:
+    def project(self, parameters: State) -> Projection:
         """Pixels and domain codes, not whitened."""
         n = self.problem.num_observations
         pixels, domain = np.empty((n, 2)), np.empty(n, np.uint8)
@@ -188,7 +188,7 @@ class Residuals:
         return Projection(pixels, domain)
 
     def _each_chunk(self, work: Callable[[tuple[Any, str]], None]) -> None:
-        each(work, list(self._chunks()), self.threads)
+        parallel_map(work, list(self._chunks()), self.threads)
 
     def _chunks(self) -> Iterator[tuple[Any, str]]:
         """Pieces of at most CHUNK observations of one camera model: slices, or index arrays where models are mixed."""
@@ -203,7 +203,7 @@ class Residuals:
             for first, last in _pieces(len(members)):
                 yield members[first:last], model
 
-    def _project(self, p: Parameters, part: Any, model: str, *, derivatives: bool) -> _Chunk:
+    def _project(self, p: State, part: Any, model: str, *, derivatives: bool) -> _Chunk:
         image = self.problem.image_of_obs[part]
         n, dtype = len(image), np.result_type(*_arrays(p))
         chunk = _Chunk(
@@ -251,12 +251,12 @@ def _pieces(n: int) -> Iterator[tuple[int, int]]:
 
 def project(problem: Problem, threads: int = 1) -> Projection:
     """Where the problem's points fall in its images."""
-    return Residuals(problem, threads).project(as_parameters(problem))
+    return Residuals(problem, threads).project(as_state(problem))
 
 
-def as_parameters(problem: Problem) -> Parameters:
+def as_state(problem: Problem) -> State:
     """The problem's own numbers, without derivatives of rotations."""
-    return Parameters(
+    return State(
         problem.rotations,
         problem.translations,
         problem.intrinsics,
@@ -272,7 +272,7 @@ def whitener(problem: Problem) -> Array | None:
     return inverse_factor(problem.covariances)
 
 
-def _arrays(p: Parameters) -> tuple[Array, ...]:
+def _arrays(p: State) -> tuple[Array, ...]:
     return p.rotations, p.translations, p.intrinsics, p.points
 
 

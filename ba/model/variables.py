@@ -80,7 +80,7 @@ def _numbered(mask: NDArray[np.bool_], first: int) -> Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Parameters:
+class State:
     """What x stands for. Shapes as in `Problem`; G (n_images, 3 or 9, k) is the rotations' tangent map."""
 
     rotations: Array
@@ -119,13 +119,13 @@ class Variables:
         first = self.layout.point_columns[:, None]
         return np.where(first >= 0, first + np.arange(3, dtype=np.int32), -1)
 
-    def at(self, x: Array) -> Parameters:
+    def at(self, x: Array) -> State:
         """The parameters that x (size,) stands for; fixed ones bit for bit as in the problem. x may be complex."""
         problem, layout, k = self.problem, self.layout, self.rotation.tangent_dim
         rotation_columns = layout.image_columns[:, :k]
         delta = _filled(rotation_columns, np.zeros(rotation_columns.shape), x)
         moved = self.rotation.to_matrix(self.rotation.retract(self.theta, delta))
-        return Parameters(
+        return State(
             rotations=np.where(problem.free.rotations[:, None, None], moved, problem.rotations),
             translations=_filled(layout.image_columns[:, k:], problem.translations, x),
             intrinsics=_filled(layout.camera_columns, problem.intrinsics, x),

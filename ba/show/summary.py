@@ -144,7 +144,7 @@ def summarize(
         "num_cameras": start.num_cameras,
         "num_points": start.num_points,
         "num_observations": start.num_observations,
-        "free_numbers": solution.details["free_numbers"],
+        "free_numbers": solution.solver_details["free_numbers"],
         **known.unconstrained,
         "behind_camera_start": known.errors.behind,
         "behind_camera_end": after.behind,
@@ -157,7 +157,7 @@ def summarize(
         "loss": config.loss.name,
         "loss_scale": config.loss.scale,
         "solver": _solver(config.solver, solution),
-        "solver_details": solution.details,
+        "solver_details": solution.solver_details,
         "data_path": None if config.data.path is None else str(config.data.path),
         "data_sha256": known.digest,
         "seed": config.seed,
@@ -175,7 +175,7 @@ def data_digest(config: Config, problem: Problem) -> str:
 def _solver(options: Solver, solution: Solution) -> str:
     if options.backend == "scipy":
         return f"scipy {options.method}, preconditioner {options.preconditioner}"
-    return " ".join([options.backend, solution.details.get("linear_solver", "")]).rstrip()
+    return " ".join([options.backend, solution.solver_details.get("linear_solver", "")]).rstrip()
 
 
 def versions() -> dict[str, str]:

@@ -12,13 +12,13 @@ from ba.errors import UserError
 from ba.model.camera import CAMERAS
 from ba.model.loss import make_loss
 from ba.model.problem import Problem
-from ba.model.residual import Residuals, as_parameters, project
+from ba.model.residual import Residuals, as_state, project
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.variables import Variables, make_variables
 from ba.prepare.conditioning import condition
 from ba.solve import arguments
 from ba.solve.backends import SOLVERS, without_bounds
-from ba.solve.objective import OUT_OF_ITERATIONS, Finish, Log, Objective, ObserverError, Stopped
+from ba.solve.objective import OUT_OF_ITERATIONS, History, Objective, ObserverError, SolveResult, Stopped
 from ba.solve.result import Observer, Solution, Status, ignore
 
 if TYPE_CHECKING:
@@ -72,41 +72,41 @@ def _solve(
     variables = make_variables(conditioned.problem, ROTATIONS[rotation])
     residuals = Residuals(conditioned.problem, options.threads)
     objective = Objective(residuals, make_loss(loss.name, loss.scale))
-    log = Log(observer, options.max_seconds)
+    history = History(observer, options.max_seconds)
     _check_start(objective, conditioned.problem, problem)
     if variables.layout.size == 0 or options.max_iterations == 0:
-        finish = _evaluated(objective, variables, log)
+        result = _evaluated(objective, variables, history)
     else:
         backend, limits = SOLVERS[options.backend], _bounds(variables, bounds)
         if not backend.can.bounds and np.isfinite(np.concatenate(limits)).any():
             raise UserError(without_bounds(options.backend))
-        finish = backend.solve(variables, objective, options, limits, log)
-    if not log.records:  # interrupted before there was anything to keep
+        result = backend.solve(variables, objective, options, limits, history)
+    if not history.records:  # interrupted before there was anything to keep
         raise KeyboardInterrupt
     return Solution(
-        problem=conditioned.restored(finish.variables.problem),
-        status=finish.status,
-        message=finish.message,
-        iterations=tuple(log.records),
-        initial_cost=log.records[0].cost,
-        final_cost=log.records[-1].cost,
-        solve_seconds=log.seconds,
-        constraint=finish.variables.constraint(),
-        details={"free_numbers": variables.layout.size, "threads": residuals.threads, **finish.details},
+        problem=conditioned.restored(result.variables.problem),
+        status=result.status,
+        message=result.message,
+        iterations=tuple(history.records),
+        initial_cost=history.records[0].cost,
+        final_cost=history.records[-1].cost,
+        solve_seconds=history.seconds,
+        constraint=result.variables.constraint(),
+        solver_details={"free_numbers": variables.layout.size, "threads": residuals.threads, **result.solver_details},
     )
 
 
-def _evaluated(objective: Objective, variables: Variables, log: Log) -> Finish:
+def _evaluated(objective: Objective, variables: Variables, history: History) -> SolveResult:
     """The start as it is, where no step can or may be taken."""
     linearization = objective.residuals.linearize(variables, variables.start)
     gradient = objective.gradient(linearization)
     try:
-        log.accept(objective.cost(linearization.residuals), 0.0, float(np.abs(gradient).max(initial=0.0)))
+        history.accept(objective.cost(linearization.residuals), 0.0, float(np.abs(gradient).max(initial=0.0)))
     except Stopped as stop:
-        return Finish(variables, *stop.ending)
+        return SolveResult(variables, *stop.ending)
     if variables.layout.size == 0:
-        return Finish(variables, Status.CONVERGED, "nothing is free")
-    return Finish(variables, *OUT_OF_ITERATIONS)
+        return SolveResult(variables, Status.CONVERGED, "nothing is free")
+    return SolveResult(variables, *OUT_OF_ITERATIONS)
 
 
 def _check_rotations(problem: Problem, rotation: str) -> None:
@@ -123,7 +123,7 @@ def _check_start(objective: Objective, start: Problem, problem: Problem) -> None
     numbers = start.rotations, start.translations, start.intrinsics, start.points
     if max(np.abs(array).max(initial=0.0) for array in numbers) > LARGEST:
         raise UserError(f"a number of the start is beyond {LARGEST:g}: its square overflows")
-    if not np.isfinite(objective.cost(objective.residuals.stacked(as_parameters(start)))):
+    if not np.isfinite(objective.cost(objective.residuals.stacked(as_state(start)))):
         in_pixels = np.nan_to_num(np.abs(project(problem).pixels - problem.pixels), nan=np.inf)
         worst = int(np.argmax(in_pixels.max(axis=1)))
         raise UserError(

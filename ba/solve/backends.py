@@ -1,9 +1,9 @@
 """What each backend is, and what it can; its code is imported when it solves.
 
-To add a backend: write one file with `solve(variables, objective, options, bounds, log) -> Finish` and add one line to
-`SOLVERS`. It minimizes `objective` from `variables.start`, calls `log.accept` at the start and after each accepted
-step, catches KeyboardInterrupt, and returns its best state. Keys of `solver` that it alone has are a section in
-`ba.solve.options`, of which `Solver` inherits.
+To add a backend: write one file with `solve(variables, objective, options, bounds, history) -> SolveResult` and add one
+line to `SOLVERS`. It minimizes `objective` from `variables.start`, calls `history.accept` at the start and after each
+accepted step, catches KeyboardInterrupt, and returns its best state. Keys of `solver` that it alone has are a section
+in `ba.solve.options`, of which `Solver` inherits.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ba.model.variables import Variables
-    from ba.solve.objective import Finish, Log, Objective
+    from ba.solve.objective import History, Objective, SolveResult
     from ba.solve.options import Solver
 
     Bounds = tuple[NDArray[Any], NDArray[Any]]
-    Solve = Callable[[Variables, Objective, Solver, Bounds, Log], Finish]
+    Solve = Callable[[Variables, Objective, Solver, Bounds, History], SolveResult]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ba.solve.objective import (
     BY_STEP,
     NO_LOWER,
     OUT_OF_ITERATIONS,
-    Log,
+    History,
     Stopped,
     ending_of,
 )
@@ -94,7 +94,7 @@ class Damping:
         self.growth *= 2.0
 
 
-def minimize(system: System, options: Solver, log: Log) -> tuple[Ending, dict[str, Any]]:
+def minimize(system: System, options: Solver, history: History) -> tuple[Ending, dict[str, Any]]:
     """Take steps until a test of `options` holds, or none is to be had. Returns how it ended, and details."""
     damping: Damping | None = None
     step_norm = 0.0
@@ -103,15 +103,15 @@ def minimize(system: System, options: Solver, log: Log) -> tuple[Ending, dict[st
         while True:
             cost, gradient_norm = system.linearize()
             system.record()
-            log.accept(cost, step_norm, gradient_norm)
+            history.accept(cost, step_norm, gradient_norm)
             damping = damping or Damping(min(max(PER_MISFIT * system.misfit(cost), LEAST_FIRST), MOST_FIRST))
             if ending is None and gradient_norm < options.gtol:
                 ending = BY_GRADIENT
-            if ending is None and log.steps >= options.max_iterations:
+            if ending is None and history.steps >= options.max_iterations:
                 ending = OUT_OF_ITERATIONS
             if ending is not None:
                 break
-            answer = _search(system, cost, damping, options, log)
+            answer = _search(system, cost, damping, options, history)
             if not isinstance(answer, Trial):
                 ending = answer
                 break
@@ -128,7 +128,7 @@ def minimize(system: System, options: Solver, log: Log) -> tuple[Ending, dict[st
     return ending, {"damping": damping.value if damping else None}
 
 
-def _search(system: System, cost: float, damping: Damping, options: Solver, log: Log) -> Trial | Ending:
+def _search(system: System, cost: float, damping: Damping, options: Solver, history: History) -> Trial | Ending:
     """The first step that lowers the cost as promised, with more and more damping; or why there is none.
 
     A step that promises no more than rounding is taken where it happens to lower the cost: along flat directions it
@@ -136,14 +136,14 @@ def _search(system: System, cost: float, damping: Damping, options: Solver, log:
     """
     why = STUCK
     while damping.value <= MOST_DAMPING:
-        log.check_time()
+        history.check_time()
         try:
             trial = system.solve(damping.value)
         except SolverError as error:
             why = Status.FAILED, str(error)
             damping.rejected()
             continue
-        log.evaluations += 1
+        history.evaluations += 1
         if not trial.predicted_reduction > system.rounding(cost):
             return trial if trial.cost < cost else NO_LOWER
         gain = (cost - trial.cost) / trial.predicted_reduction

@@ -117,7 +117,7 @@ def _row_scale(r: Array, loss: Loss | None) -> Array:
 
 
 class Stopped(Exception):
-    """Raised inside a backend to end it there, with the state that was last recorded; `ending` as in `Finish`."""
+    """Raised inside a backend to end it there, with the state that was last recorded; `ending` as in `SolveResult`."""
 
     def __init__(self, ending: tuple[Status, str]) -> None:
         super().__init__(ending[1])
@@ -133,7 +133,7 @@ class ObserverError(Exception):
 
 
 @dataclass
-class Log:
+class History:
     """Keeps the accepted steps, tells the observer, and watches the time. max_seconds: None for no limit.
 
     Seconds are those of solving: what kernels took to compile is left out.
@@ -184,13 +184,13 @@ def _solving_clock() -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Finish:
+class SolveResult:
     """How a backend ended, and the variables whose `start` is the final state."""
 
     variables: Variables
     status: Status
     message: str
-    details: dict[str, Any] = field(default_factory=dict)
+    solver_details: dict[str, Any] = field(default_factory=dict)
 
 
 INTERRUPTED = Status.INTERRUPTED, "stopped by Ctrl-C or another signal; this is the best state so far"

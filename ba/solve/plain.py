@@ -24,9 +24,9 @@ from ba.solve.objective import (
     BY_GRADIENT,
     BY_STEP,
     OUT_OF_ITERATIONS,
-    Finish,
-    Log,
+    History,
     Objective,
+    SolveResult,
     Stopped,
     ending_of,
 )
@@ -66,15 +66,15 @@ def joint(objective: Objective) -> str | Callable[[Array], Array]:
 
 
 def solve_plain(
-    variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], log: Log
-) -> Finish:
+    variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], history: History
+) -> SolveResult:
     """Minimize by one call of least_squares. bounds: (size,) lowest and highest x, trf and dogbox only."""
     state = _State(variables.start)
     dense = options.method == "lm"
 
     def fun(x: Array) -> Array:
-        log.check_time()
-        log.evaluations += 1
+        history.check_time()
+        history.evaluations += 1
         return objective.residuals.stacked(variables.at(x))
 
     def jac(x: Array) -> Any:
@@ -82,15 +82,15 @@ def solve_plain(
         state.at = x.copy()
         state.cost = objective.cost(linearization.residuals)
         state.gradient_norm = float(np.abs(objective.gradient(linearization)).max(initial=0.0))
-        if not log.records or (dense and state.cost < log.records[-1].cost):
-            state.accept(log)
+        if not history.records or (dense and state.cost < history.records[-1].cost):
+            state.accept(history)
         J = linearization.csr()
         return J.toarray() if dense else J
 
     def accepted(intermediate_result: OptimizeResult) -> None:
-        if intermediate_result.cost < log.records[-1].cost:
-            state.accept(log)
-        if log.steps >= options.max_iterations:
+        if intermediate_result.cost < history.records[-1].cost:
+            state.accept(history)
+        if history.steps >= options.max_iterations:
             raise StopIteration
 
     arguments: dict[str, Any] = {"ftol": options.ftol, "xtol": options.xtol, "gtol": options.gtol}
@@ -107,8 +107,8 @@ def solve_plain(
     try:
         result = least_squares(fun, variables.start, jac, method=options.method, x_scale="jac", **arguments)
     except (KeyboardInterrupt, Stopped) as stop:
-        return Finish(variables.moved(state.best), *ending_of(stop))
-    return Finish(variables.moved(result.x), *ENDINGS.get(result.status, OUT_OF_ITERATIONS))
+        return SolveResult(variables.moved(state.best), *ending_of(stop))
+    return SolveResult(variables.moved(result.x), *ENDINGS.get(result.status, OUT_OF_ITERATIONS))
 
 
 class _State:
@@ -118,9 +118,9 @@ class _State:
         self.at = self.best = start
         self.cost = self.gradient_norm = 0.0
 
-    def accept(self, log: Log) -> None:
+    def accept(self, history: History) -> None:
         step_norm, self.best = float(np.linalg.norm(self.at - self.best)), self.at
-        log.accept(self.cost, step_norm, self.gradient_norm)
+        history.accept(self.cost, step_norm, self.gradient_norm)
 
 
 def _check_dense(variables: Variables, objective: Objective) -> None:

@@ -29,9 +29,9 @@ from ba.solve.objective import (
     NO_LOWER,
     NO_STEP,
     OUT_OF_ITERATIONS,
-    Finish,
-    Log,
+    History,
     Objective,
+    SolveResult,
     Stopped,
     ending_of,
     is_short,
@@ -88,7 +88,7 @@ class Step:
     products: int
 
 
-def solve_preconditioned(variables: Variables, objective: Objective, options: Solver, log: Log) -> Finish:
+def solve_preconditioned(variables: Variables, objective: Objective, options: Solver, history: History) -> SolveResult:
     """Minimize by calls of least_squares (trf), each from the last accepted state in fresh Schur coordinates.
 
     Raises UserError where S is too large for a dense factor and not sparse enough for another.
@@ -102,15 +102,15 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
             linearization = objective.residuals.linearize(variables, x)
             here = Expansion(variables, objective, linearization, objective.gradient(linearization))
             recorded = variables
-            log.accept(here.cost, step_norm, here.gradient_norm)
+            history.accept(here.cost, step_norm, here.gradient_norm)
             if ending is None and here.gradient_norm < options.gtol:
                 ending = BY_GRADIENT
-            if ending is None and log.steps >= options.max_iterations:
+            if ending is None and history.steps >= options.max_iterations:
                 ending = OUT_OF_ITERATIONS
             if ending is not None:
                 break
-            change, region = here.change(factors, region, log)
-            step = here.step(change, region, log)
+            change, region = here.change(factors, region, history)
+            step = here.step(change, region, history)
             if step is None:
                 lost = here.promised_reduction(change) < objective.rounding(here.cost)
                 ending = NO_LOWER if lost else NO_STEP
@@ -122,7 +122,7 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
         ending = ending_of(stop)
     except SolverError as error:
         ending = Status.FAILED, str(error)
-    return Finish(recorded, *ending, {"lsmr_products": products, "damping": region.damping})
+    return SolveResult(recorded, *ending, {"lsmr_products": products, "damping": region.damping})
 
 
 def _factors(variables: Variables, objective: Objective) -> NormalFactors:
@@ -166,10 +166,10 @@ class Expansion:
         """With its rows scaled for the losses."""
         return self.objective.scaled(self.linearization)
 
-    def change(self, factors: NormalFactors, region: Region, log: Log) -> tuple[NormalFactor, Region]:
+    def change(self, factors: NormalFactors, region: Region, history: History) -> tuple[NormalFactor, Region]:
         """The change of variables at the region's damping, or at the next larger one at which there is a factor."""
         while True:
-            log.check_time()
+            history.check_time()
             try:
                 return factors(self.scaled, region.damping), region
             except SolverError:
@@ -182,7 +182,7 @@ class Expansion:
         y = change.transposed_times(self.scaled.residuals)
         return 0.5 * float(y @ y)
 
-    def step(self, change: NormalFactor, region: Region, log: Log) -> Step | None:
+    def step(self, change: NormalFactor, region: Region, history: History) -> Step | None:
         """One accepted step of scipy's trf, or None where no trial lowers the cost."""
         x, r = self.variables.start, self.linearization.residuals
         radius = region.radius or 2.0 * float(np.linalg.norm(r)) or 1.0
@@ -195,7 +195,7 @@ class Expansion:
 
         def times(y: Array) -> Array:
             nonlocal products
-            log.check_time()
+            history.check_time()
             products += 1
             return change.times(y.ravel()) / rows
 
@@ -205,8 +205,8 @@ class Expansion:
         def fun(y: Array) -> Array:
             if np.array_equal(y, y_start):
                 return r
-            log.check_time()
-            log.evaluations += 1
+            history.check_time()
+            history.evaluations += 1
             trials.append(float(np.linalg.norm(y - y_start)))
             return self.objective.residuals.stacked(self.variables.at(x + change.backward(y - y_start)))
 

@@ -49,7 +49,7 @@ def ignore(_: Iteration) -> None:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """The end of a solve. `problem` is the input with its free numbers moved; `details` is the backend's own report.
+    """The end of a solve. `problem` is the input with its free numbers moved; `solver_details` is the backend's report.
 
     solve_seconds: without what kernels took to compile.
     """
@@ -62,12 +62,12 @@ class Solution:
     final_cost: float
     solve_seconds: float
     constraint: float
-    details: dict[str, Any]
+    solver_details: dict[str, Any]
 
     @property
     def residuals(self) -> Float:
         """(n_obs, 2) px at the end, projection minus pixels, in the problem's order; computed at each call."""
-        return project(self.problem, self.details.get("threads", 1)).pixels - self.problem.pixels
+        return project(self.problem, self.solver_details.get("threads", 1)).pixels - self.problem.pixels
 
     def __repr__(self) -> str:
         steps = counted(self.iterations[-1].iteration if self.iterations else 0, "step")

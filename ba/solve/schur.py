@@ -18,10 +18,18 @@ from numpy.typing import NDArray
 from ba.model.linearization import Blocks
 from ba.model.problem import Problem
 from ba.model.terms.stacked import joined, linearized
-from ba.model.variables import Parameters, Variables
+from ba.model.variables import State, Variables
 from ba.solve.levenberg_marquardt import Trial, minimize
-from ba.solve.objective import Finish, Log, Objective, is_short
-from ba.solve.reduced import DirectRows, Eliminator, choose, gradient_norm, linear_solver, make_places, make_structure
+from ba.solve.objective import History, Objective, SolveResult, is_short
+from ba.solve.reduced import (
+    DirectRows,
+    Eliminator,
+    choose,
+    gradient_norm,
+    linear_solver,
+    make_partition,
+    make_structure,
+)
 from ba.solve.reduced.direct import Direct
 
 if TYPE_CHECKING:
@@ -35,19 +43,21 @@ faster the gradient falls (Eisenstat and Walker, "Choosing the forcing terms in 
 2)."""
 
 
-def solve(variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], log: Log) -> Finish:
+def solve(
+    variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], history: History
+) -> SolveResult:
     """Minimize from `variables.start`. bounds: none, as `ba.solve.backends` says."""
-    system = BundleSystem(variables, objective, options, log.check_time)
-    (status, message), details = minimize(system, options, log)
-    return Finish(system.variables, status, message, details | system.details)
+    system = BundleSystem(variables, objective, options, history.check_time)
+    (status, message), details = minimize(system, options, history)
+    return SolveResult(system.variables, status, message, details | system.solver_details)
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class Iterate:
     """Where the system stands: chart centres theta, and what they and the rest stand for."""
 
     theta: Array
-    parameters: Parameters
+    state: State
 
 
 class BundleSystem:
@@ -62,8 +72,8 @@ class BundleSystem:
         self.name, explicit = choose(self.structure, options.linear)
         self.solve_reduced = linear_solver(self.name, options.cg_preconditioner, check_time)
         self.eliminate = Eliminator(self.structure, self.residuals.threads, explicit=explicit)
-        places = make_places(self.structure, variables)
-        self.rows = DirectRows(self.structure, places, self.residuals, variables.layout)
+        partition = make_partition(self.structure, variables)
+        self.rows = DirectRows(self.structure, partition, self.residuals, variables.layout)
         self.state = self.recorded = self._at(variables.theta, variables.problem)
         self.derivatives: Blocks | None = None
         self.direct: Direct | None = None
@@ -72,15 +82,15 @@ class BundleSystem:
     @property
     def variables(self) -> Variables:
         """The variables whose start is the last recorded state."""
-        problem = self.start.problem.moved_to(self.recorded.parameters)
+        problem = self.start.problem.moved_to(self.recorded.state)
         return replace(self.start, problem=problem, theta=self.recorded.theta)
 
     @property
-    def details(self) -> dict[str, Any]:
+    def solver_details(self) -> dict[str, Any]:
         return {"linear_solver": self.name, "linear_iterations": self.inner}
 
     def linearize(self) -> tuple[float, float]:
-        parameters, terms = self.state.parameters, self.start.problem.terms
+        parameters, terms = self.state.state, self.start.problem.terms
         self.derivatives = self.residuals.blocks(parameters, self.derivatives)
         members = linearized(terms, parameters, self.start.layout)
         cost = self.objective.cost(joined([self.derivatives[0], *(member.residual for member in members)]))
@@ -100,7 +110,7 @@ class BundleSystem:
         self.inner += inner
         point_step, predicted = reduced.substitute(step)
         state = self._moved(step, point_step)
-        cost = self.objective.cost(self.residuals.stacked(state.parameters))
+        cost = self.objective.cost(self.residuals.stacked(state.state))
         norm = float(np.sqrt(np.vdot(step, step) + np.vdot(point_step, point_step)))
         return Trial(cost, predicted, norm, state)
 
@@ -117,13 +127,13 @@ class BundleSystem:
         return self.objective.rounding(cost)
 
     def is_short(self, trial: Trial, xtol: float) -> bool:
-        now, then = self.state.parameters, trial.state.parameters
+        now, then = self.state.state, trial.state.state
         return all(
             is_short(getattr(then, name) - getattr(now, name), getattr(now, name), xtol)
             for name in ("rotations", "translations", "intrinsics", "points")
         )
 
-    def _moved(self, step: Array, point_step: Array) -> State:
+    def _moved(self, step: Array, point_step: Array) -> Iterate:
         problem, k = self.start.problem, self.rotation.tangent_dim
         kept = self.start.layout.kept
         poses, intrinsics, points = self.structure.by_parameter(
@@ -133,7 +143,7 @@ class BundleSystem:
         if kept.any():
             point_step = point_step.copy()
             point_step[kept] = points.reshape(-1, 3)
-        p = self.state.parameters
+        p = self.state.state
         moved = replace(
             problem,
             rotations=p.rotations,
@@ -143,12 +153,12 @@ class BundleSystem:
         )
         return self._at(self.rotation.retract(self.state.theta, images[:, :k]), moved)
 
-    def _at(self, theta: Array, problem: Problem) -> State:
+    def _at(self, theta: Array, problem: Problem) -> Iterate:
         moved, free = self.rotation.to_matrix(theta), problem.free.rotations
         none = np.zeros((len(theta), self.rotation.tangent_dim))
-        return State(
+        return Iterate(
             theta,
-            Parameters(
+            State(
                 rotations=moved if free.all() else np.where(free[:, None, None], moved, self.start.problem.rotations),
                 translations=problem.translations,
                 intrinsics=problem.intrinsics,

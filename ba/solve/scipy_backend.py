@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.model.variables import Variables
-from ba.solve.objective import Finish, Log, Objective
+from ba.solve.objective import History, Objective, SolveResult
 from ba.solve.plain import solve_plain
 from ba.solve.preconditioned import solve_preconditioned
 
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 
 def solve(
-    variables: Variables, objective: Objective, options: Solver, bounds: tuple[NDArray[Any], NDArray[Any]], log: Log
-) -> Finish:
+    variables: Variables,
+    objective: Objective,
+    options: Solver,
+    bounds: tuple[NDArray[Any], NDArray[Any]],
+    history: History,
+) -> SolveResult:
     """The one of the two ways that `solver.method` and `solver.preconditioner` name."""
     if options.preconditioner == "schur" and options.method == "trf" and not np.isfinite(np.concatenate(bounds)).any():
-        return solve_preconditioned(variables, objective, options, log)
-    return solve_plain(variables, objective, options, bounds, log)
+        return solve_preconditioned(variables, objective, options, history)
+    return solve_plain(variables, objective, options, bounds, history)

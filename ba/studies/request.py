@@ -66,15 +66,15 @@ def module_of(path: Path | str) -> str | None:
     """The module in KINDS that runs a file, None for a bundle adjustment. Raises UserError for an unknown kind."""
     if source.is_data(path):
         return None
-    data, places = source.read(path)
+    data, locations = source.read(path)
     if "kind" not in data:
         return None
     kind = data["kind"]
     if not isinstance(kind, str):
         right = f"{' or '.join(KINDS)} is right, or no `kind` for a bundle adjustment"
-        raise fault(places, ("kind",), f"{shown(kind)} is not known; {right}")
+        raise fault(locations, ("kind",), f"{shown(kind)} is not known; {right}")
     if message := unknown(kind, KINDS, "leave it out for a bundle adjustment"):
-        raise fault(places, ("kind",), message)
+        raise fault(locations, ("kind",), message)
     return KINDS[kind]
 
 

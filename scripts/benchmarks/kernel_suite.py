@@ -25,7 +25,7 @@ from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.rotation.so3 import exp
-from ba.model.variables import Parameters, make_variables
+from ba.model.variables import State, make_variables
 from ba.prepare.conditioning import condition
 from ba.solve.reduced import LINEAR_SOLVERS, Eliminator, Reduced, Structure, gradient_norm, make_structure
 from ba.solve.reduced.conjugate_gradients import implicit_product
@@ -49,7 +49,7 @@ class Step:
     """One problem, linearized."""
 
     residuals: Residuals
-    parameters: Parameters
+    parameters: State
     structure: Structure
     derivatives: Blocks
 

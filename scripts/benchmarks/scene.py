@@ -96,7 +96,7 @@ def measure(task: Task) -> dict[str, Any]:
     loaded_mb, curve = peak_mb(), Curve()
     solution = solve(start, options=config.solver, observer=lambda iteration: curve.add(iteration.cost))
     seconds, peak = time.perf_counter() - curve.began, peak_mb()
-    n, free = start.num_observations, int(solution.details["free_numbers"])
+    n, free = start.num_observations, int(solution.solver_details["free_numbers"])
     floor, true_cost = noise_floor(n, free), cost(truth)
     near = arrival([list(point) for point in curve.points], floor * (1.0 + NEAR))
     found = faults(start, Outcome(0.0, seconds, curve.points, solution.problem))
@@ -107,7 +107,7 @@ def measure(task: Task) -> dict[str, Any]:
         "points": start.num_points,
         "observations": n,
         "free_numbers": free,
-        "linear_solver": solution.details["linear_solver"],
+        "linear_solver": solution.solver_details["linear_solver"],
         "status": str(solution.status),
         "steps": len(solution.iterations) - 1,
         "evaluations": solution.iterations[-1].evaluations,

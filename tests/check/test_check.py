@@ -14,8 +14,8 @@ from ba.analyse.derivatives import JACOBIANS, Way, jacobian, ways
 from ba.check import Check, check
 from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Cost
-from ba.check.sample import Sample, cut
-from ba.check.survey import Survey
+from ba.check.statistics import DataStatistics
+from ba.check.subproblem import Subproblem, cut
 from ba.model.camera import CAMERAS
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
@@ -98,13 +98,13 @@ WRONG: dict[str, tuple[str, Callable[[Problem], Problem], str]] = {
     "duplicate": ("duplicates", twice, "first image 0 point 17"),
     "far out": ("pixels", off_picture, "image 1 point 10; 1 beyond"),
     "no errors": ("errors", lambda p: kept(p, np.arange(0)), "none"),
-    "underdetermined": ("freedom", lambda p: kept(p, np.arange(0, 120, 7)), "too few in"),
+    "underdetermined": ("free numbers", lambda p: kept(p, np.arange(0, 120, 7)), "too few in"),
     "undetermined": ("determined", lambda p: side_by_side(p, good(2, 20)), "2 components have no point in common"),
 }
 
 
 def finding(problem: Problem, test: str, rotation: str = "so3_left") -> Finding:
-    return DATA_TESTS[test](Survey(problem, ROTATIONS[rotation], 1))
+    return DATA_TESTS[test](DataStatistics(problem, ROTATIONS[rotation], 1))
 
 
 @pytest.mark.parametrize("test", DATA_TESTS)
@@ -133,23 +133,26 @@ def test_the_gauge_is_the_defect_of_the_jacobian(rotation: str, gauge: str, refi
     J = jacobian(variables, variables.start).toarray()
     values = np.linalg.svd(J / np.linalg.norm(J, axis=0).clip(1e-9), compute_uv=False)
     defect = J.shape[1] - int((values > 1e-9 * values[0]).sum())
-    expected = sum(part.gauge for part in Survey(problem, ROTATIONS[rotation], 1).components)
+    expected = sum(part.gauge for part in DataStatistics(problem, ROTATIONS[rotation], 1).components)
     assert defect == expected
 
 
 def test_separate_components_have_separate_gauges() -> None:
-    survey = Survey(side_by_side(good(), good(2)), ROTATIONS["quaternion"], 1)
-    assert [part.gauge for part in survey.components] == [11, 11]
-    assert sum(part.free for part in survey.components) == make_variables(survey.problem, survey.rotation).layout.size
+    statistics = DataStatistics(side_by_side(good(), good(2)), ROTATIONS["quaternion"], 1)
+    assert [part.gauge for part in statistics.components] == [11, 11]
+    assert (
+        sum(part.free for part in statistics.components)
+        == make_variables(statistics.problem, statistics.rotation).layout.size
+    )
 
 
 @pytest.mark.parametrize("observations", [1, 10, 50])
 def test_a_cut_is_a_connected_piece_with_the_same_residuals(observations: int) -> None:
     problem = side_by_side(good(n_points=10), good(2, 40))
-    whole = Sample(problem, *(np.arange(n) for n in (problem.num_images, problem.num_cameras, problem.num_points)))
+    whole = Subproblem(problem, *(np.arange(n) for n in (problem.num_images, problem.num_cameras, problem.num_points)))
     piece = cut(whole, observations)
     assert observations <= piece.problem.num_observations < observations + 5
-    assert len(Survey(piece.problem, ROTATIONS["so3_left"], 1).components) == 1
+    assert len(DataStatistics(piece.problem, ROTATIONS["so3_left"], 1).components) == 1
     pairs = list(zip(problem.image_of_obs, problem.point_of_obs, strict=True))
     variables = make_variables(problem, ROTATIONS["so3_left"])
     all_residuals = Residuals(problem).residual(variables.at(variables.start))[0]

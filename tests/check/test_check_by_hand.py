@@ -9,8 +9,8 @@ import pytest
 
 from ba.check.data import DATA_TESTS, Finding
 from ba.check.derivatives import Cost
-from ba.check.sample import Sample, cut
-from ba.check.survey import Survey
+from ba.check.statistics import DataStatistics
+from ba.check.subproblem import Subproblem, cut
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.system.words import in_bytes
@@ -19,7 +19,7 @@ from tests.support.scenes import random_problem
 
 
 def finding(problem: Problem, test: str) -> Finding:
-    return DATA_TESTS[test](Survey(problem, ROTATIONS["so3_left"], 1))
+    return DATA_TESTS[test](DataStatistics(problem, ROTATIONS["so3_left"], 1))
 
 
 def numbers(text: str) -> list[float]:
@@ -67,7 +67,7 @@ def test_angles_are_the_largest_between_two_rays_in_degrees(order: list[int]) ->
     problem = fan(ANGLES)
     image = np.array(order)[problem.image_of_obs]
     problem = replace(problem, image_of_obs=image.astype(np.int32))
-    found = Survey(problem, ROTATIONS["so3_left"], 1).angles
+    found = DataStatistics(problem, ROTATIONS["so3_left"], 1).angles
     assert found == pytest.approx(np.array(ANGLES), rel=1e-9)
     text = finding(problem, "ray angles").text
     values = numbers(text.replace("5 %, half and 95 %", "0"))
@@ -84,7 +84,7 @@ def test_the_largest_angle_may_be_between_two_rays_of_which_neither_is_far_from_
     rays /= np.linalg.norm(rays, axis=1)[:, None]
     right = np.degrees(np.arccos(np.clip(rays @ rays.T, -1.0, 1.0).min()))
     assert right == pytest.approx(np.degrees(np.arccos(rays[2] @ rays[3])))
-    assert Survey(problem, ROTATIONS["so3_left"], 1).angles == pytest.approx([right], rel=1e-6)
+    assert DataStatistics(problem, ROTATIONS["so3_left"], 1).angles == pytest.approx([right], rel=1e-6)
 
 
 def test_narrow_angles_need_a_look_beyond_a_twentieth_of_the_points() -> None:
@@ -184,7 +184,7 @@ def test_free_numbers_and_residuals_of_the_parts() -> None:
     # Images 0, 1 and 2 see points 0 to 19, image 3 the others; points of image 3 alone are seen once.
     seen = (problem.image_of_obs < 3) == (problem.point_of_obs < 20)
     problem = replace(kept(problem, seen), camera_of_image=np.array([0, 0, 0, 1], np.int32))
-    large, small = Survey(problem, ROTATIONS["so3_left"], 1).components
+    large, small = DataStatistics(problem, ROTATIONS["so3_left"], 1).components
     assert (large.images, large.points, large.residuals) == (3, 20, 2 * 60)
     assert (small.images, small.points, small.residuals, small.first_image) == (1, 10, 2 * 10, 3)
     assert large.free == 3 * 6 + 3 + 20 * 3
@@ -212,14 +212,14 @@ def test_the_gauge_of_a_part_counts_what_is_open_of_frame_cameras_and_points(
     spoil: Callable[[Problem], Problem], more: int
 ) -> None:
     problem = random_problem(np.random.default_rng(3), ("bal",) * 4, n_points=30)
-    survey = Survey(spoil(problem), ROTATIONS["so3_left"], 1)
-    assert [part.gauge for part in survey.components] == [7 + more]
-    assert survey.determination.free_directions == 7 + more
+    statistics = DataStatistics(spoil(problem), ROTATIONS["so3_left"], 1)
+    assert [part.gauge for part in statistics.components] == [7 + more]
+    assert statistics.determination.free_directions == 7 + more
 
 
 def test_a_cut_has_whole_tracks() -> None:
     problem = random_problem(np.random.default_rng(3), ("pinhole",), n_points=30)
-    whole = Sample(problem, *(np.arange(n) for n in (problem.num_images, problem.num_cameras, problem.num_points)))
+    whole = Subproblem(problem, *(np.arange(n) for n in (problem.num_images, problem.num_cameras, problem.num_points)))
     piece = cut(whole, 20)
     assert np.bincount(piece.problem.point_of_obs).tolist() == [4] * 5
     assert piece.problem.num_points == len(piece.points) == 5

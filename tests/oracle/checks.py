@@ -32,7 +32,7 @@ Expected = list[tuple[Any, int | None]]
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class DataStatistics:
     """The start of a run, and the parameterization."""
 
     scene: Scene
@@ -62,28 +62,28 @@ class Survey:
 
 
 @cache
-def survey_of(case: Case) -> Survey:
-    return Survey(case.start, case.rotation)
+def survey_of(case: Case) -> DataStatistics:
+    return DataStatistics(case.start, case.rotation)
 
 
-def sizes(survey: Survey) -> Expected:
-    scene = survey.scene
+def sizes(statistics: DataStatistics) -> Expected:
+    scene = statistics.scene
     return [(len(of), None) for of in (scene.R, scene.models, scene.points, scene.image)]
 
 
-def connectivity(survey: Survey) -> Expected:
-    if len(survey.pieces) == 1:
+def connectivity(statistics: DataStatistics) -> Expected:
+    if len(statistics.pieces) == 1:
         return []
-    numbers = [len(survey.pieces)]
-    for images, points in survey.pieces[:4]:
+    numbers = [len(statistics.pieces)]
+    for images, points in statistics.pieces[:4]:
         numbers += [images.sum(), points.sum()]
-    numbers += [len(survey.pieces) - 4] if len(survey.pieces) > 4 else []
-    return [(int(number), None) for number in (*numbers, np.flatnonzero(survey.pieces[-1][0])[0])]
+    numbers += [len(statistics.pieces) - 4] if len(statistics.pieces) > 4 else []
+    return [(int(number), None) for number in (*numbers, np.flatnonzero(statistics.pieces[-1][0])[0])]
 
 
-def tracks(survey: Survey) -> Expected:
+def tracks(statistics: DataStatistics) -> Expected:
     """Of a point the number of images that see it, though one may see it twice."""
-    lengths = images_of_points(survey.scene)
+    lengths = images_of_points(statistics.scene)
     few = lengths < 2
     numbers: list[Any] = []
     for low, high, name in CLASSES:
@@ -94,27 +94,27 @@ def tracks(survey: Survey) -> Expected:
     return [(number, 6 if isinstance(number, float) else None) for number in numbers]
 
 
-def images(survey: Survey) -> Expected:
-    seen = np.bincount(survey.scene.image, minlength=len(survey.scene.R))
+def images(statistics: DataStatistics) -> Expected:
+    seen = np.bincount(statistics.scene.image, minlength=len(statistics.scene.R))
     few = int((seen < FEW).sum())
     found: Expected = [(float(np.median(seen)), 6), (int(seen.min()), None), (int(seen.argmin()), None)]
     return [*found, *([(few, None), (FEW, None)] if few else [])]
 
 
-def depths(survey: Survey) -> Expected:
-    scene, found = survey.scene, []
+def depths(statistics: DataStatistics) -> Expected:
+    scene, found = statistics.scene, []
     if behind(scene).any():
         z = in_camera(scene)[:, 2]
         depth = Known(float(z.min()), 1e-15 * sum(reach.max() for reach in scene.reach))
-        found += [(int(behind(scene).sum()), None), *survey.where(int(z.argmin())), (depth, 3)]
+        found += [(int(behind(scene).sum()), None), *statistics.where(int(z.argmin())), (depth, 3)]
     if outside(scene).any():
-        found += [(int(outside(scene).sum()), None), *survey.where(int(outside(scene).argmax()))]
+        found += [(int(outside(scene).sum()), None), *statistics.where(int(outside(scene).argmax()))]
     return found
 
 
-def ray_angles(survey: Survey) -> Expected:
+def ray_angles(statistics: DataStatistics) -> Expected:
     """Degrees between two rays of a point: from the first to the farthest, thrice, and the last way counts."""
-    scene, centers = survey.scene, survey.scene.centers
+    scene, centers = statistics.scene, statistics.scene.centers
     widest = np.full(len(scene.points), np.nan)
     for point in np.flatnonzero(images_of_points(scene) >= 2):
         rays = scene.points[point] - centers[scene.image[scene.point == point]]
@@ -132,48 +132,48 @@ def ray_angles(survey: Survey) -> Expected:
     ]  # fmt: skip
 
 
-def duplicates(survey: Survey) -> Expected:
+def duplicates(statistics: DataStatistics) -> Expected:
     known: set[tuple[int, int]] = set()
     repeated = []
-    for i, pair in enumerate(zip(survey.scene.image.tolist(), survey.scene.point.tolist(), strict=True)):
+    for i, pair in enumerate(zip(statistics.scene.image.tolist(), statistics.scene.point.tolist(), strict=True)):
         repeated += [i] if pair in known else []
         known.add(pair)
-    return [(len(repeated), None), *survey.where(repeated[0])] if repeated else []
+    return [(len(repeated), None), *statistics.where(repeated[0])] if repeated else []
 
 
-def pixels(survey: Survey) -> Expected:
-    scene = survey.scene
+def pixels(statistics: DataStatistics) -> Expected:
+    scene = statistics.scene
     cameras = zip(scene.models, scene.intrinsics, strict=True)
     principal = np.array([row[2:4] if model == "pinhole" else (0, 0) for model, row in cameras])
     distance = np.hypot(*(scene.pixels - principal[scene.camera]).T)
     usual, worst = float(np.quantile(distance, OF_PICTURES)), int(distance.argmax())
-    found: Expected = [(100 * OF_PICTURES, 2), (usual, 4), (float(distance[worst]), 4), *survey.where(worst)]
+    found: Expected = [(100 * OF_PICTURES, 2), (usual, 4), (float(distance[worst]), 4), *statistics.where(worst)]
     far = int((distance > BEYOND * usual).sum())
     return [*found, *([(far, None), (BEYOND * usual, 4)] if far else [])]
 
 
-def errors(survey: Survey) -> Expected:
-    found, moved = norms(survey.scene), rounding(survey.scene)
+def errors(statistics: DataStatistics) -> Expected:
+    found, moved = norms(statistics.scene), rounding(statistics.scene)
     worst = int(found.argmax())
     largest = Known(float(found[worst]), float(moved[worst]))
-    return [(median(survey.scene), 3), (rms(survey.scene), 3), (largest, 4), *survey.where(worst)]
+    return [(median(statistics.scene), 3), (rms(statistics.scene), 3), (largest, 4), *statistics.where(worst)]
 
 
-def freedom(survey: Survey) -> Expected:
+def all_free_numbers(statistics: DataStatistics) -> Expected:
     """All free numbers and all residuals; then the first part that has too few residuals even where its frame is held.
 
     A frame is seven numbers, or more where rotations are written with more numbers than three.
     """
-    scene = survey.scene
-    found = [free_numbers(scene, survey.rotation), 2 * len(scene.image)]
-    surplus, loose = NUMBERS.get(survey.rotation, 3) - 3, []
-    for images, points in survey.pieces:
+    scene = statistics.scene
+    found = [free_numbers(scene, statistics.rotation), 2 * len(scene.image)]
+    surplus, loose = NUMBERS.get(statistics.rotation, 3) - 3, []
+    for images, points in statistics.pieces:
         part = replace(scene, free=_only(scene, images, points))
-        numbers, residuals = free_numbers(part, survey.rotation), 2 * int(images[scene.image].sum())
-        frame = min(free_directions(part, survey.rotation), FRAME + surplus * int(images.sum()))
+        numbers, residuals = free_numbers(part, statistics.rotation), 2 * int(images[scene.image].sum())
+        frame = min(free_directions(part, statistics.rotation), FRAME + surplus * int(images.sum()))
         loose += [(numbers, residuals, int(images.argmax()))] if numbers - frame > residuals else []
     if loose:
-        found += [len(loose), len(survey.pieces), *loose[0]]
+        found += [len(loose), len(statistics.pieces), *loose[0]]
     return [(number, None) for number in found]
 
 
@@ -189,18 +189,18 @@ def _only(scene: Scene, images: Any, points: Any) -> Free:
     )
 
 
-def gauge(survey: Survey) -> Expected:
-    open_ = free_directions(survey.scene, survey.rotation)
+def gauge(statistics: DataStatistics) -> Expected:
+    open_ = free_directions(statistics.scene, statistics.rotation)
     return [(open_, None)] if open_ else []
 
 
-def determined(survey: Survey) -> Expected:
+def determined(statistics: DataStatistics) -> Expected:
     """All directions that are open beyond those that are expected; see `printed`."""
-    scene, rotation = survey.scene, survey.rotation
+    scene, rotation = statistics.scene, statistics.rotation
     return [(free_directions(scene, rotation) - expected_directions(scene, rotation), None)]
 
 
-DATA: dict[str, Callable[[Survey], Expected]] = {
+DATA: dict[str, Callable[[DataStatistics], Expected]] = {
     "sizes": sizes,
     "connectivity": connectivity,
     "tracks": tracks,
@@ -210,7 +210,7 @@ DATA: dict[str, Callable[[Survey], Expected]] = {
     "duplicates": duplicates,
     "pixels": pixels,
     "errors": errors,
-    "freedom": freedom,
+    "free numbers": all_free_numbers,
     "gauge": gauge,
     "determined": determined,
 }
@@ -222,9 +222,9 @@ def data_lines(text: str) -> dict[str, str]:
     return {line[4:17].strip(): line[18:] for line in lines}
 
 
-def printed(name: str, line: str, survey: Survey) -> list[Printed]:
+def printed(name: str, line: str, statistics: DataStatistics) -> list[Printed]:
     """The numbers of a line; of what is not determined only how many directions there are, whoever has them."""
-    expected = DATA[name](survey)
+    expected = DATA[name](statistics)
     if name == "determined":
         line = str(sum(int(number.replace(",", "")) for number in re.findall(r"([\d,]+) free direction", line)))
     return matched(name, line, expected)

@@ -1,4 +1,4 @@
-"""Scenes made from scratch, for what no file at hand has: coordinates of a survey, unruly observations."""
+"""Scenes made from scratch, for what no file at hand has: coordinates of a statistics, unruly observations."""
 
 from __future__ import annotations
 

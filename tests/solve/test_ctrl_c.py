@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ba import pipeline
-from ba.engine.parallel import each
+from ba.engine.parallel import parallel_map
 from ba.options import Config
 from ba.show import products
 from ba.solve.result import Iteration
@@ -63,8 +63,8 @@ def test_parts_at_work_hold_up_neither_ctrl_c_nor_what_comes_next() -> None:
     start = time.perf_counter()
     finger.start()
     with pytest.raises(KeyboardInterrupt):
-        each(work, range(4), 2)
-    assert each(lambda part: part + 1, range(4), 2) == [1, 2, 3, 4]
+        parallel_map(work, range(4), 2)
+    assert parallel_map(lambda part: part + 1, range(4), 2) == [1, 2, 3, 4]
     assert time.perf_counter() - start < LONG
     end.set()
     finger.join()

@@ -20,7 +20,7 @@ from ba.prepare.noise import perturb
 from ba.prepare.options import Noise
 from ba.solve import schur, solve
 from ba.solve.levenberg_marquardt import Trial, minimize
-from ba.solve.objective import Log, Objective
+from ba.solve.objective import History, Objective
 from ba.solve.options import Solver
 from ba.solve.preconditioned import Expansion, Region, Step
 from ba.solve.reduced import NormalFactors
@@ -88,9 +88,9 @@ class Scripted:
 
 def dampings(script: Sequence[tuple[float, float] | None], share: float = 0.0) -> tuple[list[float], Any]:
     """The dampings that the loop tries, the last after the script has ended, and how it ended."""
-    system, log = Scripted(script, share), Log(ignore)
-    ending, details = minimize(system, Solver(backend="schur", ftol=0.0), log)
-    return system.dampings, (ending, details, log)
+    system, history = Scripted(script, share), History(ignore)
+    ending, details = minimize(system, Solver(backend="schur", ftol=0.0), history)
+    return system.dampings, (ending, details, history)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ def test_an_accepted_step_scales_the_damping_linearly_with_the_gain(gain: float,
 
 def test_rejected_steps_double_ever_faster_and_an_accepted_one_begins_anew() -> None:
     bad, good = (-1.0, 1.0), (0.5, 1.0)
-    tried, (_, _, log) = dampings([bad, bad, bad, good, bad, None, bad, (0.0005, 1.0), good], 0.1)
+    tried, (_, _, history) = dampings([bad, bad, bad, good, bad, None, bad, (0.0005, 1.0), good], 0.1)
     ratios = np.array(tried[1:]) / np.array(tried[:-1])
     assert ratios == pytest.approx([2.0, 4.0, 8.0, 1.0, 2.0, 4.0, 8.0, 16.0, 1.0])
-    assert log.evaluations == 8, "the one that could not be solved was not evaluated"
-    assert log.steps == 2
+    assert history.evaluations == 8, "the one that could not be solved was not evaluated"
+    assert history.steps == 2
 
 
 def test_the_damping_stays_within_its_bounds() -> None:
@@ -141,10 +141,10 @@ def test_the_damping_stays_within_its_bounds() -> None:
 
 def test_a_step_that_promises_no_more_than_rounding_ends_the_solve() -> None:
     for gain, message in ((1.0, True), (-1.0, False)):
-        system, log = Scripted([(gain, 1e-3)], noise=1e-2), Log(ignore)
-        ending, _ = minimize(system, Solver(backend="schur", ftol=0.0), log)
+        system, history = Scripted([(gain, 1e-3)], noise=1e-2), History(ignore)
+        ending, _ = minimize(system, Solver(backend="schur", ftol=0.0), history)
         assert ending[1] == "no step lowers the cost in float64 any more"
-        assert (log.steps == 1) is message
+        assert (history.steps == 1) is message
 
 
 def test_forcing_terms_follow_the_square_of_the_fall_of_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_forcing_terms_follow_the_square_of_the_fall_of_the_gradient(monkeypatch
     assert asked[0] == 0.1
     assert {round(np.log10(tolerance), 6) for tolerance in asked} <= {round(np.log10(value), 6) for value in right}
     assert min(asked) == pytest.approx(1e-3)
-    assert solution.details["linear_iterations"] == sum(taken) > max(taken)
+    assert solution.solver_details["linear_iterations"] == sum(taken) > max(taken)
     assert len({value for value in asked if 1.01e-3 < value < 0.099}) >= 1, "one between the bounds"
 
 
@@ -211,13 +211,13 @@ def test_the_first_trust_radius_lets_a_whole_gauss_newton_step_through() -> None
     objective = Objective(Residuals(problem), None)
     linearization = objective.residuals.linearize(variables, variables.start)
     here = Expansion(variables, objective, linearization, objective.gradient(linearization))
-    change, region = here.change(NormalFactors(variables, objective.residuals), Region(), Log(ignore))
+    change, region = here.change(NormalFactors(variables, objective.residuals), Region(), History(ignore))
     J, r = linearization.csr().toarray(), linearization.residual.ravel()
     H = J.T @ J
     H[np.diag_indices_from(H)] += 1e-4 * np.clip(np.diag(H), 1e-6, 1e32)
     promised = 0.5 * (J.T @ r) @ np.linalg.solve(H, J.T @ r)
     assert here.promised_reduction(change) == pytest.approx(promised, rel=1e-8)
-    taken = here.step(change, region, Log(ignore))
+    taken = here.step(change, region, History(ignore))
     assert taken is not None
     assert taken.trials[0] == pytest.approx(np.sqrt(2.0 * promised), rel=0.05)
     assert taken.radius == pytest.approx(2.0 * np.linalg.norm(r))

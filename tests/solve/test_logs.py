@@ -14,7 +14,7 @@ from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
 from ba.prepare.options import Noise
 from ba.solve import solve
-from ba.solve.objective import Log, Objective, is_short
+from ba.solve.objective import History, Objective, is_short
 from ba.solve.options import Solver
 from ba.solve.result import Iteration, Solution
 from ba.solve.schur import BundleSystem
@@ -46,10 +46,10 @@ def states(problem: Problem, way: str, steps: int, loss: Loss | None = None) -> 
 def test_costs_changes_and_steps_are_those_of_the_states(free: str, way: str) -> None:
     problem, steps = start(free), 3
     ends = states(problem, way, steps)
-    log, costs = ends[-1].iterations, [textbook.cost(end.problem) for end in ends]
-    assert [record.iteration for record in log] == list(range(len(ends)))
-    assert log[0].cost_change == log[0].step_norm == 0.0
-    for k, record in enumerate(log):
+    history, costs = ends[-1].iterations, [textbook.cost(end.problem) for end in ends]
+    assert [record.iteration for record in history] == list(range(len(ends)))
+    assert history[0].cost_change == history[0].step_norm == 0.0
+    for k, record in enumerate(history):
         assert record.cost == pytest.approx(costs[k], rel=1e-9)
         if k == 0:
             continue
@@ -126,16 +126,16 @@ def test_the_observer_gets_every_record_and_the_solution_their_ends() -> None:
 
 def test_a_log_numbers_steps_and_takes_changes_from_the_step_before() -> None:
     seen: list[Iteration] = []
-    log = Log(seen.append)
-    assert log.steps == 0
+    history = History(seen.append)
+    assert history.steps == 0
     for cost, step_norm, gradient_norm in ((9.0, 0.0, 5.0), (4.0, 2.0, 3.0), (3.0, 1.0, 0.5)):
-        log.accept(cost, step_norm, gradient_norm)
+        history.accept(cost, step_norm, gradient_norm)
     assert [(r.iteration, r.cost, r.cost_change, r.step_norm, r.gradient_norm) for r in seen] == [
         (0, 9.0, 0.0, 0.0, 5.0),
         (1, 4.0, 5.0, 2.0, 3.0),
         (2, 3.0, 1.0, 1.0, 0.5),
     ]
-    assert log.steps == 2
+    assert history.steps == 2
 
 
 def test_a_step_is_short_where_every_number_moves_by_less_than_its_share() -> None:
@@ -147,9 +147,9 @@ def test_a_step_is_short_where_every_number_moves_by_less_than_its_share() -> No
 
 
 def test_details_count_inner_iterations_over_all_steps() -> None:
-    once, twice = (solve(start(), options=options("schur, cg", k)).details["linear_iterations"] for k in (1, 2))
+    once, twice = (solve(start(), options=options("schur, cg", k)).solver_details["linear_iterations"] for k in (1, 2))
     assert twice > once > 1
-    once, twice = (solve(start(), options=options("scipy", k)).details["lsmr_products"] for k in (1, 2))
+    once, twice = (solve(start(), options=options("scipy", k)).solver_details["lsmr_products"] for k in (1, 2))
     assert twice > once > 1
 
 

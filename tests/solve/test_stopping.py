@@ -1,4 +1,4 @@
-"""An observer and the clock end a solve in every backend and method, and the state they leave is that of the log."""
+"""An observer and the clock end a solve in every backend and method, and the state they leave stands in the history."""
 
 from typing import Any
 
@@ -123,15 +123,15 @@ def test_the_iterations_of_a_linear_solver_end_by_the_clock(
 ) -> None:
     """The clock moves with each look at it: a step in which nobody looks would be taken whole."""
     looks = 0
-    original = objective.Log.check_time
+    original = objective.History.check_time
 
-    def look(log: objective.Log) -> None:
+    def look(history: objective.History) -> None:
         nonlocal looks
         looks += 1
-        clock.now += len(log.records) == 1
-        original(log)
+        clock.now += len(history.records) == 1
+        original(history)
 
-    monkeypatch.setattr(objective.Log, "check_time", look)
+    monkeypatch.setattr(objective.History, "check_time", look)
     solution = solve(perturbed(), options=ALL[way].model_copy(update={"max_seconds": 2.5}))
     assert solution.status is Status.MAX_SECONDS
     assert len(solution.iterations) == 1

@@ -59,9 +59,9 @@ def groups_of(variables: Variables) -> Groups:
         (variables.point_entries, np.array(len(KINDS) - 1)),
     ):
         free = columns >= 0
-        rows, places = np.nonzero(free)
+        rows, indices = np.nonzero(free)
         kind[columns[free]] = np.broadcast_to(code, columns.shape)[free]
-        owner[columns[free]], place[columns[free]] = rows, places
+        owner[columns[free]], place[columns[free]] = rows, indices
     return Groups(kind, owner, place)
 
 

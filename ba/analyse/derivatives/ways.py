@@ -145,9 +145,9 @@ def _stacked(rows: Iterable[Array], width: int) -> csr_array:
     """Rows as one sparse matrix, zeros left out."""
     indices, values, counts = [np.empty(0, int)], [np.empty(0)], [0]
     for row in rows:
-        places = np.flatnonzero(row)
-        indices.append(places)
-        values.append(row[places])
-        counts.append(len(places))
+        entries = np.flatnonzero(row)
+        indices.append(entries)
+        values.append(row[entries])
+        counts.append(len(entries))
     data = np.concatenate(values), np.concatenate(indices), np.cumsum(counts)
     return csr_array(data, shape=(len(counts) - 1, width))

@@ -22,7 +22,7 @@ from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
-    from ba.model.variables import Parameters
+    from ba.model.variables import State
 
 Array = NDArray[Any]
 
@@ -43,10 +43,10 @@ class PointAlignment(Term):
     def touches(self) -> tuple[Touch, ...]:
         return (Touch("pose", self.image),)
 
-    def residual(self, state: Parameters) -> Array:
+    def residual(self, state: State) -> Array:
         return self._vector(state)
 
-    def linearize(self, state: Parameters) -> TermBlocks:
+    def linearize(self, state: State) -> TermBlocks:
         R = state.rotations[self.image]
         W = -np.eye(3) / self.sigma[:, None, None]
         by_entries = W[:, :, :, None] * self.world[:, None, None, :]
@@ -67,7 +67,7 @@ class PointAlignment(Term):
         names = "image", "camera", "world", "sigma"
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
-    def _vector(self, state: Parameters) -> Array:
+    def _vector(self, state: State) -> Array:
         R, t = state.rotations[self.image], state.translations[self.image]
         return np.asarray((self.camera - (np.einsum("nij,nj->ni", R, self.world) + t)) / self.sigma[:, None])
 
@@ -78,11 +78,11 @@ class AlignmentDistance(PointAlignment):
 
     rows = 1
 
-    def residual(self, state: Parameters) -> Array:
+    def residual(self, state: State) -> Array:
         r = self._vector(state)
         return np.asarray(np.sqrt((r * r).sum(axis=1, keepdims=True)))
 
-    def linearize(self, state: Parameters) -> TermBlocks:
+    def linearize(self, state: State) -> TermBlocks:
         whole = super().linearize(state)
         length = self.residual(state)
         along = whole.residual / np.where(length == 0.0, 1.0, length)

@@ -17,7 +17,7 @@ from ba.model.terms.term import Term, TermBlocks, Touch
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
-    from ba.model.variables import Parameters
+    from ba.model.variables import State
 
 Array = NDArray[Any]
 
@@ -37,10 +37,10 @@ class Distance(Term):
     def touches(self) -> tuple[Touch, ...]:
         return Touch("point", self.first), Touch("point", self.second)
 
-    def residual(self, state: Parameters) -> Array:
+    def residual(self, state: State) -> Array:
         return ((_length(self._between(state)) - self.distance) / self.sigma)[:, None]
 
-    def linearize(self, state: Parameters) -> TermBlocks:
+    def linearize(self, state: State) -> TermBlocks:
         between = self._between(state)
         length = _length(between)
         along = between / (np.where(length == 0.0, 1.0, length) * self.sigma)[:, None]
@@ -59,7 +59,7 @@ class Distance(Term):
         names = "first", "second", "distance", "sigma"
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
-    def _between(self, state: Parameters) -> Array:
+    def _between(self, state: State) -> Array:
         return np.asarray(state.points[self.first] - state.points[self.second])
 
 

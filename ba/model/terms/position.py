@@ -16,7 +16,7 @@ from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation, inverse_fa
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
-    from ba.model.variables import Parameters
+    from ba.model.variables import State
 
 Array = NDArray[Any]
 
@@ -40,11 +40,11 @@ class PositionPrior(Term):
         """(n, 3, 3)"""
         return inverse_factor(self.covariance)
 
-    def residual(self, state: Parameters) -> Array:
+    def residual(self, state: State) -> Array:
         R, t = state.rotations[self.image], state.translations[self.image]
         return np.asarray(np.einsum("nij,nj->ni", self.whitener, -np.einsum("nab,na->nb", R, t) - self.position))
 
-    def linearize(self, state: Parameters) -> TermBlocks:
+    def linearize(self, state: State) -> TermBlocks:
         R, t = state.rotations[self.image], state.translations[self.image]
         W = self.whitener
         by_entries = -np.einsum("nic,na->niac", W, t)

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from ba.model.terms.term import Term, Touch
 
 if TYPE_CHECKING:
-    from ba.model.variables import Layout, Parameters
+    from ba.model.variables import Layout, State
 
 Array = NDArray[Any]
 
@@ -70,7 +70,7 @@ def parted(vector: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     return [flat[first:last].reshape(shape) for first, last, shape in zip(edges[:-1], edges[1:], shapes, strict=True)]
 
 
-def linearized(terms: Sequence[Term], state: Parameters, layout: Layout) -> tuple[Member, ...]:
+def linearized(terms: Sequence[Term], state: State, layout: Layout) -> tuple[Member, ...]:
     """Each term at the state."""
     members = []
     for term in terms:

@@ -23,7 +23,7 @@ from ba.model.loss import Loss
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
-    from ba.model.variables import Parameters
+    from ba.model.variables import State
 
 Array = NDArray[Any]
 Family = Literal["pose", "point"]
@@ -66,11 +66,11 @@ class Term(ABC):
         """What the members touch; a family may come twice."""
 
     @abstractmethod
-    def residual(self, state: Parameters) -> Array:
+    def residual(self, state: State) -> Array:
         """(n, rows) whitened."""
 
     @abstractmethod
-    def linearize(self, state: Parameters) -> TermBlocks:
+    def linearize(self, state: State) -> TermBlocks:
         """Residuals and derivatives."""
 
     @abstractmethod

@@ -16,7 +16,7 @@ from ba.solve.reduced.conjugate_gradients import PRECONDITIONERS
 from ba.solve.reduced.direct import DirectRows
 from ba.solve.reduced.factor import FACTORIZATIONS, Factor, factorize
 from ba.solve.reduced.normal import NormalFactor, NormalFactors
-from ba.solve.reduced.places import Places, make_places
+from ba.solve.reduced.partition import Partition, make_partition
 from ba.solve.reduced.structure import Structure, make_structure
 from ba.solve.reduced.system import Eliminator, Reduced, gradient_norm
 
@@ -49,7 +49,7 @@ __all__ = [
     "LinearSolver",
     "NormalFactor",
     "NormalFactors",
-    "Places",
+    "Partition",
     "Reduced",
     "Structure",
     "choose",
@@ -57,6 +57,6 @@ __all__ = [
     "factorize",
     "gradient_norm",
     "linear_solver",
-    "make_places",
+    "make_partition",
     "make_structure",
 ]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import bsr_array
 
-from ba.engine.parallel import each
+from ba.engine.parallel import parallel_map
 from ba.errors import SolverError
 from ba.solve.reduced import kernels
 from ba.solve.reduced.system import Reduced
@@ -136,7 +136,7 @@ def implicit_product(reduced: Reduced) -> Operator:
             kernels.multiply(A, B, structure.arrays, part, reduced.inverse, v, out)
             return out
 
-        total = sum(each(work, parts, reduced.threads), reduced.damped * v)
+        total = sum(parallel_map(work, parts, reduced.threads), reduced.damped * v)
         if reduced.direct is not None:
             total = total + reduced.direct.transposed_times(reduced.direct.times(v))
         return np.asarray(total)

@@ -20,12 +20,12 @@ from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import Member, joined, sparse_rows
 from ba.model.variables import Layout
-from ba.solve.reduced.places import Places
+from ba.solve.reduced.partition import Partition
 from ba.solve.reduced.structure import Structure
 
 Array = NDArray[Any]
-BlockPlaces = Callable[[Array, Array], tuple[Array, Array]]
-"""places(rows, columns): which of these blocks of S are kept, (n,) bool, and where the numbers of those begin."""
+BlockStarts = Callable[[Array, Array], tuple[Array, Array]]
+"""block_starts(rows, columns): which of these blocks of S are kept, (n,) bool, and where the numbers of those begin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +62,10 @@ class Direct:
         """(n_groups, width) of J^T J."""
         return np.asarray(self.J.multiply(self.J).sum(axis=0)).reshape(-1, self.width)
 
-    def add_to(self, blocks: Array, structure: Structure, places: BlockPlaces) -> None:
+    def add_to(self, blocks: Array, structure: Structure, block_starts: BlockStarts) -> None:
         """Add J^T J to those blocks of S that are kept, flat (see `ba.solve.reduced.system`)."""
         rows, columns, squares = self.squares
-        kept, first = places(rows, columns)
+        kept, first = block_starts(rows, columns)
         rows, columns, squares = rows[kept], columns[kept], squares[kept]
         inside = structure.filled[rows][:, :, None] & structure.filled[columns][:, None, :]
         steps, sizes = np.arange(self.width), np.diff(structure.group_starts)[columns]
@@ -85,11 +85,11 @@ class DirectRows:
     them).
     """
 
-    def __init__(self, structure: Structure, places: Places, residuals: Residuals, layout: Layout) -> None:
+    def __init__(self, structure: Structure, partition: Partition, residuals: Residuals, layout: Layout) -> None:
         self.structure, self.residuals, self.layout = structure, residuals, layout
         self.first = num_eliminated(residuals.problem, layout.kept)
         self.place_of_column = np.full(layout.size + 1, -1, np.int64)
-        self.place_of_column[places.groups.ravel()] = np.arange(places.groups.size)
+        self.place_of_column[partition.groups.ravel()] = np.arange(partition.groups.size)
         self.place_of_column[-1] = -1
 
     def eliminated(self, derivatives: Blocks) -> Blocks:

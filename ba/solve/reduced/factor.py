@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.engine.jit import kernel
-from ba.engine.parallel import each
+from ba.engine.parallel import parallel_map
 from ba.solve.reduced import dense, sparse
 from ba.solve.reduced.products import (
     add_A_transposed,
@@ -110,7 +110,7 @@ class Factor:
         return A, B, self.reduced.inverse, of.starts, of.slots, of.slot_starts, of.slot_groups, of.known_edges
 
     def _each_part(self, work: Callable[[tuple[int, int]], Any]) -> list[Any]:
-        return each(work, self.reduced.structure.parts, self.reduced.threads)
+        return parallel_map(work, self.reduced.structure.parts, self.reduced.threads)
 
 
 def factorize(reduced: Reduced, name: str) -> Factor:

@@ -39,11 +39,11 @@ def eliminate(
     others. Returns the first point whose damped block is not positive definite, or -1.
     """
     starts, slots, slot_starts, slot_groups, list_starts, edges, num_narrow, longest = structure
-    Z, places = np.empty((longest, 4 * b.shape[1])), np.empty(longest * (longest + 1) // 2, np.int64)
+    Z, block_starts = np.empty((longest, 4 * b.shape[1])), np.empty(longest * (longest + 1) // 2, np.int64)
     X, filled = np.empty((2, 4)), np.zeros((len(edges), 2, len(wide) + 1))
     for q in range(part[0], part[1]):
         groups = slot_groups[slot_starts[list_starts[q]] : slot_starts[list_starts[q] + 1]]
-        _find_places(groups, pattern, explicit, places)
+        _find_block_starts(groups, pattern, explicit, block_starts)
         poses = _num_below(groups, num_narrow)
         for p in range(list_starts[q], list_starts[q + 1]):
             if not _factor_point(B, r, starts[p], starts[p + 1], damping, p, inverse, point_gradient, point_diagonal):
@@ -52,16 +52,16 @@ def eliminate(
             for i in range(starts[p], starts[p + 1]):
                 _whiten(B[i], r[i], inverse[p], point_gradient[p], X)
                 own, y = A[i][:, : edges[1]], slots[i, 0]
-                _add_slot(own, X, Z[y], diagonal[groups[y]], S[places[_pair(y, y)] :], narrow)
+                _add_slot(own, X, Z[y], diagonal[groups[y]], S[block_starts[_pair(y, y)] :], narrow)
                 for s in range(1, len(edges) - 1):
                     shared, z = _columns_of_slot(A[i], s, edges, filled, wide), slots[i, s]
-                    _add_slot(shared, X, Z[z], diagonal[groups[z]], S[places[_pair(z, z)] :], wide)
+                    _add_slot(shared, X, Z[z], diagonal[groups[z]], S[block_starts[_pair(z, z)] :], wide)
                     if explicit:
-                        add_outer(S[places[_pair(z, y)] :], shared, own, 2, wide, narrow)
+                        add_outer(S[block_starts[_pair(z, y)] :], shared, own, 2, wide, narrow)
                         for t in range(1, s):
                             other = _columns_of_slot(A[i], t, edges, filled, wide)
-                            add_outer(S[places[_pair(z, slots[i, t])] :], shared, other, 2, wide, wide)
-            _subtract_products(Z, groups, poses, places, explicit, S, b, narrow, wide)
+                            add_outer(S[block_starts[_pair(z, slots[i, t])] :], shared, other, 2, wide, wide)
+            _subtract_products(Z, groups, poses, block_starts, explicit, S, b, narrow, wide)
     return -1
 
 
@@ -94,7 +94,7 @@ def _pair(y: Any, z: Any) -> Any:
 
 
 @inlined
-def _find_places(groups: Any, pattern: Any, explicit: bool, places: Any) -> None:
+def _find_block_starts(groups: Any, pattern: Any, explicit: bool, block_starts: Any) -> None:
     """Where the block of each pair of groups, or of each with itself, begins in S.
 
     A row's last block is the diagonal's, and no two columns stand further apart than their numbers say.
@@ -103,11 +103,11 @@ def _find_places(groups: Any, pattern: Any, explicit: bool, places: Any) -> None
     for y in range(len(groups)):
         row = groups[y]
         place = rows[row] + row if len(columns) == 0 else rows[row + 1] - 1
-        places[_pair(y, y)] = offsets[place]
+        block_starts[_pair(y, y)] = offsets[place]
         for z in range(y - 1 if explicit else -1, -1, -1):
             first = max(rows[row], place - (groups[z + 1] - groups[z]))
             place = first if len(columns) == 0 else _place(groups[z], columns, first, place)
-            places[_pair(y, z)] = offsets[place]
+            block_starts[_pair(y, z)] = offsets[place]
 
 
 @inlined
@@ -164,24 +164,24 @@ def _add_slot(A: Any, X: Any, Z: Any, diagonal: Any, block: Any, width: Any) -> 
 
 @inlined
 def _subtract_products(
-    Z: Any, groups: Any, poses: Any, places: Any, explicit: bool, S: Any, b: Any, narrow: Any, wide: Any
+    Z: Any, groups: Any, poses: Any, block_starts: Any, explicit: bool, S: Any, b: Any, narrow: Any, wide: Any
 ) -> None:
     """S -= Y Y^T and b += A^T (r - X u) of a point whose slots, of which the first `poses` are narrow, have Y^T in the
     first three rows of Z and the rest in the fourth."""
     for y in range(poses):
         if explicit:
             for z in range(y):
-                subtract_outer(S[places[_pair(y, z)] :], Z[y], Z[z], 3, narrow, narrow)
-        subtract_square(S[places[_pair(y, y)] :], Z[y], 3, narrow)
+                subtract_outer(S[block_starts[_pair(y, z)] :], Z[y], Z[z], 3, narrow, narrow)
+        subtract_square(S[block_starts[_pair(y, y)] :], Z[y], 3, narrow)
         for j in range(len(narrow)):
             b[groups[y], j] += Z[y, 3 * len(narrow) + j]
     for y in range(poses, len(groups)):
         if explicit:
             for z in range(poses):
-                subtract_outer(S[places[_pair(y, z)] :], Z[y], Z[z], 3, wide, narrow)
+                subtract_outer(S[block_starts[_pair(y, z)] :], Z[y], Z[z], 3, wide, narrow)
             for z in range(poses, y):
-                subtract_outer(S[places[_pair(y, z)] :], Z[y], Z[z], 3, wide, wide)
-        subtract_square(S[places[_pair(y, y)] :], Z[y], 3, wide)
+                subtract_outer(S[block_starts[_pair(y, z)] :], Z[y], Z[z], 3, wide, wide)
+        subtract_square(S[block_starts[_pair(y, y)] :], Z[y], 3, wide)
         for j in range(len(wide)):
             b[groups[y], j] += Z[y, 3 * len(wide) + j]
 

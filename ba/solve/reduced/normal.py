@@ -17,7 +17,7 @@ from ba.model.variables import Variables
 from ba.solve.reduced.choice import choose_factorization
 from ba.solve.reduced.direct import DirectRows
 from ba.solve.reduced.factor import Factor, factorize
-from ba.solve.reduced.places import Places, make_places
+from ba.solve.reduced.partition import Partition, make_partition
 from ba.solve.reduced.structure import make_structure
 from ba.solve.reduced.system import Eliminator
 
@@ -29,7 +29,7 @@ class NormalFactor:
     """L of the damped normal equations J^T J + D = L L^T at one state; all vectors are (size,) but for rows of J."""
 
     factor: Factor
-    places: Places
+    partition: Partition
 
     def solve(self, g: Array) -> Array:
         """(L L^T)^-1 g."""
@@ -37,19 +37,19 @@ class NormalFactor:
 
     def forward(self, g: Array) -> Array:
         """L^-1 g."""
-        return self.places.join(*self.factor.forward(*self.places.split(g)))
+        return self.partition.join(*self.factor.forward(*self.partition.split(g)))
 
     def backward(self, y: Array) -> Array:
         """L^-T y."""
-        return self.places.join(*self.factor.backward(*self.places.split(y)))
+        return self.partition.join(*self.factor.backward(*self.partition.split(y)))
 
     def times(self, y: Array) -> Array:
         """J L^-T y, (n_rows,)."""
-        return self.factor.times(*self.places.split(y))
+        return self.factor.times(*self.partition.split(y))
 
     def transposed_times(self, u: Array) -> Array:
         """L^-1 J^T u, for u (n_rows,)."""
-        return self.places.join(*self.factor.transposed_times(u))
+        return self.partition.join(*self.factor.transposed_times(u))
 
 
 class NormalFactors:
@@ -63,12 +63,12 @@ class NormalFactors:
         structure = make_structure(variables.problem, variables.rotation.tangent_dim)
         self.name = choose_factorization(structure)
         self.num_numbers = structure.free.size
-        self.places = make_places(structure, variables)
+        self.partition = make_partition(structure, variables)
         self.eliminate = Eliminator(structure, residuals.threads, explicit=True)
-        self.rows = DirectRows(structure, self.places, residuals, variables.layout)
+        self.rows = DirectRows(structure, self.partition, residuals, variables.layout)
 
     def __call__(self, linearization: Linearization, damping: float) -> NormalFactor:
         """Raises SolverError where the equations are singular at this damping."""
         direct = self.rows(linearization.blocks, linearization.members)
         reduced = self.eliminate(self.rows.eliminated(linearization.blocks), damping, direct)
-        return NormalFactor(factorize(reduced, self.name), self.places)
+        return NormalFactor(factorize(reduced, self.name), self.partition)

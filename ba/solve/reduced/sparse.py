@@ -63,17 +63,17 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
     if failed >= 0:
         raise SolverError(f"the reduced camera system is singular at group {symbolic.order[failed]}")
 
-    places = np.argsort(symbolic.order)
+    restore = np.argsort(symbolic.order)
 
     def undo(x: Array) -> Array:
         x = x[symbolic.order]
         cholesky.forward(*read, L, x)
-        return np.asarray(x[places])
+        return np.asarray(x[restore])
 
     def undo_transposed(x: Array) -> Array:
         x = x[symbolic.order]
         cholesky.backward(*read, L, x)
-        return np.asarray(x[places])
+        return np.asarray(x[restore])
 
     return undo, undo_transposed
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.engine.parallel import each
+from ba.engine.parallel import parallel_map
 from ba.engine.simd import lanes
 from ba.errors import SolverError
 from ba.model.linearization import Blocks
@@ -60,16 +60,16 @@ class Reduced:
         """(n_groups, width, width) of S, with ones on the diagonal of what a group has been filled up with."""
         n = self.structure.num_groups
         filling = np.eye(self.structure.width) * ~self.structure.filled[:, None, :]
-        return self.filled_blocks(diagonal_places(n, self.pattern), np.arange(n), np.arange(n)) + filling
+        return self.filled_blocks(diagonal_indices(n, self.pattern), np.arange(n), np.arange(n)) + filling
 
-    def filled_blocks(self, places: Array, rows: Array, columns: Array) -> Array:
-        """(len(places), width, width) the blocks of S at these places, rows and columns, filled up with zeros."""
+    def filled_blocks(self, indices: Array, rows: Array, columns: Array) -> Array:
+        """(len(indices), width, width) the blocks of S at these indices, rows and columns, filled up with zeros."""
         of, width = self.structure, self.structure.width
         if of.filled.all():
-            return self.blocks.reshape(-1, width, width)[places]
+            return self.blocks.reshape(-1, width, width)[indices]
         inside = of.filled[rows][:, :, None] & of.filled[columns][:, None, :]
         steps, sizes = np.arange(width), np.diff(of.group_starts)[columns]
-        at = self.offsets[places][:, None, None] + steps[:, None] * sizes[:, None, None] + steps
+        at = self.offsets[indices][:, None, None] + steps[:, None] * sizes[:, None, None] + steps
         return np.where(inside, self.blocks[np.where(inside, at, 0)], 0.0)
 
     def substitute(self, step: Array) -> tuple[Array, float]:
@@ -87,7 +87,7 @@ class Reduced:
             )
             return model
 
-        linear, quadratic = np.sum(each(work, self.structure.parts, self.threads), axis=0)
+        linear, quadratic = np.sum(parallel_map(work, self.structure.parts, self.threads), axis=0)
         if self.direct is not None:
             change = self.direct.times(step)
             linear, quadratic = linear + self.direct.residual @ change, quadratic + change @ change
@@ -147,7 +147,7 @@ class Eliminator:
                 )
             )
 
-        failed = [point for point in each(work, range(len(self.parts)), self.threads) if point >= 0]
+        failed = [point for point in parallel_map(work, range(len(self.parts)), self.threads) if point >= 0]
         if failed:
             raise SolverError(f"the 3x3 block of point {failed[0]} is singular at damping {damping:.1e}")
         for blocks, sums in zip(self.blocks[1:], self.sums[1:], strict=True):
@@ -157,7 +157,7 @@ class Eliminator:
         if direct is not None:
             rhs += direct.gradient
             diagonal += direct.diagonal
-            direct.add_to(self.blocks[0], self.structure, self._places)
+            direct.add_to(self.blocks[0], self.structure, self._block_starts)
         damped = damping * np.clip(diagonal, LEAST_DIAGONAL, MOST_DIAGONAL)
         reduced = Reduced(
             structure=self.structure,
@@ -174,12 +174,12 @@ class Eliminator:
             point_damped=damping * self.point_diagonal,
             direct=direct,
         )
-        diagonal_offsets = self.offsets[diagonal_places(n, self.pattern)]
+        diagonal_offsets = self.offsets[diagonal_indices(n, self.pattern)]
         sizes = np.diff(self.structure.group_starts)
         kernels.finish_diagonal(reduced.blocks, diagonal_offsets, reduced.damped, sizes)
         return reduced
 
-    def _places(self, rows: Array, columns: Array) -> tuple[Array, Array]:
+    def _block_starts(self, rows: Array, columns: Array) -> tuple[Array, Array]:
         """Which of these blocks of S are kept, and where the numbers of those begin."""
         n = self.structure.num_groups
         known = np.stack(rows_and_columns(n, self.pattern), axis=1) @ [n, 1]
@@ -197,7 +197,7 @@ def rows_and_columns(n: int, pattern: tuple[Array, Array] | None) -> tuple[Array
     return np.repeat(np.arange(n), np.diff(starts)), columns
 
 
-def diagonal_places(n: int, pattern: tuple[Array, Array] | None) -> Array:
+def diagonal_indices(n: int, pattern: tuple[Array, Array] | None) -> Array:
     """(n,) which blocks of a pattern are on the diagonal."""
     return np.arange(n) * (n + 1) if pattern is None else pattern[0][1:] - 1
 
@@ -210,7 +210,7 @@ def gradient_norm(derivatives: Blocks, structure: Structure, threads: int, direc
         gradient = np.zeros(structure.free.shape)
         return gradient, float(kernels.largest_gradient(A, B, r, structure.arrays, part, gradient))
 
-    answers = each(work, structure.parts, threads)
+    answers = parallel_map(work, structure.parts, threads)
     total = sum(gradient for gradient, _ in answers)
     groups = np.abs(total if direct is None else total + direct.gradient).max(initial=0.0)
     return max(float(groups), *(largest for _, largest in answers))

@@ -2,7 +2,7 @@
 
     findings = ba.compare("configs/compare-rotations.yaml")
 
-config       the YAML schema                          plan         which runs, from which starts
+config       the YAML schema                          runs         which runs, from which starts
 execute      runs in parallel, then timed alone       measure      one run
 outcome      what one run brings back                 profiles     arrivals, their spread, performance profiles
 results      outcomes and summaries, as tables        conclusions  three sentences that the numbers bear out
@@ -24,8 +24,8 @@ from ba.system.words import counted
 if TYPE_CHECKING:
     from ba.studies.comparison.config import Source
     from ba.studies.comparison.outcome import Outcome
-    from ba.studies.comparison.plan import Run
     from ba.studies.comparison.results import Summary
+    from ba.studies.comparison.runs import Run
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,11 @@ def compare(
     UserError for what the user can mend, also where another comparison is at work in the folder. Ctrl-C leaves what is
     done, and a second call goes on from there; what it finds damaged it does again.
     """
-    from ba.studies.comparison import conclusions, config, execute, plan, report, results
+    from ba.studies.comparison import conclusions, config, execute, report, results
+    from ba.studies.comparison import runs as planned
 
     source = config.load(path, overrides)
-    runs = plan.make_plan(source)
+    runs = planned.make_runs(source)
     folder = out or Path("runs") / source.name
     with _locked(folder):
         notes = execute.execute(runs, folder, execute.cores() if workers is None else workers, tick)

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from ba.config import reading, schema
 from ba.config.section import NonNegative, Section, Seed
-from ba.config.source import Places, fault, is_data, name_of, place_of, read
+from ba.config.source import Locations, fault, is_data, location_of, name_of, read
 from ba.config.yamltext import Key
 from ba.errors import UserError
 from ba.options import Config
@@ -51,7 +51,7 @@ class Source:
     """A comparison, and where each of its keys stands."""
 
     comparison: Comparison
-    places: Places
+    locations: Locations
     name: str
 
 
@@ -81,11 +81,11 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Source:
             f"{path}: is a data file, a comparison is expected, a YAML file as configs/compare-rotations.yaml, with "
             f"`datasets: {{NAME: {{data: {{path: {path.name}}}}}}}`; `ba run {path}` solves the data once"
         )
-    data, places = read(path)
+    data, locations = read(path)
     for text in overrides:
-        reading.override(Comparison, data, places, text)
-    comparison = reading.validated(Comparison, data, places)
-    source = Source(comparison, places, Path(name_of(path)).stem.replace(" ", "-"))
+        reading.override(Comparison, data, locations, text)
+    comparison = reading.validated(Comparison, data, locations)
+    source = Source(comparison, locations, Path(name_of(path)).stem.replace(" ", "-"))
     _check_keys(source)
     return source
 
@@ -94,16 +94,16 @@ def run_config(source: Source, dataset: str, varied: dict[str, Any], seed: int) 
     """The configuration of one run, checked. `varied`: the value of each varied key."""
     comparison = source.comparison
     data: dict[str, Any] = {}
-    places: Places = {(): source.places[()]}
+    locations: Locations = {(): source.locations[()]}
     for values, prefix in ((comparison.base, ("base",)), (comparison.datasets[dataset], ("datasets", dataset))):
         data = merged(data, values)
-        places |= {key[len(prefix) :]: place for key, place in source.places.items() if _below(key, prefix)}
+        locations |= {key[len(prefix) :]: place for key, place in source.locations.items() if _below(key, prefix)}
     for axis, value in varied.items():
         data = merged(data, nested(axis, value))
-        places[tuple(axis.split("."))] = place_of(source.places, ("vary", axis))
+        locations[tuple(axis.split("."))] = location_of(source.locations, ("vary", axis))
     stop = comparison.stop.model_dump() | {"xtol": 0.0, "gtol": 0.0}
     data = merged(data, {"seed": seed, "solver": stop, "output": {"picture": False, "report": False}})
-    return reading.checked(Config, data, places)
+    return reading.checked(Config, data, locations)
 
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
@@ -123,14 +123,14 @@ def nested(axis: str, value: Any) -> dict[str, Any]:
 
 
 def _check_keys(source: Source) -> None:
-    comparison, places = source.comparison, source.places
+    comparison, locations = source.comparison, source.locations
     for axis, values in comparison.vary.items():
         key: Key = tuple(axis.split("."))
         if schema.at(key, Config) is None:
-            raise fault(places, ("vary", axis), schema.unknown(key, Config))
+            raise fault(locations, ("vary", axis), schema.unknown(key, Config))
         for i, value in enumerate(values):
             if value in values[:i]:
-                raise fault(places, ("vary", axis, i), f"{value} is given twice; delete one of the two")
+                raise fault(locations, ("vary", axis, i), f"{value} is given twice; delete one of the two")
             _refuse(source, ("vary", axis, i), nested(axis, value))
     _refuse(source, ("base",), comparison.base)
     for name, values_of in comparison.datasets.items():
@@ -143,7 +143,7 @@ def _refuse(source: Source, section: Key, values: dict[str, Any]) -> None:
         names = own.split(".")
         if _holds(values, names):
             key = section if section[0] == "vary" else (*section, *names)
-            raise fault(source.places, key, f"{own} is not to be set here; {right}")
+            raise fault(source.locations, key, f"{own} is not to be set here; {right}")
 
 
 def _holds(values: Any, names: Sequence[str]) -> bool:

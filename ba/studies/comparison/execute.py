@@ -28,7 +28,7 @@ from ba import io
 from ba.errors import UserError
 from ba.pipeline import load_start
 from ba.studies.comparison.measure import Ending, measure, timed
-from ba.studies.comparison.plan import Run, Start
+from ba.studies.comparison.runs import Run, Start
 from ba.system import children, files, interrupt, safepath
 
 Tick = Callable[[str, int, int], None]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba import io
-from ba.analyse.freedom import freedom
+from ba.analyse.free_directions import directions_and_condition
 from ba.engine.parallel import blas_threads
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
@@ -44,12 +44,12 @@ def measure(start: Path, config: Config) -> tuple[dict[str, Any], NDArray[np.flo
     """
     solution = solved(io.load(start), config, threads=1)
     with blas_threads(1):
-        directions, condition = freedom(solution.problem, ROTATIONS[config.rotation], config.loss)
+        directions, condition = directions_and_condition(solution.problem, ROTATIONS[config.rotation], config.loss)
     ending = Ending(
         status=str(solution.status),
         message=solution.message,
         cost=tuple(record.cost for record in solution.iterations),
-        free_numbers=solution.details["free_numbers"],
+        free_numbers=solution.solver_details["free_numbers"],
         free_directions=directions,
         condition=condition,
         distance_from_so3=solution.constraint,

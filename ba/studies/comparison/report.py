@@ -26,7 +26,16 @@ from ba.studies.comparison.charts import (
     profile_chart,
     short,
 )
-from ba.studies.comparison.details import NEVER, TEXTS, StressRow, details, failures, flags, grouped, stress_tables
+from ba.studies.comparison.dataset_section import (
+    NEVER,
+    TEXTS,
+    StressRow,
+    dataset_section,
+    failures,
+    flags,
+    grouped,
+    stress_tables,
+)
 from ba.studies.comparison.outcome import Outcome
 from ba.studies.comparison.profiles import FAILED, MEASURES, Spread, profile, ranked, spreads, steps_to
 from ba.system.files import write_bytes
@@ -79,7 +88,7 @@ def page(
         section("Performance profiles", _profiles(outcomes, drawn)),
         section("Who failed, and who is not ranked", failures(outcomes, drawn)),
         section("Stress: who fails where, and why", stress_tables(stress, drawn)) if stress else "",
-        *(section(f"Details: {name}", details(group, drawn)) for name, group in datasets.items()),
+        *(section(f"Details: {name}", dataset_section(group, drawn)) for name, group in datasets.items()),
         section("How to read this page", READING),
     ])  # fmt: skip
     return document(_title(outcomes), body, STYLE + PAGE_STYLE + highlights(len(drawn)))

@@ -22,7 +22,6 @@ from ba.model.rotation.so3 import OFF_SO3
 from ba.model.similarity import align
 from ba.studies.comparison.execute import points_of, result_of, timing_of, truth_path
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.plan import Run
 from ba.studies.comparison.profiles import (
     FAILED,
     SHARES,
@@ -33,6 +32,7 @@ from ba.studies.comparison.profiles import (
     spreads,
     steps_to,
 )
+from ba.studies.comparison.runs import Run
 from ba.system import files
 
 Array = NDArray[np.float64]

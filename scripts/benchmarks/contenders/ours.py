@@ -27,6 +27,6 @@ def solve(problem: Problem, task: Task, *, backend: str) -> Outcome:
         solve_seconds=time.perf_counter() - curve.began,
         curve=curve.points,
         problem=solution.problem,
-        settings={"backend": backend, "linear_solver": solution.details.get("linear_solver", "")},
-        phases={name: value for name, value in solution.details.items() if name.endswith("_seconds")},
+        settings={"backend": backend, "linear_solver": solution.solver_details.get("linear_solver", "")},
+        phases={name: value for name, value in solution.solver_details.items() if name.endswith("_seconds")},
     )

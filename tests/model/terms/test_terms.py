@@ -7,14 +7,14 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from ba.analyse.derivatives import JACOBIANS, jacobian
-from ba.analyse.freedom import freedom
+from ba.analyse.free_directions import directions_and_condition
 from ba.analyse.hessian import hessian_product
 from ba.analyse.optimum import make_optimum, refine
 from ba.analyse.sensitivity import fixed, to_fixed, to_observations
 from ba.model.loss import LOSSES, scaled
 from ba.model.options import Loss
 from ba.model.problem import Problem
-from ba.model.residual import Residuals, as_parameters
+from ba.model.residual import Residuals, as_state
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.similarity import Similarity, transform
 from ba.model.terms import TERMS, AlignmentDistance, Distance, PointAlignment, PositionPrior
@@ -81,7 +81,7 @@ def with_terms(names: str, models: tuple[str, ...] = ("pinhole",), noise: float 
 
 def stacked(problem: Problem) -> np.ndarray:
     """The residuals of all terms at the problem's own state."""
-    return Residuals(problem).stacked(as_parameters(problem))
+    return Residuals(problem).stacked(as_state(problem))
 
 
 @pytest.mark.parametrize("rotation", ["so3_left", "quaternion", "euler_xyz", "matrix9"])
@@ -208,7 +208,7 @@ def test_free_directions_are_counted_from_all_terms(names: str, expected: int, m
     J = Residuals(problem).linearize(variables, variables.start).csr().toarray()
     values = np.linalg.svd(J / np.linalg.norm(J, axis=0), compute_uv=False)
     assert J.shape[1] - int((values > 1e-9 * values[0]).sum()) == expected
-    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == expected
+    assert directions_and_condition(problem, ROTATIONS["so3_left"], Loss())[0] == expected
 
 
 @pytest.mark.parametrize("names", ["position", "position distance"])

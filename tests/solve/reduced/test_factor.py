@@ -17,7 +17,16 @@ from ba.prepare.noise import perturb
 from ba.prepare.options import Noise
 from ba.solve import preconditioned, solve
 from ba.solve.options import Solver
-from ba.solve.reduced import FACTORIZATIONS, Eliminator, Factor, Places, choice, factorize, make_places, make_structure
+from ba.solve.reduced import (
+    FACTORIZATIONS,
+    Eliminator,
+    Factor,
+    Partition,
+    choice,
+    factorize,
+    make_partition,
+    make_structure,
+)
 from ba.solve.reduced import system as system_module
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 from tests.support.masks import CAMERA_SETS, MASKS
@@ -28,7 +37,7 @@ DAMPING = 1e-3
 
 def reduced_system(
     problem: Problem, rotation: str = "so3_left", damping: float = DAMPING, threads: int = 1
-) -> tuple[Reduced, Places, np.ndarray]:
+) -> tuple[Reduced, Partition, np.ndarray]:
     """The reduced system, where its numbers stand in x, and J."""
     problem = condition(problem).problem
     variables, residuals = make_variables(problem, ROTATIONS[rotation]), Residuals(problem)
@@ -36,7 +45,7 @@ def reduced_system(
     linearization = residuals.linearize(variables, variables.start)
     blocks = linearization.residual, linearization.camera_blocks, linearization.point_blocks
     reduced = Eliminator(structure, threads, explicit=True)(blocks, damping)
-    return reduced, make_places(structure, variables), linearization.csr().toarray()
+    return reduced, make_partition(structure, variables), linearization.csr().toarray()
 
 
 def damped(J: np.ndarray) -> np.ndarray:
@@ -49,16 +58,16 @@ def masked(cameras: str, mask: str) -> Problem:
     return problem.with_free(MASKS[mask](problem.free))
 
 
-def solved(factor: Factor, places: Places, g: np.ndarray) -> np.ndarray:
-    return places.join(*factor.solve(*places.split(g)))
+def solved(factor: Factor, partition: Partition, g: np.ndarray) -> np.ndarray:
+    return partition.join(*factor.solve(*partition.split(g)))
 
 
-def assert_solves(reduced: Reduced, places: Places, J: np.ndarray, name: str) -> None:
+def assert_solves(reduced: Reduced, partition: Partition, J: np.ndarray, name: str) -> None:
     """To 1e-10 of the largest number, each in units of its standard deviation."""
     H = damped(J)
     scale = np.sqrt(np.diag(H))
     g = scale * np.random.default_rng(5).normal(size=len(H))
-    found, right = solved(factorize(reduced, name), places, g), np.linalg.solve(H, g)
+    found, right = solved(factorize(reduced, name), partition, g), np.linalg.solve(H, g)
     assert np.abs(scale * (found - right)).max(initial=0.0) <= 1e-10 * np.abs(scale * right).max(initial=0.0)
 
 
@@ -75,24 +84,24 @@ def test_any_right_hand_side_is_solved(rotation: str, cameras: str, mask: str) -
 def test_blocks_that_are_not_there_are_zero(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system_module, "ALL_BLOCKS", 0)
     street = generate(Scene(kind="street", images=12, points=80, observations_per_point=4))
-    reduced, places, J = reduced_system(street)
+    reduced, partition, J = reduced_system(street)
     assert reduced.pattern is not None
-    assert_solves(reduced, places, J, name)
+    assert_solves(reduced, partition, J, name)
 
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("cameras", CAMERA_SETS)
 @pytest.mark.parametrize("name", FACTORIZATIONS)
 def test_halves_undo_the_equations_and_carry_products(name: str, cameras: str, mask: str) -> None:
-    reduced, places, J = reduced_system(masked(cameras, mask))
+    reduced, partition, J = reduced_system(masked(cameras, mask))
     factor, H = factorize(reduced, name), damped(J)
-    units = [places.split(e) for e in np.eye(len(H))]
-    backward = np.stack([places.join(*factor.backward(*e)) for e in units], axis=1)  # L^-T
-    forward = np.stack([places.join(*factor.forward(*e)) for e in units], axis=1)  # L^-1
+    units = [partition.split(e) for e in np.eye(len(H))]
+    backward = np.stack([partition.join(*factor.backward(*e)) for e in units], axis=1)  # L^-T
+    forward = np.stack([partition.join(*factor.forward(*e)) for e in units], axis=1)  # L^-1
     assert np.allclose(backward.T @ H @ backward, np.eye(len(H)), atol=1e-7)
     assert np.allclose(forward, backward.T, rtol=1e-10, atol=1e-10 * np.abs(forward).max())
     times = np.stack([factor.times(*e).ravel() for e in units], axis=1)
-    transposed = np.stack([places.join(*factor.transposed_times(u)) for u in np.eye(len(J))], axis=1)
+    transposed = np.stack([partition.join(*factor.transposed_times(u)) for u in np.eye(len(J))], axis=1)
     assert np.allclose(times, J @ backward, atol=1e-10)
     assert np.allclose(transposed, times.T, atol=1e-10)
 
@@ -101,16 +110,16 @@ def test_halves_undo_the_equations_and_carry_products(name: str, cameras: str, m
 def test_threads_do_not_change_a_bit(name: str) -> None:
     answers = []
     for threads in (1, 3):
-        reduced, places, J = reduced_system(masked("mixed", "everything"), threads=threads)
-        answers.append(solved(factorize(reduced, name), places, np.ones(J.shape[1])))
+        reduced, partition, J = reduced_system(masked("mixed", "everything"), threads=threads)
+        answers.append(solved(factorize(reduced, name), partition, np.ones(J.shape[1])))
     assert np.array_equal(*answers)
 
 
 @pytest.mark.parametrize("rotation", FAMILIES)
 @pytest.mark.parametrize("name", FACTORIZATIONS)
 def test_gauge_freedom_leaves_a_factor(name: str, rotation: str) -> None:
-    reduced, places, J = reduced_system(masked("own", "everything"), rotation, damping=1e-9)
-    assert np.isfinite(solved(factorize(reduced, name), places, np.ones(J.shape[1]))).all()
+    reduced, partition, J = reduced_system(masked("own", "everything"), rotation, damping=1e-9)
+    assert np.isfinite(solved(factorize(reduced, name), partition, np.ones(J.shape[1]))).all()
 
 
 @pytest.mark.parametrize("name", FACTORIZATIONS)
@@ -126,12 +135,12 @@ def test_a_singular_group_is_named(name: str) -> None:
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("cameras", CAMERA_SETS)
 def test_every_free_number_has_one_place(cameras: str, mask: str) -> None:
-    reduced, places, J = reduced_system(masked(cameras, mask))
+    reduced, partition, J = reduced_system(masked(cameras, mask))
     x = np.arange(1.0, J.shape[1] + 1.0)
-    groups, points = places.split(x)
+    groups, points = partition.split(x)
     assert np.array_equal(groups != 0.0, reduced.structure.free)
     assert np.array_equal(np.sort(np.concatenate([groups[groups > 0.0], points[points > 0.0]])), x)
-    assert np.array_equal(places.join(groups, points), x)
+    assert np.array_equal(partition.join(groups, points), x)
 
 
 def test_scipy_ends_at_the_same_minimum_whatever_factors_its_preconditioner(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ def test_preconditioners_are_symmetric_and_positive(name: str) -> None:
 def test_terms_of_the_power_series_save_iterations() -> None:
     start = perturb(generate(Scene(kind="street", images=12, points=80, camera="bal")), Noise(points=0.01), 0)
     taken = {
-        name: solve(start, options=Solver(backend="schur", linear="cg", cg_preconditioner=name)).details
+        name: solve(start, options=Solver(backend="schur", linear="cg", cg_preconditioner=name)).solver_details
         for name in ("jacobi", "power")
     }
     assert taken["power"]["linear_iterations"] < 0.8 * taken["jacobi"]["linear_iterations"]

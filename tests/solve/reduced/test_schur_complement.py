@@ -21,7 +21,7 @@ from ba.solve.reduced import (
     choose,
     factorize,
     linear_solver,
-    make_places,
+    make_partition,
     make_structure,
 )
 from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
@@ -44,7 +44,7 @@ def problem_of(cameras: str, *, sparse: bool = False) -> Problem:
 
 
 class Dense:
-    """The system with numpy: x is [poses and cameras, points], as `make_places` has them."""
+    """The system with numpy: x is [poses and cameras, points], as `make_partition` has them."""
 
     def __init__(self, problem: Problem, *, explicit: bool = True, damping: float = DAMPING, threads: int = 1) -> None:
         self.variables: Variables = make_variables(problem, ROTATIONS["so3_left"])
@@ -53,7 +53,7 @@ class Dense:
         blocks = residuals.blocks(self.variables.at(self.variables.start))
         linearization = residuals.linearize(self.variables, self.variables.start)
         self.reduced: Reduced = Eliminator(structure, threads, explicit=explicit)(blocks, damping)
-        self.places = make_places(structure, self.variables)
+        self.partition = make_partition(structure, self.variables)
         self.J, self.r = linearization.csr().toarray(), linearization.residual.ravel()
         self.H = self.J.T @ self.J
         self.diagonal = np.clip(np.diag(self.H), 1e-6, 1e32)
@@ -67,11 +67,11 @@ class Dense:
 
     def groups(self, v: np.ndarray) -> np.ndarray:
         """(n_groups, width) of a vector over the reduced numbers."""
-        return self.places.split(np.append(v, np.zeros(self.places.size - len(v))))[0]
+        return self.partition.split(np.append(v, np.zeros(self.partition.size - len(v))))[0]
 
     def numbers(self, groups: np.ndarray) -> np.ndarray:
         zeros = np.zeros((self.variables.problem.num_points, 3))
-        return self.places.join(groups, zeros)[: self.variables.layout.num_reduced]
+        return self.partition.join(groups, zeros)[: self.variables.layout.num_reduced]
 
 
 def close(found: np.ndarray, right: np.ndarray, rel: float = 1e-9) -> bool:
@@ -87,7 +87,7 @@ def test_products_right_hand_side_and_diagonal_are_those_of_the_schur_complement
     v = np.random.default_rng(0).normal(size=len(dense.rhs))
     assert close(dense.numbers(product(dense.groups(v))), dense.S @ v)
     blocks, free = dense.reduced.diagonal_blocks(), dense.reduced.structure.free
-    for group, columns in enumerate(dense.places.groups):
+    for group, columns in enumerate(dense.partition.groups):
         own = columns[free[group]]
         assert close(np.tril(blocks[group][np.ix_(free[group], free[group])]), np.tril(dense.S[np.ix_(own, own)]))
 
@@ -99,7 +99,7 @@ def test_every_solver_takes_the_step_of_the_whole_equations(way: str, cameras: s
     name = way if way in ("dense", "sparse") else "cg"
     step, _ = linear_solver(name, way if name == "cg" else "jacobi")(dense.reduced, 1e-13)
     point_step, promised = dense.reduced.substitute(step)
-    assert close(dense.places.join(step, point_step), dense.step, 1e-8)
+    assert close(dense.partition.join(step, point_step), dense.step, 1e-8)
     change = dense.J @ dense.step
     assert promised == pytest.approx(-(dense.r @ change + 0.5 * change @ change), rel=1e-8)
     assert promised == pytest.approx(
@@ -111,14 +111,14 @@ def test_every_solver_takes_the_step_of_the_whole_equations(way: str, cameras: s
 @pytest.mark.parametrize("name", ["dense", "sparse"])
 def test_halves_of_the_factor_undo_the_equations_and_carry_products(name: str, cameras: str) -> None:
     dense = Dense(problem_of(cameras))
-    factor, places = factorize(dense.reduced, name), dense.places
-    units = [places.split(e) for e in np.eye(places.size)]
-    backward = np.stack([places.join(*factor.backward(*e)) for e in units], axis=1)
-    forward = np.stack([places.join(*factor.forward(*e)) for e in units], axis=1)
-    assert np.allclose(backward.T @ dense.damped @ backward, np.eye(places.size), atol=1e-8)
+    factor, partition = factorize(dense.reduced, name), dense.partition
+    units = [partition.split(e) for e in np.eye(partition.size)]
+    backward = np.stack([partition.join(*factor.backward(*e)) for e in units], axis=1)
+    forward = np.stack([partition.join(*factor.forward(*e)) for e in units], axis=1)
+    assert np.allclose(backward.T @ dense.damped @ backward, np.eye(partition.size), atol=1e-8)
     assert close(forward, backward.T)
     times = np.stack([factor.times(*e).ravel() for e in units], axis=1)
-    transposed = [places.join(*factor.transposed_times(u)) for u in np.eye(len(dense.r))]
+    transposed = [partition.join(*factor.transposed_times(u)) for u in np.eye(len(dense.r))]
     assert close(times, dense.J @ backward)
     assert close(np.stack(transposed), dense.J @ backward)
 
@@ -204,7 +204,7 @@ def test_the_power_series_has_four_terms() -> None:
     product = explicit_product(dense.reduced)
     n = dense.variables.layout.num_reduced
     D = np.zeros((n, n))
-    for group, columns in enumerate(dense.places.groups):
+    for group, columns in enumerate(dense.partition.groups):
         own = columns[dense.reduced.structure.free[group]]
         D[np.ix_(own, own)] = dense.damped[np.ix_(own, own)]
     series, term, v = np.zeros(n), np.linalg.solve(D, np.ones(n)), np.ones(n)

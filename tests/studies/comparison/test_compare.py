@@ -15,7 +15,7 @@ import pytest
 
 import ba
 from ba import io, pipeline
-from ba.analyse.freedom import eigenvalues, freedom
+from ba.analyse.free_directions import directions_and_condition, eigenvalues
 from ba.cli import main
 from ba.errors import UserError
 from ba.model.options import Loss
@@ -26,7 +26,8 @@ from ba.options import Config
 from ba.pipeline import load_start
 from ba.prepare.conditioning import condition
 from ba.solve import solve
-from ba.studies.comparison import Findings, config, execute, plan, program, results, table
+from ba.studies.comparison import Findings, config, execute, program, results, table
+from ba.studies.comparison import runs as planned
 from ba.studies.comparison.conclusions import conclude
 from ba.studies.comparison.outcome import Outcome
 from ba.studies.comparison.profiles import SHARES
@@ -163,7 +164,7 @@ def test_processes_give_what_one_alone_gives(findings: Findings, tmp_path: Path)
 
 
 def test_starts_are_saved_bit_for_bit(findings: Findings) -> None:
-    run = plan.make_plan(config.load(findings.folder.parent / "small.yaml"))[0]
+    run = planned.make_runs(config.load(findings.folder.parent / "small.yaml"))[0]
     _, start = load_start(run.config)
     saved = io.load(execute.start_path(run.start, findings.folder))
     for name in ("rotations", "translations", "points", "intrinsics", "pixels"):
@@ -182,7 +183,7 @@ def test_starts_are_saved_bit_for_bit(findings: Findings) -> None:
     ],
 )
 def test_what_changes_the_problem_splits_groups(tmp_path: Path, axis: str, apart: bool) -> None:
-    runs = plan.make_plan(config.load(written(tmp_path, SMALL.replace("seeds:", f"  {axis}\nseeds:"))))
+    runs = planned.make_runs(config.load(written(tmp_path, SMALL.replace("seeds:", f"  {axis}\nseeds:"))))
     assert len({run.start.group for run in runs}) == (2 if apart else 1)
     assert len({run.label for run in runs}) == (3 if apart else 6)
     assert len({run.key for run in runs}) == len(runs) == 12
@@ -210,7 +211,7 @@ def test_free_directions_are_the_zero_eigenvalues(scene: dict[str, Any], refine:
         residuals = Residuals(conditioned, 1)
         values = eigenvalues(variables, residuals, residuals.linearize(variables, variables.start))
         zeros = int((values < 1e-11).sum())
-        directions, number = freedom(end, ROTATIONS[name], Loss())
+        directions, number = directions_and_condition(end, ROTATIONS[name], Loss())
         assert directions == zeros, name
         assert 1.0 <= number < 1e11
 
@@ -298,7 +299,7 @@ def test_a_wrong_key_is_told_by_line(tmp_path: Path, line: str, expected: str) -
 )
 def test_a_wrong_run_is_told_by_line(tmp_path: Path, old: str, new: str, expected: str) -> None:
     with pytest.raises(UserError) as caught:
-        plan.make_plan(config.load(written(tmp_path, SMALL.replace(old, new, 1))))
+        planned.make_runs(config.load(written(tmp_path, SMALL.replace(old, new, 1))))
     assert expected in str(caught.value)
 
 
@@ -320,7 +321,7 @@ def test_a_refused_run_is_named(tmp_path: Path, workers: int) -> None:
 )
 def test_a_wrong_override_is_told(tmp_path: Path, override: str, expected: str) -> None:
     with pytest.raises(UserError) as caught:
-        plan.make_plan(config.load(written(tmp_path), [override]))
+        planned.make_runs(config.load(written(tmp_path), [override]))
     assert expected in str(caught.value)
 
 
@@ -380,9 +381,9 @@ def test_every_source_of_the_measuring_process_is_found() -> None:
 
 def test_another_program_or_setting_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = config.load(written(tmp_path))
-    keys = {run.key for run in plan.make_plan(source)}
+    keys = {run.key for run in planned.make_runs(source)}
     stop = source.comparison.stop.model_copy(update={"ftol": 1e-3})
     changed = dataclasses.replace(source, comparison=source.comparison.model_copy(update={"stop": stop}))
-    assert not keys & {run.key for run in plan.make_plan(changed)}
-    monkeypatch.setattr(plan, "_program", lambda: "another")
-    assert not keys & {run.key for run in plan.make_plan(source)}
+    assert not keys & {run.key for run in planned.make_runs(changed)}
+    monkeypatch.setattr(planned, "_program", lambda: "another")
+    assert not keys & {run.key for run in planned.make_runs(source)}

@@ -268,7 +268,7 @@ def test_sentences_count_failures_among_the_ranked_and_name_the_worst_end() -> N
 
 def test_tables_of_the_page_have_medians() -> None:
     from ba.studies.comparison.charts import inks
-    from ba.studies.comparison.details import details, failures
+    from ba.studies.comparison.dataset_section import dataset_section, failures
 
     found = seeds()
     stuck = [
@@ -277,7 +277,7 @@ def test_tables_of_the_page_have_medians() -> None:
     ]
     drawn = inks([*found, *stuck])
     assert ">3</td>" in failures([*found, *stuck], drawn), "the median of 1, 2, 3, 50 and 90"
-    html = details(found, drawn)
+    html = dataset_section(found, drawn)
     assert ">3e+05</td>" in html
     assert ">3e-09</td>" in html
     assert ">0.003</td>" in html

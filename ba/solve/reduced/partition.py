@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class Partition:
     """Indices into x (size,): groups (n_groups, width) and points (n_points, 3), -1 where a number is fixed."""
 
     groups: NDArray[np.int32]
@@ -34,10 +34,10 @@ class Places:
         return x[:-1]
 
 
-def make_places(structure: Structure, variables: Variables) -> Places:
-    """The places for a structure of the variables' problem."""
+def make_partition(structure: Structure, variables: Variables) -> Partition:
+    """The partition for a structure of the variables' problem."""
     layout, kept = variables.layout, variables.layout.kept
     points = variables.point_entries
     parts = layout.image_columns, layout.camera_columns, points[kept], np.full(1, -1, np.int32)
     columns = np.concatenate([part.ravel() for part in parts])
-    return Places(columns[structure.entries], np.where(kept[:, None], np.int32(-1), points), layout.size)
+    return Partition(columns[structure.entries], np.where(kept[:, None], np.int32(-1), points), layout.size)

@@ -50,7 +50,7 @@ class Run:
     key: str
 
 
-def make_plan(source: Source) -> list[Run]:
+def make_runs(source: Source) -> list[Run]:
     """All runs, those of a start one after the other. Raises UserError for settings that make no run."""
     comparison = source.comparison
     apart = {axis: values for axis, values in comparison.vary.items() if not is_ranked(axis)}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.analyse.determination import Determination, determine
-from ba.analyse.freedom import rays_by_point
+from ba.analyse.free_directions import rays_by_point
 from ba.analyse.graph import Parts
 from ba.model.problem import Problem, images_of_points
 from ba.model.residual import Projection, project
@@ -33,7 +33,7 @@ class Component:
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class DataStatistics:
     """A problem and the parameterization that it is to be solved with."""
 
     problem: Problem

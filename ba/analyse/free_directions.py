@@ -40,7 +40,7 @@ from ba.model.terms.term import touched_points
 from ba.model.variables import Variables, make_variables
 from ba.prepare.conditioning import condition as conditioned
 from ba.solve.objective import Objective
-from ba.solve.reduced import DirectRows, Eliminator, make_places, make_structure
+from ba.solve.reduced import DirectRows, Eliminator, make_partition, make_structure
 from ba.solve.reduced.dense import lower_triangle
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class OpenDirections:
         return self.reduced + int(self.points.sum())
 
 
-def freedom(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[int, float]:
+def directions_and_condition(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[int, float]:
     """Free directions at a problem's state, and the condition number (NaN where there are too many numbers)."""
     problem = conditioned(problem).problem
     variables = make_variables(problem, rotation)
@@ -109,7 +109,7 @@ def freedom(problem: Problem, rotation: Parameterization, loss: Loss) -> tuple[i
 def eigenvalues(variables: Variables, residuals: Residuals, linearization: Linearization) -> Array:
     """Of the reduced normal equations, scaled to unit diagonal, ascending; empty where points hold nothing."""
     structure = make_structure(variables.problem, variables.rotation.tangent_dim)
-    rows = DirectRows(structure, make_places(structure, variables), residuals, variables.layout)
+    rows = DirectRows(structure, make_partition(structure, variables), residuals, variables.layout)
     direct = rows(linearization.blocks, linearization.members)
     eliminate = Eliminator(structure, 1, explicit=True)
     for damping in DAMPINGS:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ba.analyse.freedom import freedom
+from ba.analyse.free_directions import directions_and_condition
 from ba.model.loss import LOSSES, scaled
 from ba.model.options import Loss
 from ba.model.problem import Problem
@@ -59,7 +59,7 @@ def test_directions_and_condition_are_those_of_the_jacobian(
     cameras: str, rotation: str, gauge: str, refine: str | list[str]
 ) -> None:
     problem = problem_of(cameras, gauge, refine)
-    directions, found = freedom(problem, ROTATIONS[rotation], Loss())
+    directions, found = directions_and_condition(problem, ROTATIONS[rotation], Loss())
     missing, _, values = spectrum(problem, rotation, Loss())
     assert directions == missing
     assert found == pytest.approx(values[-1] / values[missing], rel=1e-3)
@@ -72,7 +72,9 @@ def test_the_condition_is_that_of_the_equations_under_the_loss() -> None:
     problem = problem_of("own", "two_cameras", "all")
     problem = replace(problem, pixels=textbook.pixels(problem) + np.random.default_rng(1).normal(0, 8, (160, 2)))
     loss = Loss(name="cauchy", scale=0.5)
-    (_, plain), (_, robust) = (freedom(problem, ROTATIONS["so3_left"], chosen) for chosen in (Loss(), loss))
+    (_, plain), (_, robust) = (
+        directions_and_condition(problem, ROTATIONS["so3_left"], chosen) for chosen in (Loss(), loss)
+    )
     missing, _, values = spectrum(problem, "so3_left", loss)
     assert robust == pytest.approx(values[-1] / values[missing], rel=1e-3)
     assert abs(robust / plain - 1.0) > 0.005
@@ -86,7 +88,7 @@ def test_a_flat_scene_leaves_no_more_open_than_its_jacobian(spread: float) -> No
     problem = replace(problem, points=points)
     problem = replace(problem, pixels=textbook.pixels(problem))
     missing, *_ = spectrum(problem, "so3_left", Loss())
-    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == missing == 7
+    assert directions_and_condition(problem, ROTATIONS["so3_left"], Loss())[0] == missing == 7
 
 
 @pytest.mark.parametrize("held", [0, 1, 2, 3])
@@ -95,7 +97,7 @@ def test_each_point_that_is_held_takes_directions_from_the_frame(held: int) -> N
     points = problem.free.points.copy()
     points[:held] = False
     problem = problem.with_free(replace(problem.free, points=points))
-    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == [7, 4, 1, 0][held]
+    assert directions_and_condition(problem, ROTATIONS["so3_left"], Loss())[0] == [7, 4, 1, 0][held]
 
 
 def test_an_image_of_one_camera_with_a_weak_number_has_no_direction_of_its_own() -> None:
@@ -106,14 +108,14 @@ def test_an_image_of_one_camera_with_a_weak_number_has_no_direction_of_its_own()
     )
     narrow = replace(narrow, pixels=textbook.pixels(narrow))
     missing, *_ = spectrum(narrow, "so3_left", Loss())
-    assert freedom(narrow, ROTATIONS["so3_left"], Loss())[0] == missing
+    assert directions_and_condition(narrow, ROTATIONS["so3_left"], Loss())[0] == missing
 
 
 def test_where_every_point_is_held_nothing_is_open() -> None:
     """Each image is found from the points that it sees; no map of space may move those."""
     problem = problem_of("shared", "free", "none")
     problem = problem.with_free(replace(problem.free, points=np.zeros(problem.num_points, bool)))
-    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == 0
+    assert directions_and_condition(problem, ROTATIONS["so3_left"], Loss())[0] == 0
 
 
 def points_open(problem: Problem) -> int:
@@ -136,7 +138,7 @@ def test_a_point_whose_rays_are_parallel_slides_along_them(angle: float, expecte
     points = problem.points.copy()
     points[5] = problem.centers[0] + 0.5 * baseline + ahead
     away = replace(problem, points=points)
-    near, far = (freedom(one, ROTATIONS["so3_left"], Loss())[0] for one in (problem, away))
+    near, far = (directions_and_condition(one, ROTATIONS["so3_left"], Loss())[0] for one in (problem, away))
     assert far - near == expected
     assert points_open(condition(problem).problem) == 0
 
@@ -152,11 +154,11 @@ def test_a_held_point_leaves_to_the_frame_what_its_images_do_not_see(images: int
     problem = problem.take(kept)
     problem = condition(problem.with_free(replace(problem.free, points=points))).problem
     missing, *_ = spectrum(problem, "so3_left", Loss())
-    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == missing
+    assert directions_and_condition(problem, ROTATIONS["so3_left"], Loss())[0] == missing
 
 
 def test_a_single_image_of_held_points_is_found_from_them() -> None:
     """Maps that slide points along their rays move nothing that is free."""
     problem = random_problem(np.random.default_rng(31), ("bal",), n_points=40)
     problem = problem.with_free(replace(problem.free, points=np.zeros(problem.num_points, bool)))
-    assert freedom(problem, ROTATIONS["so3_left"], Loss())[0] == 0
+    assert directions_and_condition(problem, ROTATIONS["so3_left"], Loss())[0] == 0

@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class Subproblem:
     """A problem, and for each of its images, cameras and points the index that the user knows it by."""
 
     problem: Problem
@@ -29,25 +29,25 @@ class Sample:
         return image_name(self.problem, image, int(self.images[image]))
 
 
-def cut(sample: Sample, observations: int) -> Sample:
+def cut(subproblem: Subproblem, observations: int) -> Subproblem:
     """About as many observations: points as they come breadth first from the image that sees most, with whole tracks.
 
     The first image sees all of them, or leads to them, so the cut is connected.
     """
-    problem = sample.problem
+    problem = subproblem.problem
     if problem.num_observations <= observations:
-        return sample
+        return subproblem
     first = int(np.argmax(np.bincount(problem.image_of_obs, minlength=problem.num_images)))
     order = breadth_first_order(incidence(problem), first, directed=False, return_predecessors=False)
     points = order[order >= problem.num_images] - problem.num_images
     tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points)
     taken = points[: int(np.searchsorted(np.cumsum(tracks[points]), observations)) + 1]
-    return restricted(sample, np.sort(taken))
+    return restricted(subproblem, np.sort(taken))
 
 
-def restricted(sample: Sample, points: Array) -> Sample:
+def restricted(subproblem: Subproblem, points: Array) -> Subproblem:
     """These points (ascending) with all that is seen of them."""
-    problem, free = sample.problem, sample.problem.free
+    problem, free = subproblem.problem, subproblem.problem.free
     kept = np.isin(problem.point_of_obs, points)
     images = np.unique(problem.image_of_obs[kept])
     cameras = np.unique(problem.camera_of_image[images])
@@ -67,4 +67,4 @@ def restricted(sample: Sample, points: Array) -> Sample:
         image_names=tuple(problem.image_names[image] for image in images) if problem.image_names else (),
         source={},
     )
-    return Sample(piece, sample.images[images], sample.cameras[cameras], sample.points[points])
+    return Subproblem(piece, subproblem.images[images], subproblem.cameras[cameras], subproblem.points[points])

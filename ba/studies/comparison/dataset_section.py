@@ -127,7 +127,7 @@ def _known(label: str, drawn: Mapping[str, Ink]) -> str:
     return named(label, drawn[label]) if label in drawn else label
 
 
-def details(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
+def dataset_section(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
     groups = grouped(outcomes, lambda outcome: outcome.label)
     arrivals = "".join(
         f"<details><summary>{name.capitalize()} to each share of the best cost</summary>"
