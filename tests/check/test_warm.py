@@ -46,6 +46,7 @@ def test_the_first_run_after_warming_compiles_nothing(tmp_path: Path) -> None:
         assert _python(tmp_path / "cache", *run) == warmed, name
 
 
+@pytest.mark.slow
 def test_each_camera_model_keeps_a_kernel_of_its_own(tmp_path: Path) -> None:
     """All models run one loop: a second process finds each one's, not another's, and compiles nothing."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}

@@ -126,6 +126,7 @@ def test_nothing_is_announced_where_it_shall_be_quiet(script: Path, tmp_path: Pa
     assert start(tmp_path / "cache", str(script), BA_QUIET="1").communicate()[1] == ""
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once_compile_once(script: Path, tmp_path: Path) -> None:
     processes = [start(tmp_path / "cache", str(script)) for _ in range(8)]
     answers = [process.communicate() for process in processes]
@@ -156,6 +157,7 @@ def test_a_kernel_that_does_not_compile_leaves_no_lock(tmp_path: Path) -> None:
     assert start(tmp_path / "cache", str(path)).communicate()[0] == "0\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["scipy", "schur"])
 def test_compiling_is_no_solving(backend: str) -> None:
     pause = 0.3

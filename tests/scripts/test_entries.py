@@ -45,6 +45,7 @@ def test_another_benchmark_is_refused_by_name(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.startswith("scripts/bench: 'nothing' is no benchmark; right are race, ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["benchmarks --list", "fuzz --reader bal --inputs 20", "mutants --list"])
 def test_no_command_runs_code_from_the_working_folder(command: str, tmp_path: Path, marks: Path) -> None:
     place = hostile(tmp_path, marks, f"{INSTALLED} {STANDARD} {AT_START} ba scripts tests")

@@ -65,6 +65,7 @@ child.main()
 """
 
 
+@pytest.mark.slow
 def test_a_broken_reader_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "broken.py"
     script.write_text(BROKEN)

@@ -144,6 +144,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 KINDS = ("write", "sync", "rename", "turns", "folder", "removal", "allocation")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_earlier_result_is_replaced_whole_or_not_at_all(
     kind: str, earlier: Path, tmp_path: Path, capsys: Capture
@@ -170,6 +171,7 @@ def test_an_earlier_result_is_replaced_whole_or_not_at_all(
     assert found <= {0, 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_could_be_written_is_kept_and_told(kind: str, earlier: Path, tmp_path: Path, capsys: Capture) -> None:
     place, kept = tmp_path / "runs" / "result", 0

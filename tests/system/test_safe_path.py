@@ -34,7 +34,9 @@ def run(place: Path, command: list[str], start: tuple[str, ...], python_path: st
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=() if name == "run" else pytest.mark.slow) for name in COMMANDS]
+)
 def test_no_command_runs_code_from_the_working_folder(command: str, tmp_path: Path, marks: Path) -> None:
     place = hostile(tmp_path, marks, f"{INSTALLED} {STANDARD} {AT_START}")
     run(place, COMMANDS[command], CONSOLE)
@@ -42,6 +44,7 @@ def test_no_command_runs_code_from_the_working_folder(command: str, tmp_path: Pa
     assert [left for left in LEFT if (place / left).is_file()] == [LEFT[list(COMMANDS).index(command)]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "compare"])
 def test_nor_does_the_package_that_is_run_as_a_module(command: str, tmp_path: Path, marks: Path) -> None:
     place = hostile(tmp_path, marks, f"{INSTALLED} {STANDARD}")
@@ -49,6 +52,7 @@ def test_nor_does_the_package_that_is_run_as_a_module(command: str, tmp_path: Pa
     assert found(marks) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "compare"])
 def test_nor_with_an_empty_entry_in_the_path_of_modules(command: str, tmp_path: Path, marks: Path) -> None:
     place = hostile(tmp_path, marks, INSTALLED)
