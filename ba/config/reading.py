@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from ba.config import schema
 from ba.config.schema import value_at
-from ba.config.section import Section, marks
+from ba.config.section import InputFile, OutputFolder, Registered, Section
 from ba.config.source import Location, Locations, fault, location_of, read
 from ba.config.yamltext import Key, dotted, parse, write
 from ba.errors import UserError
@@ -82,12 +81,12 @@ def checked(model: type[Model], data: dict[str, Any], locations: Locations) -> M
         raise fault(locations, key, message)
     config = _absolute(config, locations)
     for key, field, path in config.fields():
-        about = marks(field)
-        if about.get("path") == "input" and path is not None and not (about["folder"] and os.path.isdir(path)):
-            try:
-                existing_file(path)
-            except UserError as error:
-                raise fault(locations, key, str(error)) from error
+        for mark in field.metadata:
+            if isinstance(mark, InputFile) and path is not None and not (mark.or_folder and os.path.isdir(path)):
+                try:
+                    existing_file(path)
+                except UserError as error:
+                    raise fault(locations, key, str(error)) from error
     return config
 
 
@@ -173,14 +172,11 @@ def _key_of(fault: Any, data: Any) -> Key:
 def _name_faults(config: Section) -> Iterator[tuple[Key, str]]:
     """Keys whose value is a name that does not exist, with what to say of it."""
     for key, field, value in config.fields():
-        about = marks(field)
-        if "registry" not in about or value is None or value in about["words"]:
-            continue
-        module, _, registry = about["registry"].partition(":")
-        names = list(getattr(import_module(module), registry))
-        for inner, name in _names_in(value):
-            if message := unknown(name, names, about["what"]):
-                yield (*key, *inner), message
+        for mark in field.metadata:
+            if isinstance(mark, Registered) and value is not None and value not in mark.words:
+                for inner, name in _names_in(value):
+                    if message := unknown(name, mark.registry, mark.what):
+                        yield (*key, *inner), message
 
 
 def _names_in(value: Any) -> Iterator[tuple[Key, str]]:
@@ -200,9 +196,11 @@ def _absolute(config: Model, locations: Locations, key: Key = ()) -> Model:
         value = getattr(config, name)
         if isinstance(value, Section):
             update[name] = _absolute(value, locations, (*key, name))
-        elif "path" in marks(field) and value is not None:
-            given = marks(field)["path"] == "input"
-            update[name] = _joined(location_of(locations, (*key, name)).folder if given else Path.cwd(), value)
+        for mark in field.metadata if value is not None else ():
+            if isinstance(mark, InputFile):
+                update[name] = _joined(location_of(locations, (*key, name)).folder, value)
+            elif isinstance(mark, OutputFolder):
+                update[name] = _joined(Path.cwd(), value)
     return config.model_copy(update=update)
 
 

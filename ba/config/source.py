@@ -1,4 +1,4 @@
-"""Where a configuration comes from: a file, standard input or another open pipe, or a data file in its place.
+"""Where a configuration comes from: a file, standard input or another open pipe.
 
 Only text becomes data here, and no value is checked, so that what only looks into a file need not import pydantic.
 """
@@ -8,13 +8,11 @@ import re
 import stat
 import sys
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ba.config.yamltext import Key, dotted, parse
 from ba.errors import UserError
-from ba.system.files import COMPRESSORS
 from ba.system.reading import MAX_CONFIGURATION, read_configuration
 from ba.system.words import shown
 
@@ -23,8 +21,6 @@ SHORTEST = "data: {path: FILE}"
 STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})")
 """What a shell puts in the place of `<(command)`: an open pipe by its number."""
-BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|\s|#[^\n]*\n|---[^\n]*\n)*['\"A-Za-z_{]")
-"""How a YAML file of keys begins; data files that are text begin with a number."""
 
 
 class Location(NamedTuple):
@@ -84,19 +80,6 @@ def text_of(path: Path | str) -> str:
     if descriptor is not None:
         return _piped(descriptor, name_of(path))
     return read_configuration(path)
-
-
-def is_data(path: Path | str) -> bool:
-    """Whether it is a data file: its name is that of a format that can be read, and it does not begin as YAML does."""
-    path = Path(path)
-    if _descriptor(path) is not None or not path.is_file():
-        return False
-    suffix = (path.with_suffix("") if path.suffix in COMPRESSORS else path).suffix
-    if not any(suffix in entry.suffixes for entry in import_module("ba.io").FORMATS.values() if entry.read):
-        return False
-    with path.open("rb") as file:
-        head = file.read(4096)
-    return path.suffix in COMPRESSORS or b"\0" in head or not BEGINNING.match(head)
 
 
 def _descriptor(path: Path | str) -> int | None:

@@ -5,6 +5,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from ba.config.section import AnyPath, Finite, Fraction, Section, Seed, input_file, refuse, registered
+from ba.io import READERS
+from ba.model.camera import CAMERAS
 
 
 class Scene(Section):
@@ -18,7 +20,7 @@ class Scene(Section):
     observations: int | None = Field(
         None, ge=8, le=100_000_000, description="number of observations, within a few percent; points follow from it"
     )
-    camera: str = registered("pinhole", "ba.model.camera:CAMERAS", "camera model")
+    camera: str = registered("pinhole", CAMERAS, "camera model")
     shared_camera: bool = Field(False, description="one camera for all images instead of one each")
     observations_per_point: int = Field(6, ge=2, description="how many images see a point, at most")
     mean_px: tuple[Finite, Finite] = Field((0.0, 0.0), description="mean of the pixel noise")
@@ -49,7 +51,7 @@ class Scene(Section):
 
 class Data(Section):
     path: AnyPath | None = input_file("input file, relative to this configuration", or_folder=True)
-    format: str | None = registered(None, "ba.io:READERS", "input format, guessed from the path if not given")
+    format: str | None = registered(None, READERS, "input format, guessed from the path if not given")
     scene: Scene | None = Field(None, description="generate a scene instead of reading a file")
 
     @model_validator(mode="after")

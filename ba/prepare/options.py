@@ -5,10 +5,11 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from ba.config.section import NonNegative, Section, Selection, refuse, registered
+from ba.prepare.select import PARAMETERS
 
 Gauge = Literal["free", "two_cameras", "three_points"]
 
-PARAMETERS, PARAMETER = "ba.prepare.select:PARAMETERS", "parameter of a camera model"
+PARAMETER = "parameter of a camera model"
 
 
 class Noise(Section):

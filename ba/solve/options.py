@@ -10,10 +10,12 @@ from pydantic import Field, model_validator
 
 from ba.config.section import NonNegative, Positive, Section, refuse, registered
 from ba.model.options import Loss, Rotation
+from ba.solve.backends import SOLVERS
+from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS
 
 
 class Choice(Section):
-    backend: str = registered("scipy", "ba.solve.backends:SOLVERS", "which solver")
+    backend: str = registered("scipy", SOLVERS, "which solver")
 
 
 class Scipy(Section):
@@ -39,11 +41,11 @@ class Scipy(Section):
 class Schur(Section):
     linear: str | None = registered(
         None,
-        "ba.solve.reduced:LINEAR_SOLVERS",
+        LINEAR_SOLVERS,
         "schur's linear solver: dense, sparse or cg; null chooses by size and fill",
     )
     cg_preconditioner: str = registered(
-        "jacobi", "ba.solve.reduced:PRECONDITIONERS", "preconditioner of schur's conjugate gradients: jacobi or power"
+        "jacobi", PRECONDITIONERS, "preconditioner of schur's conjugate gradients: jacobi or power"
     )
 
 

@@ -54,7 +54,7 @@ def test_a_data_file_is_a_configuration_with_only_its_path(name: str, folder: Pa
 
 def test_a_configuration_may_have_the_name_of_a_data_file(folder: Path) -> None:
     (folder / "config.txt").write_text(f"# mine\n{CONFIG}")
-    assert not source.is_data("config.txt")
+    assert not io.is_data("config.txt")
     assert cli.main(["run", "config.txt", "--out", "here", "--quiet"]) == 0
 
 

@@ -21,9 +21,10 @@ from pydantic import Field
 
 from ba.config import reading, schema
 from ba.config.section import NonNegative, Section, Seed
-from ba.config.source import Locations, fault, is_data, location_of, name_of, read
+from ba.config.source import Locations, fault, location_of, name_of, read
 from ba.config.yamltext import Key
 from ba.errors import UserError
+from ba.io import is_data
 from ba.options import Config
 
 

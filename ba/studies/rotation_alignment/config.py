@@ -67,7 +67,7 @@ class RotationAlignment(Section):
     kind: Literal["rotation_alignment"] = Field(description="the kind of problem")
     data: Sets = Field(default_factory=lambda: Sets(generated=Generated()), description="the two point sets")
     rotation: str | list[str] = registered(
-        ALL, "ba.model.rotation:ROTATIONS", "rotation parameterization, a list of them, or all", words=(ALL,)
+        ALL, ROTATIONS, "rotation parameterization, a list of them, or all", words=(ALL,)
     )
     residual: Literal["vector", "norm", "both"] = Field(
         "vector", description="p1 - R p2, three numbers a point; or norm, its length; or both in turn"
