@@ -2,13 +2,15 @@
 
     \\x93NUMPY  major minor  length of the header (2 bytes, from version 2 on 4)  header  numbers
 
-The header is a Python dictionary, {'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }, and numpy reads it by
-evaluating it. Here only the three entries that plain numbers and texts need are understood; others have no use in a
-file of ours. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+The header is a Python dictionary, {'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }. Files of ours hold plain
+numbers and texts alone, so other types are refused.
+https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
+import ast
 import math
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -17,14 +19,10 @@ from numpy.typing import NDArray
 from ba.errors import UserError
 
 MAGIC = b"\x93NUMPY"
-VALUE = r"""['"][^'"]*['"]|True|False|\([\dL,\s]*\)"""
-ENTRY = re.compile(rf"""\s*['"](?P<key>\w+)['"]\s*:\s*(?P<value>{VALUE})\s*(,|$)""", re.ASCII)
-TYPE = re.compile(r"[<>|=]?([fiu][1248]|f16|b1|U\d{1,9})")
+TYPE = re.compile(r"[<>|=]?([fiu][248]|[iu]1|f16|b1|U[1-9]\d{0,8})")
 MAX_HEADER = 10_000
-"""Characters; numpy's own limit."""
+"""Characters; numpy's own limit, below which `ast.literal_eval` fails without a crash."""
 MAX_DIMENSIONS = 32
-LAST_CHARACTER = 0x10FFFF
-SURROGATES = (0xD800, 0xDFFF)
 
 
 def parse(where: str, content: bytes) -> NDArray[Any]:
@@ -40,10 +38,10 @@ def parse(where: str, content: bytes) -> NDArray[Any]:
         raise UserError(f"{where}: an array of {kind} and shape {shape} has {expected:,} bytes; {found:,} are there")
     if max(shape, default=0) > len(content):  # beside a 0, where any size is nothing
         raise UserError(f"{where}: an array of shape {shape}, which holds nothing; the shape is wrong")
-    array = np.frombuffer(content, kind, offset=start) if expected else np.empty(0, kind)
-    array = array.reshape(shape[::-1]).T if columns_first else array.reshape(shape)
+    array: NDArray[Any] = np.ndarray(shape, kind, content, start, order="F" if columns_first else "C")
+    array = np.array(array, kind.newbyteorder("="), order="C")
     _check_values(where, array)
-    return np.array(array, kind.newbyteorder("="), order="C")
+    return array
 
 
 def _header(where: str, content: bytes) -> tuple[str, int]:
@@ -55,39 +53,35 @@ def _header(where: str, content: bytes) -> tuple[str, int]:
     length = int.from_bytes(content[8:start], "little")
     if length > MAX_HEADER or start + length > len(content):
         raise UserError(f"{where}: not an array as numpy.save writes it; a header of {length:,} bytes is announced")
-    return content[start : start + length].decode("utf-8", "replace"), start + length
+    return content[start : start + length].decode("utf-8", "replace").strip(), start + length
 
 
 def _described(where: str, header: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
     """Type, shape, and whether columns stand one after the other instead of rows."""
-    text = header.strip()
-    entries: dict[str, str] = {}
-    position, end = 1, len(text) - 1
-    while position < end and (entry := ENTRY.match(text, position, end)):
-        entries[entry["key"]] = entry["value"]
-        position = entry.end()
-    whole = text[:1] == "{" and text[-1:] == "}" and not text[position:end].strip()
-    if not whole or entries.keys() != {"descr", "fortran_order", "shape"}:
-        shown = ascii(text if len(text) <= 100 else text[:100] + "...")
-        raise UserError(f"{where}: the header {shown} does not describe an array of numbers")
-    sizes = [int(size.rstrip("L")) for size in re.split(r"[\s,]+", entries["shape"].strip("()")) if size.strip("L")]
-    if len(sizes) > MAX_DIMENSIONS:
-        raise UserError(f"{where}: an array of {len(sizes)} dimensions; {MAX_DIMENSIONS} are the most")
-    return _type(where, entries["descr"][1:-1]), tuple(sizes), entries["fortran_order"] == "True"
-
-
-def _type(where: str, name: str) -> np.dtype[Any]:
-    if not TYPE.fullmatch(name) or name.lstrip("<>|=") in ("f1", "U0"):
-        raise UserError(f"{where}: elements of type {name[:40]!r} found; real numbers, truth values or text are right")
-    return np.dtype(name)
+    try:
+        entries = ast.literal_eval(header)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        entries = None
+    match entries:
+        case {"descr": str(name), "fortran_order": bool(columns_first), "shape": tuple(shape)} if len(
+            entries
+        ) == 3 and all(type(size) is int and size >= 0 for size in shape):
+            if not TYPE.fullmatch(name):
+                right = "real numbers, truth values or text are right"
+                raise UserError(f"{where}: elements of type {name[:40]!r} found; {right}")
+            if len(shape) > MAX_DIMENSIONS:
+                raise UserError(f"{where}: an array of {len(shape)} dimensions; {MAX_DIMENSIONS} are the most")
+            return np.dtype(name), shape, columns_first
+    shown = ascii(header if len(header) <= 100 else header[:100] + "...")
+    raise UserError(f"{where}: the header {shown} does not describe an array of numbers")
 
 
 def _check_values(where: str, array: NDArray[Any]) -> None:
-    """Bytes that are no truth value and no character would go on as something that Python does not know."""
+    """Refuse bytes that are no truth value and no character: Python has nothing that they could stand for."""
     if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():
         raise UserError(f"{where}: a truth value is neither 0 nor 1; the array is damaged")
-    if array.dtype.kind == "U" and array.size:
-        codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-        low, high = SURROGATES
-        if ((codes > LAST_CHARACTER) | ((codes >= low) & (codes <= high))).any():
-            raise UserError(f"{where}: a text holds what is no character; the array is damaged")
+    if array.dtype.kind == "U":
+        try:
+            array.tobytes().decode(f"utf-32-{sys.byteorder[0]}e")
+        except UnicodeDecodeError:
+            raise UserError(f"{where}: a text holds what is no character; the array is damaged") from None

@@ -3,8 +3,8 @@
 Written are points in their colours, then camera centres in green, as vertices: binary little-endian, double coordinates
 (world frame and units; float would lose geographic ones), 8-bit colours. A comment in the header says how many of each.
 
-Read are the vertices' x, y and z, without trust in what the header promises: every size is held to the bytes that are
-there before anything is made of it.
+Read are the vertices' x, y and z, without trust in the header: every size is held to the bytes that are there before
+anything is made of it.
 
     ply
     format ascii 1.0                     or binary_little_endian, binary_big_endian
@@ -20,7 +20,11 @@ Greg Turk, The PLY Polygon File Format (1994).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO, TextIOWrapper
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +59,7 @@ TYPES = {
     "int64": "i8", "uint64": "u8", "float": "f4", "double": "f8", "float32": "f4", "float64": "f8",
 }  # fmt: skip
 COORDINATES = ("x", "y", "z")
+FIRST_LINE = re.compile(rb"ply(?:(\r)(?!\n)|\r?\n)")
 MAX_PROPERTIES = 1000
 """Of all elements together; a Gaussian splat has 62."""
 
@@ -99,14 +104,12 @@ class Element:
 
 @dataclass
 class Header:
-    """order: of bytes, nothing for ascii; newline: LF, also after CR, or CR alone; body: where it begins in the file;
-    line: how many lines the header has."""
+    """order: of bytes, nothing for ascii; body: where it begins in the file; lines: how many the header has."""
 
     order: str
-    newline: bytes
     elements: list[Element]
     body: int
-    line: int
+    lines: int
 
 
 def read_vertices(path: Path) -> NDArray[np.float64]:
@@ -125,38 +128,34 @@ def read_vertices(path: Path) -> NDArray[np.float64]:
 
 
 def _header(path: Path, content: bytes) -> Header:
-    newline = b"\r" if content[3:4] == b"\r" and content[4:5] != b"\n" else b"\n"
-    if content[:3] != b"ply" or content[3:4] not in (b"\n", b"\r"):
+    first = FIRST_LINE.match(content)
+    if not first:
         raise UserError(f"{path}, line 1: {ascii(content[:20])[1:]} found, `ply` is the first line of a PLY file")
+    newline = first[1] or b"\n"
+    end = re.compile(rb"%s[ \t]*end_header[ \t\r]*?(?:%s|\Z)" % (newline, newline)).search(content)
+    if not end:
+        raise UserError(f"{path}: the header does not end; the line `end_header` is missing, the file may be cut short")
     order: str | None = None
     elements: list[Element] = []
-    start, line = _line_end(content, 0, newline), 2
-    while start < len(content):
-        end = _line_end(content, start, newline)
-        text = content[start:end].decode("latin-1")
+    lines = content[: end.end()].decode("latin-1").rstrip().split(newline.decode())
+    for line, text in enumerate(lines[1:], 2):
         words, place = text.split(maxsplit=6), f"{path}, line {line}"
-        start, line = end, line + 1
         match words:
             case [] | ["comment" | "obj_info", *_]:
                 continue
             case ["end_header"] if order is not None:
-                return Header(order, newline, elements, start, line - 1)
+                break
             case ["format", name, "1.0"] if name in ORDERS and order is None:
                 order = ORDERS[name]
             case ["element", name, count] if count.isascii() and count.isdigit() and len(count) < 19:
                 elements.append(Element(name, int(count)))
             case ["property", *kind] if elements:
                 elements[-1].properties.append(_property(place, kind))
-                if sum(len(element.properties) for element in elements) > MAX_PROPERTIES:
-                    raise UserError(f"{place}: more than {MAX_PROPERTIES} properties; a set of points has x, y and z")
             case _:
                 raise UserError(f"{place}: {text.strip()[:60]!a} is no line of a PLY header that fits here")
-    raise UserError(f"{path}: the header does not end; the line `end_header` is missing, the file may be cut short")
-
-
-def _line_end(content: bytes, start: int, newline: bytes) -> int:
-    """Where the next line begins."""
-    return content.find(newline, start) + 1 or len(content)
+    if sum(len(element.properties) for element in elements) > MAX_PROPERTIES:
+        raise UserError(f"{path}: more than {MAX_PROPERTIES} properties; a set of points has x, y and z")
+    return Header(order or "", elements, end.end(), len(lines))
 
 
 def _property(place: str, words: list[str]) -> Property:
@@ -232,36 +231,34 @@ def _after(path: Path, content: bytes, start: int, element: Element, order: str)
 def _ascii(
     path: Path, content: bytes, header: Header, before: int, vertices: Element, columns: list[int], last: bool
 ) -> NDArray[np.float64]:
-    """Rows are lines; empty ones are none."""
-    room = len(content) - header.body
-    if 2 * vertices.rows * len(vertices.properties) > room + 1:  # a digit and what parts it from the next
-        raise UserError(f"{path}: {vertices.rows:,} vertices are announced, but {room:,} bytes follow; it is cut short")
-    points, row = np.empty((vertices.rows, 3)), -before
-    start, line = header.body, header.line
-    while start < len(content) and (row < vertices.rows or last):
-        end, line = _line_end(content, start, header.newline), line + 1
-        words = content[start:end].split() if row >= 0 else content[start:end].split(maxsplit=1)
-        start = end
-        if not words:
-            continue
-        place = f"{path}, line {line}"
-        if row >= vertices.rows:
-            raise UserError(f"{place}: more lines follow the last of {vertices.rows:,} vertices")
-        if row >= 0:
-            points[row] = _coordinates(place, words, len(vertices.properties), columns)
-        row += 1
-    if row < vertices.rows:
+    """Rows are lines; empty ones are none. before: rows of the elements that stand before the vertices."""
+    body, length = content[header.body :], len(vertices.properties)
+    if 2 * (before + vertices.rows * length) > len(body) + 1:  # a digit and the white space after it
         raise UserError(
-            f"{path}, line {line}: the file ends after {max(row, 0):,} of {vertices.rows:,} vertices; it is cut short"
+            f"{path}: {vertices.rows:,} vertices are announced, but {len(body):,} bytes follow; it is cut short"
         )
-    return points
+    text = TextIOWrapper(BytesIO(body), "latin-1")
+    rows = ((f"{path}, line {line}", row) for line, row in enumerate(text, header.lines + 1) if not row.isspace())
+    points = np.fromiter(
+        _coordinates(islice(rows, before, before + vertices.rows), length, columns), np.dtype((np.float64, 3))
+    )
+    if len(points) < vertices.rows:
+        raise UserError(
+            f"{path}, line {len(content.splitlines())}: the file ends after {len(points):,} of {vertices.rows:,} "
+            "vertices; it is cut short"
+        )
+    if last and (surplus := next(rows, None)):
+        raise UserError(f"{surplus[0]}: more lines follow the last of {vertices.rows:,} vertices")
+    return np.asarray(points, np.float64)
 
 
-def _coordinates(place: str, words: list[bytes], length: int, columns: list[int]) -> list[float]:
-    if len(words) != length:
-        raise UserError(f"{place}: {len(words)} numbers found, {length} for each vertex are announced")
-    try:
-        return [number(words[column].decode("latin-1")) for column in columns]
-    except ValueError:
-        shown = ascii(b" ".join(words)[:60])[1:]
-        raise UserError(f"{place}: {shown} found, {length} numbers expected") from None
+def _coordinates(rows: Iterable[tuple[str, str]], length: int, columns: list[int]) -> Iterator[list[float]]:
+    """x, y and z of each row, given with its place in the file; length: how many numbers a row has."""
+    for place, row in rows:
+        words = row.split()
+        if len(words) != length:
+            raise UserError(f"{place}: {len(words)} numbers found, {length} for each vertex are announced")
+        try:
+            yield [number(words[column]) for column in columns]
+        except ValueError:
+            raise UserError(f"{place}: {row.strip()[:60]!a} found, {length} numbers expected") from None
