@@ -1,10 +1,11 @@
 """`ba check`: are the data sound, are the derivatives right, and what will a step take.
 
 data         the tests of the data, one a line
-statistics       what they read, computed once
+statistics   what they read, computed once
 derivatives  the analytic Jacobian against every way of `ba.analyse.derivatives`, with what each costs
-subproblem       connected cuts for what takes too long on the whole
-picture, report
+subproblem   connected cuts, for what takes too long on the whole problem
+picture      the pattern of the Jacobian
+report       the words and the table
 
 Memory is forecast by `ba.analyse.memory`.
 """

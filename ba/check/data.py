@@ -19,13 +19,13 @@ NARROW, VERY_NARROW = 2.0, 1.0
 """Degrees between rays below which a point's depth is poorly determined, and hardly at all."""
 
 FEW = 10
-"""Observations below which an image hangs by a thread."""
+"""Observations below which an image is poorly determined."""
 
 FRAME = 7
 """Numbers of a frame: position, orientation, scale."""
 
 FAR_OUT = 3.0
-"""Pixels this many times farther out than `USUAL` of their camera's are no part of the same picture."""
+"""Pixels are marked from this many times the distance within which the share `USUAL` of all of them lies."""
 USUAL = 0.95
 
 TRACK_LENGTHS = ((1, 1, "1"), (2, 2, "2"), (3, 3, "3"), (4, 9, "4-9"), (10, 99, "10-99"), (100, None, "100+"))
@@ -41,25 +41,19 @@ class Finding:
 
 def sizes(statistics: DataStatistics) -> Finding:
     problem = statistics.problem
-    counts = [
-        (problem.num_images, "image"),
-        (problem.num_cameras, "camera"),
-        (problem.num_points, "point"),
-        (problem.num_observations, "observation"),
-    ]
-    models = ", ".join(dict.fromkeys(problem.camera_models))
-    text = ", ".join(_count(number, what) for number, what in counts)
-    return Finding(f"{text}; {models}", problem.num_observations > 0)
+    nouns = ("image", "camera", "point", "observation")
+    counts = ", ".join(counted(getattr(problem, f"num_{noun}s"), noun) for noun in nouns)
+    return Finding(f"{counts}; {', '.join(dict.fromkeys(problem.camera_models))}", problem.num_observations > 0)
 
 
 def connectivity(statistics: DataStatistics) -> Finding:
-    found = statistics.components
-    if len(found) <= 1:
+    parts = statistics.components
+    if len(parts) <= 1:
         return Finding("all images and points that are seen hang together")
-    parts = ", ".join(f"{counted(part.images, 'image')} with {counted(part.points, 'point')}" for part in found[:4])
-    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    last = image_name(statistics.problem, found[-1].first_image)
-    text = f"{len(found)} separate components, each with a frame and a scale of its own: {parts}{more}"
+    largest = ", ".join(f"{counted(part.images, 'image')} with {counted(part.points, 'point')}" for part in parts[:4])
+    more = f" and {len(parts) - 4} more" if len(parts) > 4 else ""
+    last = image_name(statistics.problem, parts[-1].first_image)
+    text = f"{len(parts)} separate components, each with a frame and a scale of its own: {largest}{more}"
     return Finding(f"{text}; the smallest has {last}", sound=False)
 
 
@@ -74,7 +68,9 @@ def tracks(statistics: DataStatistics) -> Finding:
     fewer = int((lengths < 2).sum())
     text = f"{histogram}; median {np.median(lengths):g}, longest {lengths.max():,} (point {int(np.argmax(lengths))})"
     if fewer:
-        text += f"; {_count(fewer, 'point')} seen fewer than twice, held fixed, such as point {int(np.argmin(lengths))}"
+        text += (
+            f"; {counted(fewer, 'point')} seen fewer than twice, held fixed, such as point {int(np.argmin(lengths))}"
+        )
     return Finding(text, fewer == 0)
 
 
@@ -95,16 +91,11 @@ def depths(statistics: DataStatistics) -> Finding:
     texts = []
     if behind:
         worst = int(np.argmin(statistics.depths))
-        texts.append(
-            f"{_count(behind, 'observation')} with the point behind its camera, farthest {_where(statistics, worst)}, "
-            f"at depth {statistics.depths[worst]:.3g}"
-        )
+        farthest = f"farthest {_where(statistics, worst)}, at depth {statistics.depths[worst]:.3g}"
+        texts.append(f"{counted(behind, 'observation')} with the point behind its camera, {farthest}")
     if outside:
-        first = int(np.argmax(domain == OUTSIDE))
-        texts.append(
-            f"{_count(outside, 'observation')} where the distortion is not one-to-one, "
-            f"first {_where(statistics, first)}"
-        )
+        first = _where(statistics, int(np.argmax(domain == OUTSIDE)))
+        texts.append(f"{counted(outside, 'observation')} where the distortion is not one-to-one, first {first}")
     return Finding("; ".join(texts) or "every point is in front of the cameras that see it", not texts)
 
 
@@ -127,8 +118,8 @@ def duplicates(statistics: DataStatistics) -> Finding:
     repeated = order[1:][np.diff(pairs[order]) == 0]
     if not len(repeated):
         return Finding("no image sees a point twice")
-    return Finding(f"{_count(len(repeated), 'observation')} of a point that its image has already, "
-                   f"first {_where(statistics, int(repeated.min()))}", sound=False)  # fmt: skip
+    text = f"{counted(len(repeated), 'observation')} of a point that its image has already"
+    return Finding(f"{text}, first {_where(statistics, int(repeated.min()))}", sound=False)
 
 
 def pixels(statistics: DataStatistics) -> Finding:
@@ -154,23 +145,21 @@ def errors(statistics: DataStatistics) -> Finding:
         return Finding("none", sound=False)
     worst = int(np.argmax(found))
     rms = float(np.sqrt(np.mean(found**2)))
-    return Finding(
-        f"median {np.median(found):.3g} px, rms {rms:.3g}, largest {found[worst]:.4g}, {_where(statistics, worst)}",
-        bool(np.isfinite(found).all()),
-    )
+    text = f"median {np.median(found):.3g} px, rms {rms:.3g}, largest {found[worst]:.4g}, {_where(statistics, worst)}"
+    return Finding(text, bool(np.isfinite(found).all()))
 
 
 def free_numbers(statistics: DataStatistics) -> Finding:
-    found = statistics.components
-    total, residuals = sum(part.free for part in found), sum(part.residuals for part in found)
+    parts = statistics.components
+    total, residuals = sum(part.free for part in parts), sum(part.residuals for part in parts)
     text = f"{total:,} numbers are free, {residuals:,} residuals hold them"
     surplus = statistics.rotation.tangent_dim - 3
     # Where observations are too few, more than the frame and surplus numbers change nothing.
-    loose = [part for part in found if part.free - min(part.gauge, FRAME + surplus * part.images) > part.residuals]
+    loose = [part for part in parts if part.free - min(part.gauge, FRAME + surplus * part.images) > part.residuals]
     if loose:
         part = loose[0]
         name = image_name(statistics.problem, part.first_image)
-        text += f"; too few in {len(loose)} of {len(found)} components: {part.free:,} by {part.residuals:,} ({name})"
+        text += f"; too few in {len(loose)} of {len(parts)} components: {part.free:,} by {part.residuals:,} ({name})"
     return Finding(text, not loose)
 
 
@@ -178,10 +167,8 @@ def gauge(statistics: DataStatistics) -> Finding:
     total = statistics.determination.free_directions
     if total == 0:
         return Finding("held: no direction changes nothing")
-    return Finding(
-        f"{counted(total, 'direction')} change{'s' if total == 1 else ''} no residual, "
-        f"with `{statistics.rotation.name}`"
-    )
+    change = "changes" if total == 1 else "change"
+    return Finding(f"{counted(total, 'direction')} {change} no residual, with `{statistics.rotation.name}`")
 
 
 def determined(statistics: DataStatistics) -> Finding:
@@ -203,10 +190,6 @@ DATA_TESTS: dict[str, Callable[[DataStatistics], Finding]] = {
     "gauge": gauge,
     "determined": determined,
 }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _where(statistics: DataStatistics, observation: int) -> str:

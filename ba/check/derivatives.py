@@ -8,10 +8,10 @@ their logarithms gives the power of n by which they grow.
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
+from timeit import timeit
 from typing import Any
 
 import numpy as np
@@ -191,15 +191,9 @@ def _work(way: Way, problem: Problem, rotation: Parameterization) -> Callable[[]
 
 
 def _least_seconds(work: Callable[[], Any]) -> float:
-    """Of two runs, or of the first where it takes LONG: then it is no longer the start that counts."""
-    first = _seconds(work)
-    return first if first > LONG else min(first, _seconds(work))
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    """The shorter of two runs, or the first where it takes LONG: then what is done only once no longer counts."""
+    first = timeit(work, number=1)
+    return first if first > LONG else min(first, timeit(work, number=1))
 
 
 def _peak(work: Callable[[], Any]) -> int:

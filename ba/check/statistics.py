@@ -100,26 +100,20 @@ class DataStatistics:
         """The components that hold observations, largest first."""
         problem, found = self.problem, self.determination.found
         split, camera = found.parts, problem.camera_of_image
-        of_obs = split.of_image[problem.image_of_obs]
         first = np.unique(camera, return_index=True)
         free = self._free_numbers(split, *first)
         gauge = found.frames + _summed(found.images, split.of_image, split.count)
         gauge = gauge + _summed(found.cameras[first[0]], split.of_image[first[1]], split.count)
         gauge = gauge + _summed(found.points, split.of_point, split.count)
-        sizes = [
-            np.bincount(label[label >= 0], minlength=split.count) for label in (split.of_image, split.of_point, of_obs)
-        ]
-        return [
-            Component(
-                images=int(sizes[0][part]),
-                points=int(sizes[1][part]),
-                residuals=2 * int(sizes[2][part]),
-                free=int(free[part]),
-                gauge=int(gauge[part]),
-                first_image=int(np.argmax(split.of_image == part)),
-            )
-            for part in range(split.count)
-        ]
+        columns = (
+            _summed(np.ones_like(split.of_image), split.of_image, split.count),
+            _summed(np.ones_like(split.of_point), split.of_point, split.count),
+            2 * np.bincount(split.of_image[problem.image_of_obs], minlength=split.count),
+            free,
+            gauge,
+            [np.argmax(split.of_image == part) for part in range(split.count)],
+        )
+        return [Component(*map(int, numbers)) for numbers in zip(*columns, strict=True)]
 
     def _free_numbers(self, split: Parts, cameras: Array, first: Array) -> Array:
         """Free numbers of each component; a camera counts where its first image is."""

@@ -41,17 +41,11 @@ def cut(subproblem: Subproblem, observations: int) -> Subproblem:
     order = breadth_first_order(incidence(problem), first, directed=False, return_predecessors=False)
     points = order[order >= problem.num_images] - problem.num_images
     tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points)
-    taken = points[: int(np.searchsorted(np.cumsum(tracks[points]), observations)) + 1]
-    return restricted(subproblem, np.sort(taken))
-
-
-def restricted(subproblem: Subproblem, points: Array) -> Subproblem:
-    """These points (ascending) with all that is seen of them."""
-    problem, free = subproblem.problem, subproblem.problem.free
+    points = np.sort(points[: int(np.searchsorted(np.cumsum(tracks[points]), observations)) + 1])
     kept = np.isin(problem.point_of_obs, points)
     images = np.unique(problem.image_of_obs[kept])
     cameras = np.unique(problem.camera_of_image[images])
-    seen = problem.take(kept)
+    seen, free = problem.take(kept), problem.free
     piece = replace(
         seen,
         rotations=problem.rotations[images],

@@ -17,9 +17,11 @@ from ba.errors import UserError
 Key = tuple[str | int, ...]
 
 MAX_DEPTH = 32
-NULL = frozenset({"", "~", "null", "Null", "NULL"})
-BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-BASES = {"0o": 8, "0x": 16}
+WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
 # 99 digits are more than any range allows, and keep int() below its own limit; longer numbers are read as floats.
 INTEGER = re.compile(r"[-+]?[0-9]{1,99}")
 PREFIXED = re.compile(r"0o[0-7]{1,99}|0x[0-9a-fA-F]{1,99}")
@@ -57,14 +59,12 @@ def parse(text: str, name: str) -> tuple[Any, dict[Key, int]]:
 
 def plain(text: str) -> Any:
     """What an unquoted scalar stands for."""
-    if text in NULL:
-        return None
-    if text in BOOLEANS:
-        return BOOLEANS[text]
+    if text in WORDS:
+        return WORDS[text]
     if INTEGER.fullmatch(text):
         return int(text)
     if PREFIXED.fullmatch(text):
-        return int(text[2:], BASES[text[:2]])
+        return int(text, 0)
     if DECIMAL.fullmatch(text):
         return float(text)
     if SPECIAL.fullmatch(text):

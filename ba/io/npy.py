@@ -36,7 +36,7 @@ def parse(where: str, content: bytes) -> NDArray[Any]:
     expected, found = math.prod(shape) * kind.itemsize, len(content) - start
     if expected != found:
         raise UserError(f"{where}: an array of {kind} and shape {shape} has {expected:,} bytes; {found:,} are there")
-    if max(shape, default=0) > len(content):  # beside a 0, where any size is nothing
+    if math.prod(size or 1 for size in shape) > len(content):  # beside a 0, where any size is nothing
         raise UserError(f"{where}: an array of shape {shape}, which holds nothing; the shape is wrong")
     array: NDArray[Any] = np.ndarray(shape, kind, content, start, order="F" if columns_first else "C")
     array = np.array(array, kind.newbyteorder("="), order="C")

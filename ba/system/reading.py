@@ -116,20 +116,19 @@ def read_configuration(path: Path | str) -> str:
             content = _unpacked(path, file, MAX_CONFIGURATION)
         else:
             content = file.read(MAX_CONFIGURATION + 1)
+    return configuration_text(path, content)
+
+
+def configuration_text(name: Path | str, content: bytes) -> str:
+    """The text in the content of a configuration. name: what messages begin with."""
     if len(content) > MAX_CONFIGURATION:
-        raise UserError(f"{path}: larger than {MAX_CONFIGURATION // 1_000_000} MB, too large for a configuration")
-    return _text(path, _not_empty(path, content))
+        raise UserError(f"{name}: larger than {MAX_CONFIGURATION // 1_000_000} MB, too large for a configuration")
+    return _text(name, _not_empty(name, content))
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and text of each line; unlike `splitlines`, one at a time and only at line feeds."""
-    start, count = 0, 0
-    while start <= len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        count += 1
-        yield count, text[start:end]
-        start = end + 1
+    """Number, from 1, and text of each line; unlike `splitlines`, only at line feeds."""
+    return enumerate(text.split("\n"), 1)
 
 
 def number(word: str) -> float:
@@ -186,9 +185,9 @@ def _half_the_memory() -> int:
     return 1 << 34 if most is None else most // 2
 
 
-def _not_empty(path: Path, content: bytes) -> bytes:
+def _not_empty(path: Path | str, content: bytes) -> bytes:
     if not content:
-        raise UserError(f"{path}: the file is empty")
+        raise UserError(f"{path}: is empty")
     return content
 
 

@@ -89,7 +89,7 @@ def test_standard_input_may_be_a_file(folder: Path) -> None:
         ("", "standard input: is empty"),
         ("# " + "x" * 1_100_000, "standard input: larger than 1 MB"),
         ("kind: alignment", "standard input, line 1: kind: "),
-        (b"data: \xff\n", "standard input: not UTF-8"),
+        (b"data: \xff\n", "standard input, line 1: byte 0xff is not UTF-8 text"),
         ("data: {path: nowhere.txt}\n", "standard input, line 1: data.path: "),
     ],
 )

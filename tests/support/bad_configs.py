@@ -26,7 +26,7 @@ def override(name: str, override: str, expected: str) -> BadConfig:
 
 
 NOT_YAML = [
-    BadConfig("empty file", "", "bad.yaml: the file is empty"),
+    BadConfig("empty file", "", "bad.yaml: is empty"),
     BadConfig("comments only", "# data:\n", "bad.yaml: no key is given; the shortest configuration is `data: {path: "),
     BadConfig("unclosed bracket", "data: {path: x\nseed: 1\n", "bad.yaml, line 2, column"),
     BadConfig("indented by a tab", "data:\n\tpath: x\n", "line 2, column 1: not valid YAML"),
