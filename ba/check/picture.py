@@ -32,7 +32,8 @@ def draw_pattern(jacobian: csr_array, kinds: Array, path: Path) -> None:
     for axes, name, matrix in zip(figure.subplots(1, 2), ("J", "J^T J"), (pattern, pattern.T @ pattern), strict=True):
         height, width = matrix.shape
         share = matrix.nnz / max(height * width, 1)
-        axes.set(title=f"{name}, {height:,} x {width:,}, {share:.2%} not zero", xlim=(-0.5, width), ylim=(height, -0.5))
+        axes.set(title=f"{name}, {height:,} x {width:,}, {share:.2%} not zero", xlim=(-0.5, width - 0.5))
+        axes.set_ylim(height - 0.5, -0.5)
         size = max(72.0 * 0.8 * PANEL / max(height, width, 1), 72.0 / DPI)  # points; at least a dot of the picture
         entries = matrix.tocoo()
         for kind in np.unique(kinds):

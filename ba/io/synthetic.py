@@ -10,14 +10,14 @@ the middle, and the middle itself for models without.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ba.errors import UserError
 from ba.io.scenes import LAYOUTS, Layout, Surface
-from ba.io.scenes.layout import Index, Random, longest_track
+from ba.io.scenes.layout import Index, Random, longest_track, unit
 from ba.model.camera import CAMERAS, INSIDE, CameraModel
 from ba.model.problem import Bool, Float, Int, Problem, make_problem
 
@@ -48,8 +48,7 @@ class Views:
     camera_of_image: Index
 
 
-@dataclass(frozen=True)
-class Tracks:
+class Tracks(NamedTuple):
     """Points, and their observations sorted by point and image: image (n_obs,), point (n_obs,), pixels (n_obs, 2)."""
 
     surface: Surface
@@ -139,7 +138,7 @@ def _draw(rng: Random, scene: Scene, views: Views, pairs: Index) -> Tracks:
     """One point for each of `pairs` (n,), piece by piece."""
     size = max(1, PIECE // longest_track(scene))
     pieces = [_piece(rng, scene, views, pairs[start : start + size]) for start in range(0, len(pairs), size)]
-    surface = Surface(*(np.concatenate([getattr(p.surface, part.name) for p in pieces]) for part in fields(Surface)))
+    surface = Surface(*map(np.concatenate, zip(*(piece.surface for piece in pieces), strict=True)))
     point = np.concatenate([piece.point + np.int32(i * size) for i, piece in enumerate(pieces)])
     image, pixels = np.concatenate([p.image for p in pieces]), np.concatenate([p.pixels for p in pieces])
     return Tracks(surface, image, point, pixels)
@@ -148,28 +147,25 @@ def _draw(rng: Random, scene: Scene, views: Views, pairs: Index) -> Tracks:
 def _piece(rng: Random, scene: Scene, views: Views, pairs: Index) -> Tracks:
     """Draw points until each is good; those that are not are drawn again, together with their candidates."""
     surface = views.layout.surface(rng, pairs)
-    missing, found = np.arange(len(pairs)), []
-    for attempt in range(MAX_ATTEMPTS):
-        if attempt:
-            again = views.layout.surface(rng, pairs[missing])
-            for part in fields(Surface):
-                getattr(surface, part.name)[missing] = getattr(again, part.name)
-        good, tracks = _tracks(rng, views, pairs[missing], _rows(surface, missing))
-        image, row, pixels = tracks
-        found.append((missing[row], image, pixels))
+    missing, drawn = np.arange(len(pairs)), []
+    for _ in range(MAX_ATTEMPTS):
+        good, row, image, pixels = _tracks(rng, views, pairs[missing], surface.rows(missing))
+        drawn.append((missing[row], image, pixels))
         missing = missing[~good]
         if len(missing) == 0:
-            point, image, pixels = (np.concatenate(part) for part in zip(*found, strict=True))
+            point, image, pixels = (np.concatenate(part) for part in zip(*drawn, strict=True))
             order = np.lexsort((image, point))
             return Tracks(surface, image[order].astype(np.int32), point[order].astype(np.int32), pixels[order])
+        for part, again in zip(surface, views.layout.surface(rng, pairs[missing]), strict=True):
+            part[missing] = again
     raise UserError(
         f"data.scene.camera: {len(missing)} points found no place that two {scene.camera} images of kind {scene.kind} "
         "see from different sides; a wider field of view, fewer images or more observations_per_point are right"
     )
 
 
-def _tracks(rng: Random, views: Views, pairs: Index, surface: Surface) -> tuple[Bool, tuple[Index, Index, Float]]:
-    """Which of the points (m,) are good, and of those the images, the rows and the pixels of all observations."""
+def _tracks(rng: Random, views: Views, pairs: Index, surface: Surface) -> tuple[Bool, Index, Index, Float]:
+    """Which of the points (m,) are good, and of those the rows, the images and the pixels of all observations."""
     m, n_images = len(pairs), len(views.layout.centers)
     ends = views.layout.pairs[pairs]
     visible = [_project(views, end, surface)[1] for end in ends.T]
@@ -177,24 +173,14 @@ def _tracks(rng: Random, views: Views, pairs: Index, surface: Surface) -> tuple[
     seen = np.flatnonzero(good)
     row, image = views.layout.further(rng, pairs[seen])
     rows, images = np.concatenate([seen, seen, seen[row]]), np.concatenate([*ends[seen].T, image])
-    keys = np.sort(rows * n_images + images)
-    rows, images = np.divmod(keys[np.diff(keys, prepend=-1) > 0], n_images)
-    pixels, sees = _project(views, images, _rows(surface, rows))
+    rows, images = np.divmod(np.unique(rows * n_images + images), n_images)
+    pixels, sees = _project(views, images, surface.rows(rows))
     rows, images, pixels = rows[sees], images[sees], pixels[sees]
-    home = _unit_rays(views, ends[rows, 0], surface.points[rows])
-    apart = np.sum(home * _unit_rays(views, images, surface.points[rows]), axis=1) < np.cos(MIN_ANGLE)
-    good &= np.bincount(rows, apart, m) > 0
+    points, centers = surface.points[rows], views.layout.centers
+    cosine = np.sum(unit(points - centers[ends[rows, 0]]) * unit(points - centers[images]), axis=1)
+    good &= np.bincount(rows, cosine < np.cos(MIN_ANGLE), m) > 0
     kept = good[rows]
-    return good, (images[kept], rows[kept], pixels[kept])
-
-
-def _unit_rays(views: Views, image: Index, points: Float) -> Float:
-    ray = points - views.layout.centers[image]
-    return np.asarray(ray / np.linalg.norm(ray, axis=1, keepdims=True))
-
-
-def _rows(surface: Surface, row: Index) -> Surface:
-    return Surface(surface.points[row], surface.normals[row], surface.colors[row])
+    return good, rows[kept], images[kept], pixels[kept]
 
 
 def _project(views: Views, image: Index, surface: Surface) -> tuple[Float, Bool]:

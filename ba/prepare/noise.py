@@ -7,7 +7,6 @@ is computed by way of the centre itself, whose coordinates may be large. Each qu
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,22 +54,16 @@ def note_of_second_noise(config: Config) -> str | None:
         return None
     if not (path.parent / "summary.json").is_file():
         return None
-    earlier = _noise_of(path.parent / "config.yaml")
-    if earlier is None or not any(earlier.values()):
+    try:
+        earlier = source.read(path.parent / "config.yaml")[0].get("noise")
+    except UserError:  # not a folder that a run has left
+        return None
+    if not isinstance(earlier, dict) or not any(earlier.values()):
         return None
     return (
         f"noise was applied to a solution: {path} is the end of a run whose start had noise already; "
         "--set noise={} starts from the solution as it is"
     )
-
-
-def _noise_of(path: Path) -> dict[str, float] | None:
-    """The section `noise` of a run folder's configuration, None where it has none to be read."""
-    try:
-        found = source.read(path)[0].get("noise")
-    except UserError:  # not a folder that a run has left
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _perturbed_poses(problem: Problem, turned: Float, shifted: Float) -> tuple[Float, Float]:

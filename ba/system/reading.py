@@ -24,6 +24,7 @@ from typing import Any
 
 from ba.errors import SystemRefusal, UserError
 from ba.system import limits
+from ba.system.words import in_bytes
 
 MAX_CONFIGURATION = 1_000_000
 """Bytes of the largest configuration; the longest list of anything in one is far shorter."""
@@ -92,9 +93,7 @@ def read_bytes(path: Path | str) -> bytes:
         if path.suffix in DECOMPRESSORS:
             content = _unpacked(path, file, min(max(MAX_RATIO * size, ALWAYS_UNPACKED), _half_the_memory()))
         elif size > _half_the_memory():
-            raise UserError(
-                f"{path}: {_megabytes(size)}, more than half of this machine's memory; a part of it is right"
-            )
+            raise UserError(f"{path}: {in_bytes(size)}, more than half of this machine's memory; a part of it is right")
         else:
             content = file.read(size)
     return _not_empty(path, content)
@@ -170,13 +169,9 @@ def _unpacked(path: Path, file: BufferedReader, limit: int) -> bytes:
 
 def _too_large(path: Path, size: int, limit: int) -> str:
     return (
-        f"{path}: {_megabytes(size)} that unpack to more than {_megabytes(limit)}, which is too large to be what is "
+        f"{path}: {in_bytes(size)} that unpack to more than {in_bytes(limit)}, which is too large to be what is "
         f"expected here; if it is, unpack it first: {TOOLS[path.suffix]} --decompress --keep {path.name}"
     )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.3g} MB" if size < 1e9 else f"{size / 1e9:,.3g} GB"
 
 
 def _half_the_memory() -> int:

@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ba.io.scenes.layout import (
-    UP,
-    Candidates,
-    Index,
-    Layout,
-    Random,
-    Surface,
-    house_colors,
-    longest_track,
-    look,
-)
+from ba.io.scenes.layout import Candidates, Index, Layout, Random, Surface, house_colors, longest_track, look
 from ba.model.problem import Bool, Float
 
 if TYPE_CHECKING:
@@ -81,14 +71,8 @@ def internet(rng: Random, scene: Scene) -> Layout:
         return row, np.minimum(image, n - 1)
 
     weights = popularity[pairs[:, 0]] / popularity[pairs[:, 0]].mean()
-    return Layout(
-        look(ahead, np.tile(UP, (n, 1))),
-        centers,
-        pairs,
-        facade,
-        further,
-        LEAST_SHARE + (1.0 - LEAST_SHARE) * weights,
-    )
+    weights = LEAST_SHARE + (1.0 - LEAST_SHARE) * weights
+    return Layout(look(ahead), centers, pairs, facade, further, weights)
 
 
 def _visitors(rng: Random, images: int) -> Index:
