@@ -27,11 +27,12 @@ from ba.check.subproblem import Subproblem
 from ba.config import reading
 from ba.errors import UserError
 from ba.io.options import Data
-from ba.model.rotation import ROTATIONS, Parameterization
+from ba.model.rotation import ROTATIONS
 from ba.options import Config, load
 from ba.pipeline import load_start
 from ba.prepare.conditioning import condition
 from ba.system.files import write_bytes
+from ba.system.words import counted
 
 CONFIGURATIONS = (".yaml", ".yml")
 
@@ -70,13 +71,17 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     seed, states: of the random states at which derivatives are compared, beside the start. Raises UserError for what
     the user can mend.
     """
-    config = _config(source)
+    if isinstance(source, Config):
+        config, title = source, "data"
+    else:
+        path, title = Path(source), f"data: {source}"
+        config = load(path) if path.suffix in CONFIGURATIONS else Config(data=Data(path=path))
     reading.check_names(config)
     _, start = load_start(config)
     rotation = ROTATIONS[config.rotation]
     statistics = DataStatistics(start, rotation, config.solver.threads)
     findings = {name: test(statistics) for name, test in DATA_TESTS.items()}
-    lines = [f"data: {source}" if not isinstance(source, Config) else "data", *data_lines(findings)]
+    lines = [title, *data_lines(findings)]
     if not start.num_observations:
         return Check(findings, {}, None, "\n".join(lines))
     conditioned = condition(start)
@@ -86,20 +91,9 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     images, cameras = np.arange(start.num_images), np.arange(start.num_cameras)
     subproblem = Subproblem(conditioned.problem, images, cameras, conditioned.points)
     derivatives = check_derivatives(subproblem, rotation, seed, states)
-    lines += ["", _title(rotation, seed, states), *derivative_lines(derivatives)]
+    random = f", and at {counted(states, 'random state')} (seed {seed})" if states else ""
+    lines += ["", f"derivatives with `{rotation.name}`, at the start{random}", *derivative_lines(derivatives)]
     return Check(findings, ways, derivatives, "\n".join(lines))
-
-
-def _config(source: Config | Path | str) -> Config:
-    if isinstance(source, Config):
-        return source
-    path = Path(source)
-    return load(path) if path.suffix in CONFIGURATIONS else Config(data=Data(path=path))
-
-
-def _title(rotation: Parameterization, seed: int, states: int) -> str:
-    more = f", and at {states} random {'state' if states == 1 else 'states'} (seed {seed})" if states else ""
-    return f"derivatives with `{rotation.name}`, at the start{more}"
 
 
 __all__ = ["Check", "check"]

@@ -5,7 +5,7 @@ A section is a class of fields, each with its default, range and help; it stands
 name stands in a registry, that a file to be read exists, where relative paths start.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -93,10 +93,3 @@ def output_folder(help: str) -> Any:
 def _marked(field: Any, mark: object) -> Any:
     field.metadata.append(mark)
     return field
-
-
-def refuse(faults: Iterable[tuple[bool, str]]) -> None:
-    """Raise ValueError with the first message whose condition holds. A message begins with the full key and a colon."""
-    for wrong, message in faults:
-        if wrong:
-            raise ValueError(message)

@@ -22,7 +22,6 @@ MAGIC = b"\x93NUMPY"
 TYPE = re.compile(r"[<>|=]?([fiu][248]|[iu]1|f16|b1|U[1-9]\d{0,8})")
 MAX_HEADER = 10_000
 """Characters; numpy's own limit, below which `ast.literal_eval` fails without a crash."""
-MAX_DIMENSIONS = 32
 
 
 def parse(where: str, content: bytes) -> NDArray[Any]:
@@ -36,10 +35,11 @@ def parse(where: str, content: bytes) -> NDArray[Any]:
     expected, found = math.prod(shape) * kind.itemsize, len(content) - start
     if expected != found:
         raise UserError(f"{where}: an array of {kind} and shape {shape} has {expected:,} bytes; {found:,} are there")
-    if math.prod(size or 1 for size in shape) > len(content):  # beside a 0, where any size is nothing
-        raise UserError(f"{where}: an array of shape {shape}, which holds nothing; the shape is wrong")
-    array: NDArray[Any] = np.ndarray(shape, kind, content, start, order="F" if columns_first else "C")
-    array = np.array(array, kind.newbyteorder("="), order="C")
+    try:
+        view: NDArray[Any] = np.ndarray(shape, kind, content, start, order="F" if columns_first else "C")
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{where}: an array of shape {shape}: {error}") from error
+    array = np.array(view, kind.newbyteorder("="), order="C")
     _check_values(where, array)
     return array
 
@@ -69,8 +69,6 @@ def _described(where: str, header: str) -> tuple[np.dtype[Any], tuple[int, ...],
             if not TYPE.fullmatch(name):
                 right = "real numbers, truth values or text are right"
                 raise UserError(f"{where}: elements of type {name[:40]!r} found; {right}")
-            if len(shape) > MAX_DIMENSIONS:
-                raise UserError(f"{where}: an array of {len(shape)} dimensions; {MAX_DIMENSIONS} are the most")
             return np.dtype(name), shape, columns_first
     shown = ascii(header if len(header) <= 100 else header[:100] + "...")
     raise UserError(f"{where}: the header {shown} does not describe an array of numbers")

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ba.config.section import NonNegative, Positive, Section, refuse, registered
+from ba.config.section import NonNegative, Positive, Section, registered
 from ba.model.options import Loss, Rotation
 from ba.solve.backends import SOLVERS
 from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS
@@ -27,14 +27,9 @@ class Scipy(Section):
 
     @model_validator(mode="after")
     def _check_preconditioner(self) -> Self:
-        refuse(
-            [
-                (
-                    self.preconditioner == "schur" and self.method != "trf",
-                    f"solver.preconditioner: schur works with solver.method trf, not {self.method}; none is right",
-                )
-            ]
-        )
+        if self.preconditioner == "schur" and self.method != "trf":
+            right = f"schur works with solver.method trf, not {self.method}; none is right"
+            raise ValueError(f"solver.preconditioner: {right}")
         return self
 
 
