@@ -75,14 +75,10 @@ def write(problem: Problem, path: Path) -> None:
         raise UserError(f"{path}: BAL cannot hold {refusal}; write a .npz file (format synthetic) instead")
     intrinsics = problem.intrinsics[problem.camera_of_image]
     cameras = np.hstack([_axis_angle(problem), problem.translations * FLIP, intrinsics])
-    observations = zip(
-        problem.image_of_obs.tolist(),
-        problem.point_of_obs.tolist(),
-        *(problem.pixels * FLIP[:2]).T.tolist(),
-        strict=True,
-    )
+    images, points, pixels = problem.image_of_obs, problem.point_of_obs, (problem.pixels * FLIP[:2]).tolist()
+    observations = zip(images.tolist(), points.tolist(), pixels, strict=True)
     lines = [f"{problem.num_images} {problem.num_points} {problem.num_observations}"]
-    lines += [f"{image} {point} {u!r} {v!r}" for image, point, u, v in observations]
+    lines += [f"{image} {point} {u!r} {v!r}" for image, point, (u, v) in observations]
     lines += map(repr, cameras.ravel().tolist())
     lines += map(repr, problem.points.ravel().tolist())
     write_bytes(path, ("\n".join(lines) + "\n").encode("ascii"))
@@ -151,11 +147,9 @@ def _header(path: Path, text: str, numbers: Float) -> Header:
     counts = numbers[:3]
     if len(counts) == 3 and ((counts > 0) & (counts == np.floor(counts))).all():
         return Header(*map(int, counts))
-    found = " ".join(f"{count:g}" for count in counts) or "no number"
-    raise UserError(
-        f"{path}, line {_line(text, 0)}: the file begins with {found}; "
-        "a header of three positive integers, cameras points observations, is right"
-    )
+    start = " ".join(f"{count:g}" for count in counts) or "no number"
+    right = "a header of three positive integers, cameras points observations, is right"
+    raise _fault(path, text, 0, f"the file begins with {start}; {right}")
 
 
 def _sections(path: Path, text: str, numbers: Float, header: Header) -> tuple[Float, Float, Float]:
@@ -180,11 +174,9 @@ def _check_indices(path: Path, text: str, observations: Float, column: int, boun
     wrong = (index < 0) | (index >= bound) | (index != np.floor(index))
     if wrong.any():
         first = int(np.argmax(wrong))
-        line, found = _line(text, 3 + 4 * first + column), np.format_float_positional(index[first], trim="-")
-        raise UserError(
-            f"{path}, line {line}: {name} index {found} of observation {first}; "
-            f"the header asks for an integer from 0 to {bound - 1}"
-        )
+        shown = np.format_float_positional(index[first], trim="-")
+        message = f"{name} index {shown} of observation {first}; the header asks for an integer from 0 to {bound - 1}"
+        raise _fault(path, text, 3 + 4 * first + column, message)
 
 
 def _check_length(path: Path, text: str, numbers: Float, header: Header) -> None:
@@ -192,30 +184,30 @@ def _check_length(path: Path, text: str, numbers: Float, header: Header) -> None
     for name, size, count in header.sections:
         if left < size * count:
             missing = 3 + sum(size * count for _, size, count in header.sections) - len(numbers)
-            raise UserError(
-                f"{path}, line {_line(text, len(numbers) - 1)}: the file ends in the {name}, after {left // size} of "
-                f"{count}; missing numbers: {missing} ({header})"
-            )
+            place = f"in the {name}, after {left // size} of {count}"
+            message = f"the file ends {place}; missing numbers: {missing} ({header})"
+            raise _fault(path, text, len(numbers) - 1, message)
         left -= size * count
     if left:
-        line = _line(text, len(numbers) - left)
-        raise UserError(f"{path}, line {line}: the file should end before here; surplus numbers: {left} ({header})")
+        message = f"the file should end before here; surplus numbers: {left} ({header})"
+        raise _fault(path, text, len(numbers) - left, message)
 
 
 def _check_cameras(path: Path, text: str, cameras: Float, start: int) -> None:
-    """A focal length of 0 sees one pixel, and an immense angle has lost its rotation to rounding."""
+    """Refuse a focal length of 0, which sees one pixel, and angles so large that rounding has lost the rotation."""
     wrong = np.zeros(cameras.shape, bool)
     wrong[:, :3] = np.abs(cameras[:, :3]) > LARGEST_ANGLE
     wrong[:, 6] = cameras[:, 6] == 0.0
     if wrong.any():
         camera, column = (int(i) for i in np.argwhere(wrong)[0])
-        line = _line(text, start + 9 * camera + column)
         value, name = cameras[camera, column], "focal length" if column == 6 else "rotation vector"
         right = "a length in px other than 0 is" if column == 6 else f"radians up to {LARGEST_ANGLE:g} are"
-        raise UserError(f"{path}, line {line}: {value:g} in the {name} of camera {camera}; {right} right")
+        message = f"{value:g} in the {name} of camera {camera}; {right} right"
+        raise _fault(path, text, start + 9 * camera + column, message)
 
 
-def _line(text: str, position: int) -> int:
-    """The line, from 1, of the number at `position`; the last line where there is none."""
+def _fault(path: Path, text: str, position: int, message: str) -> UserError:
+    """What to raise, with the line, from 1, of the number at `position`, or the last line where there is none."""
     ends = np.cumsum([len(line.split()) for _, line in lines(text.rstrip())])
-    return min(int(np.searchsorted(ends, position, side="right")) + 1, len(ends))
+    line = min(int(np.searchsorted(ends, position, side="right")) + 1, len(ends))
+    return UserError(f"{path}, line {line}: {message}")
