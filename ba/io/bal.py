@@ -75,10 +75,10 @@ def write(problem: Problem, path: Path) -> None:
         raise UserError(f"{path}: BAL cannot hold {refusal}; write a .npz file (format synthetic) instead")
     intrinsics = problem.intrinsics[problem.camera_of_image]
     cameras = np.hstack([_axis_angle(problem), problem.translations * FLIP, intrinsics])
-    images, points, pixels = problem.image_of_obs, problem.point_of_obs, (problem.pixels * FLIP[:2]).tolist()
-    observations = zip(images.tolist(), points.tolist(), pixels, strict=True)
+    horizontal, vertical = (problem.pixels * FLIP[:2]).T.tolist()
+    observations = zip(problem.image_of_obs.tolist(), problem.point_of_obs.tolist(), horizontal, vertical, strict=True)
     lines = [f"{problem.num_images} {problem.num_points} {problem.num_observations}"]
-    lines += [f"{image} {point} {u!r} {v!r}" for image, point, (u, v) in observations]
+    lines += [f"{image} {point} {u!r} {v!r}" for image, point, u, v in observations]
     lines += map(repr, cameras.ravel().tolist())
     lines += map(repr, problem.points.ravel().tolist())
     write_bytes(path, ("\n".join(lines) + "\n").encode("ascii"))

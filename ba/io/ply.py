@@ -119,12 +119,10 @@ def read_vertices(path: Path) -> NDArray[np.float64]:
     names = [element.name for element in header.elements]
     if names.count("vertex") != 1:
         raise UserError(f"{path}: the header has {names.count('vertex')} `element vertex COUNT`, one is right")
-    before, vertices = header.elements[: names.index("vertex")], header.elements[names.index("vertex")]
-    columns = _columns(path, vertices)
-    last = vertices is header.elements[-1]
-    if header.order:
-        return _binary(path, content, header, before, vertices, last)
-    return _ascii(path, content, header, sum(element.rows for element in before), vertices, columns, last)
+    place = names.index("vertex")
+    before, vertices, last = header.elements[:place], header.elements[place], place == len(names) - 1
+    _check_vertices(path, vertices)
+    return (_binary if header.order else _ascii)(path, content, header, before, vertices, last)
 
 
 def _header(path: Path, content: bytes) -> Header:
@@ -168,17 +166,14 @@ def _property(place: str, words: list[str]) -> Property:
     raise UserError(f"{place}: property {shown} is of no known type; there are: {', '.join(TYPES)}, and lists of them")
 
 
-def _columns(path: Path, vertices: Element) -> list[int]:
-    """Where x, y and z stand in a row."""
+def _check_vertices(path: Path, vertices: Element) -> None:
     names = [entry.name for entry in vertices.properties]
     if vertices.has_lists:
         raise UserError(f"{path}: its vertices have lists; vertices of single numbers are read, among them x, y and z")
     for name in COORDINATES:
         if names.count(name) != 1:
-            raise UserError(
-                f"{path}: its vertices have {names.count(name)} properties {name}; one each of x, y, z is right"
-            )
-    return [names.index(name) for name in COORDINATES]
+            right = "one each of x, y, z is right"
+            raise UserError(f"{path}: its vertices have {names.count(name)} properties {name}; {right}")
 
 
 def _binary(
@@ -186,21 +181,22 @@ def _binary(
 ) -> NDArray[np.float64]:
     start = header.body
     for element in before:
-        start = _after(path, content, start, element, header.order)
+        start = _end_of(path, content, start, element, header.order)
     row = _row(vertices.properties, header.order)
-    end = start + vertices.rows * row.itemsize
-    if end > len(content):
-        whole = max(len(content) - start, 0) // row.itemsize
-        raise UserError(
-            f"{path}, byte {len(content)}: the file ends after {whole:,} of {vertices.rows:,} vertices; it is cut short"
-        )
-    if last and end < len(content):
-        raise UserError(
-            f"{path}, byte {end}: {len(content) - end:,} bytes follow the last of {vertices.rows:,} vertices"
-        )
+    surplus = len(content) - start - vertices.rows * row.itemsize
+    if surplus < 0:
+        place = f"{path}, byte {len(content)}"
+        raise _cut_short(place, max(len(content) - start, 0) // row.itemsize, vertices.rows)
+    if last and surplus:
+        place = f"{path}, byte {len(content) - surplus}"
+        raise UserError(f"{place}: {surplus:,} bytes follow the last of {vertices.rows:,} vertices")
     table = np.frombuffer(content, row, vertices.rows, start)
-    with np.errstate(invalid="ignore"):  # of a NaN, which who wants finite points will name
+    with np.errstate(invalid="ignore"):  # NaN raises no warning here; callers that need finite points refuse it
         return np.stack([table[name].astype(np.float64) for name in COORDINATES], axis=1)
+
+
+def _cut_short(place: str, complete: int, announced: int) -> UserError:
+    return UserError(f"{place}: the file ends after {complete:,} of {announced:,} vertices; it is cut short")
 
 
 def _row(properties: list[Property], order: str) -> np.dtype[Any]:
@@ -209,56 +205,51 @@ def _row(properties: list[Property], order: str) -> np.dtype[Any]:
     return np.dtype([(name, order + entry.type) for name, entry in zip(names, properties, strict=True)])
 
 
-def _after(path: Path, content: bytes, start: int, element: Element, order: str) -> int:
+def _end_of(path: Path, content: bytes, start: int, element: Element, order: str) -> int:
     """Where the element ends that begins at `start`."""
-    if not element.has_lists:
-        return start + element.rows * sum(np.dtype(entry.type).itemsize for entry in element.properties)
-    byteorder: Any = "little" if order == "<" else "big"
     steps = [
         (np.dtype(entry.count).itemsize if entry.count else 0, entry.count[:1] == "i", np.dtype(entry.type).itemsize)
         for entry in element.properties
     ]
+    if not element.has_lists:
+        return start + element.rows * sum(size for _, _, size in steps)
+    byteorder: Any = "little" if order == "<" else "big"
     for _ in range(element.rows):
         for counted, signed, size in steps:
             length = int.from_bytes(content[start : start + counted], byteorder, signed=signed) if counted else 1
-            start += counted + length * size
-            if length < 0 or start > len(content):
-                raise UserError(f"{path}, byte {start - length * size}: a list of {element.name} has {length} entries, "
-                                "which are not there; the file is cut short or damaged")  # fmt: skip
+            end = start + counted + length * size
+            if length < 0 or end > len(content):
+                missing = f"a list of {element.name} has {length} entries, which are not there"
+                raise UserError(f"{path}, byte {start + counted}: {missing}; the file is cut short or damaged")
+            start = end
     return start
 
 
 def _ascii(
-    path: Path, content: bytes, header: Header, before: int, vertices: Element, columns: list[int], last: bool
+    path: Path, content: bytes, header: Header, before: list[Element], vertices: Element, last: bool
 ) -> NDArray[np.float64]:
-    """Rows are lines; empty ones are none. before: rows of the elements that stand before the vertices."""
-    body, length = content[header.body :], len(vertices.properties)
-    if 2 * (before + vertices.rows * length) > len(body) + 1:  # a digit and the white space after it
-        raise UserError(
-            f"{path}: {vertices.rows:,} vertices are announced, but {len(body):,} bytes follow; it is cut short"
-        )
-    text = TextIOWrapper(BytesIO(body), "latin-1")
+    """Rows are lines; empty ones are none."""
+    text = TextIOWrapper(BytesIO(content[header.body :]), "latin-1")
     rows = ((f"{path}, line {line}", row) for line, row in enumerate(text, header.lines + 1) if not row.isspace())
-    points = np.fromiter(
-        _coordinates(islice(rows, before, before + vertices.rows), length, columns), np.dtype((np.float64, 3))
-    )
+    first = min(sum(element.rows for element in before), len(content))
+    coordinates = _coordinates(islice(rows, first, first + vertices.rows), vertices)
+    points = np.fromiter(coordinates, np.dtype((np.float64, 3)))
     if len(points) < vertices.rows:
-        raise UserError(
-            f"{path}, line {len(content.splitlines())}: the file ends after {len(points):,} of {vertices.rows:,} "
-            "vertices; it is cut short"
-        )
+        raise _cut_short(f"{path}, line {len(content.splitlines())}", len(points), vertices.rows)
     if last and (surplus := next(rows, None)):
         raise UserError(f"{surplus[0]}: more lines follow the last of {vertices.rows:,} vertices")
     return np.asarray(points, np.float64)
 
 
-def _coordinates(rows: Iterable[tuple[str, str]], length: int, columns: list[int]) -> Iterator[list[float]]:
-    """x, y and z of each row, given with its place in the file; length: how many numbers a row has."""
+def _coordinates(rows: Iterable[tuple[str, str]], vertices: Element) -> Iterator[list[float]]:
+    """x, y and z of each row of text, which comes with its place in the file."""
+    names = [entry.name for entry in vertices.properties]
+    columns = [names.index(name) for name in COORDINATES]
     for place, row in rows:
         words = row.split()
-        if len(words) != length:
-            raise UserError(f"{place}: {len(words)} numbers found, {length} for each vertex are announced")
+        if len(words) != len(names):
+            raise UserError(f"{place}: {len(words)} numbers found, {len(names)} for each vertex are announced")
         try:
             yield [number(words[column]) for column in columns]
         except ValueError:
-            raise UserError(f"{place}: {row.strip()[:60]!a} found, {length} numbers expected") from None
+            raise UserError(f"{place}: {row.strip()[:60]!a} found, {len(names)} numbers expected") from None

@@ -51,13 +51,13 @@ def heard(to_the_end: bool = False) -> Iterator[None]:
 
     to_the_end: the process ends after the block; a signal then ends it at once and without a word.
     """
+    global _state
     if not _in_main_thread() or _state.heard:
         yield
         return
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    _state.before = {number: of for number, of in handlers.items() if of not in (None, signal.SIG_IGN)}
-    _state.received, _state.pending, _state.raised_at = None, None, -SAME_PRESS_S
-    _state.heard, _state.deferring = True, 1
+    before = {number: handler for number, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
+    _state = _State(heard=True, deferring=1, before=before)
     hook = sys.unraisablehook
     try:
         sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else hook(lost)
