@@ -25,13 +25,13 @@ from ba.check.report import data_lines, derivative_lines, memory_lines
 from ba.check.statistics import DataStatistics
 from ba.check.subproblem import Subproblem
 from ba.config import reading
-from ba.errors import UserError
 from ba.io.options import Data
 from ba.model.rotation import ROTATIONS
 from ba.options import Config, load
 from ba.pipeline import load_start
 from ba.prepare.conditioning import condition
 from ba.system.files import write_bytes
+from ba.system.reading import reported
 from ba.system.words import counted
 
 CONFIGURATIONS = (".yaml", ".yml")
@@ -56,10 +56,8 @@ class Check:
 
     def write(self, folder: Path) -> None:
         """check.txt, and the pattern of the cut's Jacobian as pattern.png."""
-        try:
+        with reported(folder, "made"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be the folder ({error.strerror}); --out DIR names another") from None
         write_bytes(folder / "check.txt", f"{self.text}\n".encode())
         if self.derivatives:
             draw_pattern(self.derivatives.pattern, self.derivatives.kinds, folder / "pattern.png")

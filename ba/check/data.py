@@ -28,7 +28,8 @@ FAR_OUT = 3.0
 """Pixels are marked from this many times the distance within which the share `USUAL` of all of them lies."""
 USUAL = 0.95
 
-TRACK_LENGTHS = ((1, 1, "1"), (2, 2, "2"), (3, 3, "3"), (4, 9, "4-9"), (10, 99, "10-99"), (100, None, "100+"))
+TRACK_LENGTHS = {"1": 1, "2": 2, "3": 3, "4-9": 4, "10-99": 10, "100+": 100}
+"""Classes of track lengths by name, and where each begins."""
 
 
 @dataclass(frozen=True)
@@ -61,26 +62,23 @@ def tracks(statistics: DataStatistics) -> Finding:
     lengths = statistics.tracks
     if not len(lengths):
         return Finding("no points", sound=False)
-    shares = [
-        (int(((lengths >= low) & (lengths <= (high or np.inf))).sum()), name) for low, high, name in TRACK_LENGTHS
-    ]
-    histogram = ", ".join(f"{number:,} of {name}" for number, name in shares if number)
+    shares = zip(TRACK_LENGTHS, np.histogram(lengths, [*TRACK_LENGTHS.values(), np.inf])[0], strict=True)
+    histogram = ", ".join(f"{number:,} of {name}" for name, number in shares if number)
     fewer = int((lengths < 2).sum())
-    text = f"{histogram}; median {np.median(lengths):g}, longest {lengths.max():,} (point {int(np.argmax(lengths))})"
+    text = f"{histogram}; median {np.median(lengths):g}, longest {lengths.max():,} (point {np.argmax(lengths)})"
     if fewer:
-        text += (
-            f"; {counted(fewer, 'point')} seen fewer than twice, held fixed, such as point {int(np.argmin(lengths))}"
-        )
+        text += f"; {counted(fewer, 'point')} seen fewer than twice, held fixed, such as point {np.argmin(lengths)}"
     return Finding(text, fewer == 0)
 
 
 def images(statistics: DataStatistics) -> Finding:
-    seen = statistics.seen
+    problem = statistics.problem
+    seen = np.bincount(problem.image_of_obs, minlength=problem.num_images)
     if not len(seen):
         return Finding("no images", sound=False)
     few = int((seen < FEW).sum())
     least = int(np.argmin(seen))
-    name = image_name(statistics.problem, least)
+    name = image_name(problem, least)
     text = f"see {np.median(seen):,g} points in the median, least {seen[least]:,} ({name})"
     return Finding(text + (f"; {few} see fewer than {FEW}" if few else ""), few == 0)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.analyse.derivatives import JACOBIANS, KINDS, Error, Way, groups_of, largest_errors, rounding_slack
+from ba.analyse.undetermined import image_name
 from ba.check.subproblem import Subproblem, cut
 from ba.errors import UserError
 from ba.model.camera import CAMERAS
@@ -108,11 +109,10 @@ def check_derivatives(subproblem: Subproblem, rotation: Parameterization, seed: 
             rows.append(_compare(name, piece if way.quadratic else whole, rotation, seed, states))
         except UserError as error:
             missing[name] = str(error)
-    variables = make_variables(piece.problem, rotation)
-    pattern = JACOBIANS["analytic"].compute(Residuals(piece.problem), variables, variables.start)
-    stray = _stray(pattern, JACOBIANS["complex_columns"].compute(Residuals(piece.problem), variables, variables.start))
+    pattern, moving = (_work(JACOBIANS[name], piece.problem, rotation)() for name in ("analytic", "complex_columns"))
     tested = pattern.shape[0] * pattern.shape[1] - pattern.nnz
-    return Derivatives(rows, missing, piece.problem, pattern, tested, stray, groups_of(variables).kind)
+    kinds = groups_of(make_variables(piece.problem, rotation)).kind
+    return Derivatives(rows, missing, piece.problem, pattern, tested, _stray(pattern, moving), kinds)
 
 
 def random_state(variables: Variables, rng: np.random.Generator) -> Array:
@@ -151,8 +151,7 @@ def _compare(name: str, subproblem: Subproblem, rotation: Parameterization, seed
 
 def _keep_larger(known: dict[str, Error], found: list[Error]) -> None:
     for error in found:
-        if error.kind not in known or error.share > known[error.kind].share:
-            known[error.kind] = error
+        known[error.kind] = max(known.get(error.kind, error), error, key=lambda each: each.share)
 
 
 def _place(error: Error, subproblem: Subproblem, variables: Variables) -> str:
@@ -172,7 +171,8 @@ def _place(error: Error, subproblem: Subproblem, variables: Variables) -> str:
             number = f"the point's {'xyz'[place]}"
         case _:
             number = f"{CAMERAS[problem.camera_models[owner]].parameters[place]} of camera {subproblem.cameras[owner]}"
-    return f"{'uv'[coordinate]} of {subproblem.image_name(image)} point {subproblem.points[point]} by {number}"
+    name = image_name(problem, image, int(subproblem.images[image]))
+    return f"{'uv'[coordinate]} of {name} point {subproblem.points[point]} by {number}"
 
 
 def _cost(way: Way, subproblem: Subproblem, rotation: Parameterization) -> Cost:

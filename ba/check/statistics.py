@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ba.analyse.determination import Determination, determine
 from ba.analyse.free_directions import rays_by_point
-from ba.analyse.graph import Parts
 from ba.model.problem import Problem, images_of_points
 from ba.model.residual import Projection, project
 from ba.model.rotation import Parameterization
@@ -44,11 +43,6 @@ class DataStatistics:
     def tracks(self) -> Array:
         """(n_points,) how many images see each point."""
         return images_of_points(self.problem)
-
-    @cached_property
-    def seen(self) -> Array:
-        """(n_images,) observations of each image."""
-        return np.bincount(self.problem.image_of_obs, minlength=self.problem.num_images)
 
     @cached_property
     def projection(self) -> Projection:
@@ -98,29 +92,31 @@ class DataStatistics:
     @cached_property
     def components(self) -> list[Component]:
         """The components that hold observations, largest first."""
-        problem, found = self.problem, self.determination.found
-        split, camera = found.parts, problem.camera_of_image
-        first = np.unique(camera, return_index=True)
-        free = self._free_numbers(split, *first)
-        gauge = found.frames + _summed(found.images, split.of_image, split.count)
-        gauge = gauge + _summed(found.cameras[first[0]], split.of_image[first[1]], split.count)
-        gauge = gauge + _summed(found.points, split.of_point, split.count)
+        split, found = self.determination.found.parts, self.determination.found
+        layout = make_layout(self.problem, self.rotation.tangent_dim)
+        free = self._by_part(
+            (layout.image_columns >= 0).sum(axis=1),
+            (layout.camera_columns >= 0).sum(axis=1),
+            3 * (layout.point_columns >= 0),
+        )
         columns = (
             _summed(np.ones_like(split.of_image), split.of_image, split.count),
             _summed(np.ones_like(split.of_point), split.of_point, split.count),
-            2 * np.bincount(split.of_image[problem.image_of_obs], minlength=split.count),
+            2 * np.bincount(split.of_image[self.problem.image_of_obs], minlength=split.count),
             free,
-            gauge,
+            found.frames + self._by_part(found.images, found.cameras, found.points),
             [np.argmax(split.of_image == part) for part in range(split.count)],
         )
         return [Component(*map(int, numbers)) for numbers in zip(*columns, strict=True)]
 
-    def _free_numbers(self, split: Parts, cameras: Array, first: Array) -> Array:
-        """Free numbers of each component; a camera counts where its first image is."""
-        layout = make_layout(self.problem, self.rotation.tangent_dim)
-        free = _summed((layout.image_columns >= 0).sum(axis=1), split.of_image, split.count)
-        free = free + _summed((layout.camera_columns[cameras] >= 0).sum(axis=1), split.of_image[first], split.count)
-        return free + _summed(3 * (layout.point_columns >= 0), split.of_point, split.count)
+    def _by_part(self, images: Array, cameras: Array, points: Array) -> Array:
+        """Sums over each component of numbers of images, cameras and points; a camera counts where its first image
+        is."""
+        split = self.determination.found.parts
+        used, first = np.unique(self.problem.camera_of_image, return_index=True)
+        total = _summed(images, split.of_image, split.count)
+        total += _summed(cameras[used], split.of_image[first], split.count)
+        return total + _summed(points, split.of_point, split.count)
 
 
 def _summed(numbers: Array, label: Array, count: int) -> Array:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order
 
 from ba.analyse.graph import incidence
-from ba.analyse.undetermined import image_name
 from ba.model.problem import Free, Problem
 
 Array = NDArray[Any]
@@ -24,9 +23,6 @@ class Subproblem:
     images: Array
     cameras: Array
     points: Array
-
-    def image_name(self, image: int) -> str:
-        return image_name(self.problem, image, int(self.images[image]))
 
 
 def cut(subproblem: Subproblem, observations: int) -> Subproblem:

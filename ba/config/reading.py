@@ -34,9 +34,8 @@ def load(model: type[Model], path: Path | str, overrides: Sequence[str] = ()) ->
     """
     data, locations = read(path)
     if "kind" in data and "kind" not in model.model_fields:
-        raise fault(
-            locations, ("kind",), f"{shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected"
-        )
+        message = f"{shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected"
+        raise fault(locations, ("kind",), message)
     return _overridden(model, data, locations, overrides)
 
 
@@ -122,7 +121,7 @@ def override(model: type[Section], data: dict[str, Any], locations: Locations, t
             data[str(part)] = {}
         data = data[str(part)]
     data[str(key[-1])] = parse(value, place)[0]
-    for replaced in [known for known in locations if known[: len(key)] == key]:
+    for replaced in [other for other in locations if other[: len(key)] == key]:
         del locations[replaced]
     locations[key] = Location(place, Path.cwd())
 
@@ -158,11 +157,11 @@ def _explained(error: ValidationError, data: Any, locations: Locations, model: t
 
 
 def _key_of(fault: Any, data: Any) -> Key:
-    """pydantic's location without the names it gives to the branches of a union."""
+    """pydantic's location of a fault, without the names that it gives to the branches of a union."""
     key: Key = ()
     for part in fault["loc"]:
-        here = range(len(data)) if isinstance(data, list) and isinstance(part, int) else data
-        if isinstance(here, dict | range) and part in here:
+        keys = range(len(data)) if isinstance(data, list) and isinstance(part, int) else data
+        if isinstance(keys, dict | range) and part in keys:
             key, data = (*key, part), data[part]
         elif fault["type"] == "missing" and isinstance(data, dict):
             key = (*key, part)

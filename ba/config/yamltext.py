@@ -48,10 +48,9 @@ def parse(text: str, name: str) -> tuple[Any, dict[Key, int]]:
         if mark and isinstance(error, ComposerError):
             second = "a second document begins; one document is right, without `---` lines"
             raise UserError(f"{name}, line {mark.line + 1}: {second}") from error
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(
-            f"{name}{where}: not valid YAML, {error.problem}; check brackets, quotes and the indentation by spaces"
-        ) from error
+        place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
+        right = "check brackets, quotes and the indentation by spaces"
+        raise UserError(f"{place}: not valid YAML, {error.problem}; {right}") from error
     except yaml.reader.ReaderError as error:
         line = encoded.count(b"\n", 0, error.position) + 1
         raise UserError(f"{name}, line {line}: not valid YAML, {error.reason}; plain text is right") from error

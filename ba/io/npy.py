@@ -1,27 +1,28 @@
-"""Arrays as `numpy.save` writes them, read without trust: its header is held to its bytes before an array is made.
+"""Arrays as `numpy.save` writes them, read without trust: the header is held to its bytes before an array is made, and
+nothing but numbers, truth values and text is read.
 
-    \\x93NUMPY  major minor  length of the header (2 bytes, from version 2 on 4)  header  numbers
-
-The header is a Python dictionary, {'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }. Files of ours hold plain
-numbers and texts alone, so other types are refused.
 https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
-import ast
+import io
 import math
-import re
 import sys
+import tokenize
+import warnings
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from ba.errors import UserError
+from ba.system.words import printable
 
-MAGIC = b"\x93NUMPY"
-TYPE = re.compile(r"[<>|=]?([fiu][248]|[iu]1|f16|b1|U[1-9]\d{0,8})")
-MAX_HEADER = 10_000
-"""Characters; numpy's own limit, below which `ast.literal_eval` fails without a crash."""
+FAULTS = (
+    ArithmeticError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError, tokenize.TokenError,
+)  # fmt: skip
+"""What numpy raises on headers that are damaged or made to do harm; it evaluates literals alone, of 10,000 characters
+at most."""
 
 
 def parse(where: str, content: bytes) -> NDArray[Any]:
@@ -30,52 +31,23 @@ def parse(where: str, content: bytes) -> NDArray[Any]:
     where: what a message begins with. Raises UserError for what is no such file, for arrays of other things than
     numbers, truth values and text, and for a header that asks for more or less than is there.
     """
-    header, start = _header(where, content)
-    kind, shape, columns_first = _described(where, header)
-    expected, found = math.prod(shape) * kind.itemsize, len(content) - start
-    if expected != found:
-        raise UserError(f"{where}: an array of {kind} and shape {shape} has {expected:,} bytes; {found:,} are there")
+    file = io.BytesIO(content)
     try:
-        view: NDArray[Any] = np.ndarray(shape, kind, content, start, order="F" if columns_first else "C")
-    except (ValueError, OverflowError) as error:
-        raise UserError(f"{where}: an array of shape {shape}: {error}") from error
+        with warnings.catch_warnings(action="ignore"):
+            first = npy_format.read_magic(file) == (1, 0)
+            read_header = npy_format.read_array_header_1_0 if first else npy_format.read_array_header_2_0
+            shape, columns_first, kind = read_header(file)
+        expected, found = math.prod(shape) * kind.itemsize, len(content) - file.tell()
+        if kind.kind not in "fiubU" or kind.itemsize == 0:
+            right = "real numbers, truth values or text are right"
+            raise UserError(f"{where}: elements of type {kind.str!r} found; {right}")
+        if expected != found:
+            sizes = f"{expected:,} bytes; {found:,} are there"
+            raise UserError(f"{where}: an array of {kind} and shape {shape} has {sizes}")
+        view: NDArray[Any] = np.ndarray(shape, kind, content, file.tell(), order="F" if columns_first else "C")
+    except FAULTS as error:
+        raise UserError(f"{where}: not an array as numpy.save writes it; {printable(str(error)[:100])}") from error
     array = np.array(view, kind.newbyteorder("="), order="C")
-    _check_values(where, array)
-    return array
-
-
-def _header(where: str, content: bytes) -> tuple[str, int]:
-    """The dictionary as text, and where the numbers begin."""
-    major = content[6] if content.startswith(MAGIC) and len(content) >= 10 else 0
-    if major not in (1, 2, 3):
-        raise UserError(f"{where}: not an array as numpy.save writes it; its first bytes are others")
-    start = 10 if major == 1 else 12
-    length = int.from_bytes(content[8:start], "little")
-    if length > MAX_HEADER or start + length > len(content):
-        raise UserError(f"{where}: not an array as numpy.save writes it; a header of {length:,} bytes is announced")
-    return content[start : start + length].decode("utf-8", "replace").strip(), start + length
-
-
-def _described(where: str, header: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
-    """Type, shape, and whether columns stand one after the other instead of rows."""
-    try:
-        entries = ast.literal_eval(header)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        entries = None
-    match entries:
-        case {"descr": str(name), "fortran_order": bool(columns_first), "shape": tuple(shape)} if len(
-            entries
-        ) == 3 and all(type(size) is int and size >= 0 for size in shape):
-            if not TYPE.fullmatch(name):
-                right = "real numbers, truth values or text are right"
-                raise UserError(f"{where}: elements of type {name[:40]!r} found; {right}")
-            return np.dtype(name), shape, columns_first
-    shown = ascii(header if len(header) <= 100 else header[:100] + "...")
-    raise UserError(f"{where}: the header {shown} does not describe an array of numbers")
-
-
-def _check_values(where: str, array: NDArray[Any]) -> None:
-    """Refuse bytes that are no truth value and no character: Python has nothing that they could stand for."""
     if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():
         raise UserError(f"{where}: a truth value is neither 0 nor 1; the array is damaged")
     if array.dtype.kind == "U":
@@ -83,3 +55,4 @@ def _check_values(where: str, array: NDArray[Any]) -> None:
             array.tobytes().decode(f"utf-32-{sys.byteorder[0]}e")
         except UnicodeDecodeError:
             raise UserError(f"{where}: a text holds what is no character; the array is damaged") from None
+    return array

@@ -39,18 +39,8 @@ from ba.system.reading import number, read_bytes
 CAMERA_COLOR = (0, 255, 0)
 POINT_COLOR = (160, 160, 160)
 VERTEX = np.dtype([("position", "<f8", 3), ("color", "u1", 3)])
-HEADER = """\
-ply
-format binary_little_endian 1.0
-{comment}element vertex {vertices}
-property double x
-property double y
-property double z
-property uchar red
-property uchar green
-property uchar blue
-end_header
-"""
+PROPERTIES = ("double x", "double y", "double z", "uchar red", "uchar green", "uchar blue")
+"""Of each vertex that is written, as VERTEX has them."""
 
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 TYPES = {
@@ -78,7 +68,8 @@ def write_vertices(path: Path, positions: Any, colors: Any, comment: str = "") -
     """Write positions (n, 3) in colours (n, 3) or (3,), 8 bit; comment: whole lines of the header."""
     vertices = np.empty(len(positions), VERTEX)
     vertices["position"], vertices["color"] = positions, colors
-    header = HEADER.format(comment=comment, vertices=len(vertices))
+    elements = "\nproperty ".join([f"element vertex {len(vertices)}", *PROPERTIES])
+    header = f"ply\nformat binary_little_endian 1.0\n{comment}{elements}\nend_header\n"
     write_bytes(path, header.encode("ascii") + vertices.tobytes())
 
 
@@ -182,7 +173,10 @@ def _binary(
     start = header.body
     for element in before:
         start = _end_of(path, content, start, element, header.order)
-    row = _row(vertices.properties, header.order)
+    # Only coordinates need their names; others may repeat.
+    names = [entry.name if entry.name in COORDINATES else f"_{i}" for i, entry in enumerate(vertices.properties)]
+    kinds = [header.order + entry.type for entry in vertices.properties]
+    row = np.dtype(list(zip(names, kinds, strict=True)))
     surplus = len(content) - start - vertices.rows * row.itemsize
     if surplus < 0:
         place = f"{path}, byte {len(content)}"
@@ -197,12 +191,6 @@ def _binary(
 
 def _cut_short(place: str, complete: int, announced: int) -> UserError:
     return UserError(f"{place}: the file ends after {complete:,} of {announced:,} vertices; it is cut short")
-
-
-def _row(properties: list[Property], order: str) -> np.dtype[Any]:
-    """The bytes of single numbers one after the other; only coordinates need their names, others may repeat."""
-    names = [entry.name if entry.name in COORDINATES else f"_{place}" for place, entry in enumerate(properties)]
-    return np.dtype([(name, order + entry.type) for name, entry in zip(names, properties, strict=True)])
 
 
 def _end_of(path: Path, content: bytes, start: int, element: Element, order: str) -> int:

@@ -118,17 +118,14 @@ def _num_points(rng: Random, scene: Scene, views: Views) -> int:
 
 
 def _pairs_of_points(layout: Layout, points: int) -> Index:
-    """The pair that each point belongs to, ascending; each has one, and enough for a pose where points suffice."""
+    """The pair that each point belongs to, ascending. Each pair gets enough points for a pose where they suffice; the
+    rest are shared out by weight, evenly along the sequence."""
     pairs = len(layout.pairs)
     least = np.repeat(np.arange(pairs), min(POINTS_OF_A_POSE, points // pairs))
-    return np.sort(np.concatenate([least, _shared_out(layout, points - len(least))]))
-
-
-def _shared_out(layout: Layout, points: int) -> Index:
-    """The pairs of points that are shared out by weight, evenly along the sequence."""
-    weights = np.ones(len(layout.pairs)) if layout.weights is None else layout.weights
-    share = np.cumsum(weights) / weights.sum()
-    return np.minimum(np.searchsorted(share, (np.arange(points) + 0.5) / max(points, 1)), len(share) - 1)
+    weights = np.ones(pairs) if layout.weights is None else layout.weights
+    share, rest = np.cumsum(weights) / weights.sum(), points - len(least)
+    others = np.minimum(np.searchsorted(share, (np.arange(rest) + 0.5) / max(rest, 1)), pairs - 1)
+    return np.sort(np.concatenate([least, others]))
 
 
 # --- visibility ------------------------------------------------------------------------------------------------------
@@ -173,7 +170,8 @@ def _tracks(rng: Random, views: Views, pairs: Index, surface: Surface) -> tuple[
     seen = np.flatnonzero(good)
     row, image = views.layout.further(rng, pairs[seen])
     rows, images = np.concatenate([seen, seen, seen[row]]), np.concatenate([*ends[seen].T, image])
-    rows, images = np.divmod(np.unique(rows * n_images + images), n_images)
+    keys = np.sort(rows * n_images + images)
+    rows, images = np.divmod(keys[np.diff(keys, prepend=-1) > 0], n_images)
     pixels, sees = _project(views, images, surface.rows(rows))
     rows, images, pixels = rows[sees], images[sees], pixels[sees]
     points, centers = surface.points[rows], views.layout.centers
@@ -198,8 +196,10 @@ def _project(views: Views, image: Index, surface: Surface) -> tuple[Float, Bool]
     facing = flatness >= MIN_COSINE * np.linalg.norm(surface.normals, axis=1)
     low, high = _picture(views.model)
     inside = ((pixels >= low) & (pixels <= high)).all(axis=1)
-    hidden = views.layout.hidden(centers, surface.points)
-    return pixels, facing & inside & ~hidden & (domain == INSIDE) & (point_in_cam[:, 2] > 0.0)
+    visible = facing & inside & (domain == INSIDE) & (point_in_cam[:, 2] > 0.0)
+    if views.layout.hidden is not None:
+        visible &= ~views.layout.hidden(centers, surface.points)
+    return pixels, visible
 
 
 def _picture(model: CameraModel) -> tuple[Float, Float]:

@@ -1,4 +1,4 @@
-"""Gaussian noise on the start, to see from how far a solve finds home.
+"""Gaussian noise on the start, to see from how far away a solve still finds the optimum.
 
 A rotation turns about the camera's centre, R' = exp(n) R, and the centre moves by d, so t' = exp(n) t - R' d: nothing
 is computed by way of the centre itself, whose coordinates may be large. Each quantity draws from a stream of its own.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ba.prepare.options import Noise
 
 SOLUTION = "solution."
-"""How the file begins in which a run leaves its end."""
+"""How the name of a run's solution begins."""
 
 
 def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
@@ -33,11 +33,9 @@ def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
     if noise.is_zero:
         return problem
     turn, shift, drift, scale = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4))
-    rotations, translations = _perturbed_poses(
-        problem,
-        turned=np.radians(noise.rotation_deg) * turn.standard_normal(problem.translations.shape),
-        shifted=noise.position * shift.standard_normal(problem.translations.shape),
-    )
+    turned = np.radians(noise.rotation_deg) * turn.standard_normal(problem.translations.shape)
+    shifted = noise.position * shift.standard_normal(problem.translations.shape)
+    rotations, translations = _perturbed_poses(problem, turned, shifted)
     points = problem.points + noise.points * drift.standard_normal(problem.points.shape)
     intrinsics = problem.intrinsics * (1.0 + noise.intrinsics * scale.standard_normal(problem.intrinsics.shape))
     moved = replace(problem, rotations=rotations, translations=translations, points=points, intrinsics=intrinsics)
@@ -60,10 +58,8 @@ def note_of_second_noise(config: Config) -> str | None:
         return None
     if not isinstance(earlier, dict) or not any(earlier.values()):
         return None
-    return (
-        f"noise was applied to a solution: {path} is the end of a run whose start had noise already; "
-        "--set noise={} starts from the solution as it is"
-    )
+    right = "--set noise={} starts from the solution as it is"
+    return f"noise was applied to a solution: {path} is the end of a run whose start had noise already; {right}"
 
 
 def _perturbed_poses(problem: Problem, turned: Float, shifted: Float) -> tuple[Float, Float]:

@@ -69,14 +69,11 @@ def _temporary(target: Path) -> tuple[Path, int]:
 
 def remove_stale(folder: Path, name: str | None = None) -> None:
     """Remove temporary files that killed processes left of `name`, or of any file, in a folder."""
-    with os.scandir(folder) as entries:
-        found = [entry.path for entry in entries if (match := TEMPORARY.fullmatch(entry.name))
-                 and name in (None, match["name"])]  # fmt: skip
-    for path in found:
-        handle = locked_if_stale(Path(path))
-        if handle is not None:
+    for entry in os.listdir(folder):
+        match = TEMPORARY.fullmatch(entry)
+        if match and name in (None, match["name"]) and (handle := locked_if_stale(folder / entry)) is not None:
             try:
-                os.unlink(path)
+                os.unlink(folder / entry)
             finally:
                 os.close(handle)
 

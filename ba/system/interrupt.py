@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_PRESS_S = 1.0
 """A signal so soon after another is part of it, as of a key pressed twice: the first is still being answered."""
 
@@ -55,8 +55,8 @@ def heard(to_the_end: bool = False) -> Iterator[None]:
     if not _in_main_thread() or _state.heard:
         yield
         return
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    before = {number: handler for number, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
+    handlers = ((int(number), signal.getsignal(number)) for number in SIGNALS)
+    before: dict[int, Any] = {number: old for number, old in handlers if old not in (None, signal.SIG_IGN)}
     _state = _State(heard=True, deferring=1, before=before)
     hook = sys.unraisablehook
     try:

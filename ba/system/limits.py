@@ -7,6 +7,7 @@ the machine's whole memory is known, and ulimit.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -83,10 +84,6 @@ def _cgroup(folder: Path, kind: str, root: Path) -> Iterator[Limit]:
 
 
 def _ulimits(threads: int, root: Path) -> Iterator[Limit]:
-    try:
-        import resource
-    except ImportError:  # Windows has none
-        return
     status = _table(root / "proc/self/status")
     stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
     stack = STACK if stack == resource.RLIM_INFINITY else stack

@@ -27,8 +27,6 @@ class Guarded:
         self._attempt("flush")
 
     def __getattr__(self, name: str) -> Any:
-        if self._stream is None:
-            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def isatty(self) -> bool:
@@ -39,17 +37,13 @@ class Guarded:
             return
         try:
             getattr(self._stream, method)(*arguments)
-        except BrokenPipeError:  # The reader has seen enough, which is no failure.
-            self._leave()
         except OSError as error:
-            self.refusal = str(error.strerror or error)
-            self._leave()
-
-    def _leave(self) -> None:
-        """What stands in the stream's buffer goes nowhere; else the interpreter would fail on it as it exits."""
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), cast(TextIO, self._stream).fileno())
-        self._stream = None
+            if not isinstance(error, BrokenPipeError):  # that is no failure: the reader has seen enough
+                self.refusal = str(error.strerror or error)
+            # What stands in the stream's buffer goes nowhere; else the interpreter would fail on it as it exits.
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            self._stream = None
 
 
 @contextmanager

@@ -49,14 +49,9 @@ SHORT = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What it answers where it cannot even read."""
 CORRUPT = (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError)
 
-OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
-KINDS: dict[Callable[[int], bool], str] = {
-    stat.S_ISDIR: "a folder",
-    stat.S_ISFIFO: "a pipe",
-    stat.S_ISCHR: "a device",
-    stat.S_ISBLK: "a device",
-    stat.S_ISSOCK: "a socket",
-}
+OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+KINDS = {"d": "a folder", "p": "a pipe", "c": "a device", "b": "a device", "s": "a socket"}
+"""By the letter that `ls -l` has for them."""
 
 
 def existing_file(path: Path | str) -> Path:
@@ -77,8 +72,7 @@ def opened(path: Path | str, piped: bool = False) -> Iterator[BufferedReader]:
             _check_kind(path, os.fstat(file.fileno()), piped)
             if piped and file.isatty():
                 raise UserError(f"{path}: is a terminal, a file or a pipe is expected")
-            if hasattr(os, "set_blocking"):
-                os.set_blocking(file.fileno(), True)  # opening must not wait for a writer, reading must
+            os.set_blocking(file.fileno(), True)  # opening must not wait for a writer, reading must
             yield file
 
 
@@ -159,19 +153,15 @@ def _unpacked(path: Path, file: BufferedReader, limit: int) -> bytes:
                 size += len(parts[-1])
                 piece = stream.unused_data
             if size > limit:
-                raise UserError(_too_large(path, os.fstat(file.fileno()).st_size, limit))
+                sizes = f"{in_bytes(os.fstat(file.fileno()).st_size)} that unpack to more than {in_bytes(limit)}"
+                tool = f"{TOOLS[path.suffix]} --decompress --keep {path.name}"
+                right = f"which is too large to be what is expected here; if it is, unpack it first: {tool}"
+                raise UserError(f"{path}: {sizes}, {right}")
         if stream is not None and not stream.eof:
             raise EOFError("it ends before its end is marked")
     except CORRUPT as error:
         raise UserError(f"{path}: not a whole {path.suffix} archive ({error}); fetch or compress it again") from error
     return b"".join(parts)
-
-
-def _too_large(path: Path, size: int, limit: int) -> str:
-    return (
-        f"{path}: {in_bytes(size)} that unpack to more than {in_bytes(limit)}, which is too large to be what is "
-        f"expected here; if it is, unpack it first: {TOOLS[path.suffix]} --decompress --keep {path.name}"
-    )
 
 
 def _half_the_memory() -> int:
@@ -190,10 +180,8 @@ def _text(path: Path | str, content: bytes) -> str:
     try:
         return content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8 text; a text file is expected"
-        ) from error
+        line, byte = content.count(b"\n", 0, error.start) + 1, f"byte 0x{error.object[error.start]:02x}"
+        raise UserError(f"{path}, line {line}: {byte} is not UTF-8 text; a text file is expected") from error
 
 
 def _status(path: Path) -> os.stat_result:
@@ -204,10 +192,9 @@ def _status(path: Path) -> os.stat_result:
 
 
 def _check_kind(path: Path, status: os.stat_result, piped: bool) -> None:
-    if stat.S_ISREG(status.st_mode) or (piped and (stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode))):
-        return
-    kind = next((name for is_kind, name in KINDS.items() if is_kind(status.st_mode)), "no plain file")
-    raise UserError(f"{path}: is {kind}, a file is expected")
+    letter = stat.filemode(status.st_mode)[0]
+    if letter != "-" and not (piped and letter in "pc"):
+        raise UserError(f"{path}: is {KINDS.get(letter, 'no plain file')}, a file is expected")
 
 
 def _suggestion(path: Path) -> str:
@@ -228,12 +215,10 @@ def reported(path: Path | str, action: str) -> Iterator[None]:
     """
     try:
         yield
-    except PermissionError as error:
-        refusal = UserError if action == "read" else SystemRefusal
-        raise refusal(
-            f"{path}: cannot be {action}, permission denied; check the owner and mode of it and of its folder"
-        ) from error
     except OSError as error:
         mendable = error.errno in MISPLACED or (action == "read" and error.errno not in SHORT)
         refusal = UserError if mendable else SystemRefusal
-        raise refusal(f"{path}: cannot be {action}: {error.strerror or error}") from error
+        reason = f": {error.strerror or error}"
+        if isinstance(error, PermissionError):
+            reason = ", permission denied; check the owner and mode of it and of its folder"
+        raise refusal(f"{path}: cannot be {action}{reason}") from error

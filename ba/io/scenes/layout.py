@@ -33,10 +33,6 @@ class Surface(NamedTuple):
         return Surface(*(part[index] for part in self))
 
 
-def _nothing_hides(centers: Float, points: Float) -> Bool:
-    return np.zeros(len(points), bool)
-
-
 @dataclass(frozen=True)
 class Layout:
     """Poses, the pairs of images that link them, and the surface in front of them.
@@ -47,7 +43,7 @@ class Layout:
     further(rng, pair (m,)): candidates to see the points too, as row (k,) in 0 .. m-1 and image (k,), at most
     `observations_per_point` - 2 a row; an image named twice counts once.
     weights (n_pairs,): shares of the points, beyond the few that each pair has anyway; None: the same for all.
-    hidden(centers (k, 3), points (k, 3)): whether something stands between, (k,).
+    hidden(centers (k, 3), points (k, 3)): whether something stands between, (k,); None: nothing ever does.
     """
 
     rotations: Float
@@ -56,7 +52,7 @@ class Layout:
     surface: Callable[[Random, Index], Surface]
     further: Callable[[Random, Index], Candidates]
     weights: Float | None = None
-    hidden: Callable[[Float, Float], Bool] = _nothing_hides
+    hidden: Callable[[Float, Float], Bool] | None = None
 
 
 def chain(images: int, closed: bool) -> Index:
