@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from ba.config import schema
 from ba.config.schema import value_at
-from ba.config.section import InputFile, OutputFolder, Registered, Section
+from ba.config.section import PathMark, Registered, Section
 from ba.config.source import Location, Locations, fault, location_of, read
 from ba.config.yamltext import Key, dotted, parse, write
 from ba.errors import UserError
@@ -81,7 +81,8 @@ def checked(model: type[Model], data: dict[str, Any], locations: Locations) -> M
     config = _absolute(config, locations)
     for key, field, path in config.fields():
         for mark in field.metadata:
-            if isinstance(mark, InputFile) and path is not None and not (mark.or_folder and os.path.isdir(path)):
+            is_input = isinstance(mark, PathMark) and mark.is_input and path is not None
+            if is_input and not (mark.or_folder and os.path.isdir(path)):
                 try:
                     existing_file(path)
                 except UserError as error:
@@ -196,10 +197,9 @@ def _absolute(config: Model, locations: Locations, key: Key = ()) -> Model:
         if isinstance(value, Section):
             update[name] = _absolute(value, locations, (*key, name))
         for mark in field.metadata if value is not None else ():
-            if isinstance(mark, InputFile):
-                update[name] = _joined(location_of(locations, (*key, name)).folder, value)
-            elif isinstance(mark, OutputFolder):
-                update[name] = _joined(Path.cwd(), value)
+            if isinstance(mark, PathMark):
+                folder = location_of(locations, (*key, name)).folder if mark.is_input else Path.cwd()
+                update[name] = _joined(folder, value)
     return config.model_copy(update=update)
 
 

@@ -128,12 +128,9 @@ def _scalar(schema: Schema) -> str:
         "string": "a path" if schema.get("format") == "path" else "a name",
     }
     limits = {"exclusiveMinimum": ">", "minimum": ">=", "maximum": "<=", "exclusiveMaximum": "<"}
-    bounds = [f" {sign} {_short(schema[limit])}" for limit, sign in limits.items() if limit in schema]
-    return words[schema["type"]] + " and".join(bounds)
-
-
-def _short(number: float) -> str:
-    return str(int(number)) if number == int(number) else repr(number)
+    bounds = {sign: schema[limit] for limit, sign in limits.items() if limit in schema}
+    ranges = [f" {sign} {int(bound) if bound == int(bound) else bound}" for sign, bound in bounds.items()]
+    return words[schema["type"]] + " and".join(ranges)
 
 
 def listing(config: Section, others: Mapping[Key, Section]) -> str:

@@ -63,14 +63,14 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class InputFile:
-    """The value is the path of a file that must exist, or also of a folder if `or_folder`."""
+class PathMark:
+    """The value is a path: of a file that must exist if `is_input`, of a folder that is made otherwise.
 
-    or_folder: bool
+    or_folder: the input may also be a folder.
+    """
 
-
-class OutputFolder:
-    """The value is the path of a folder that is made."""
+    is_input: bool
+    or_folder: bool = False
 
 
 def registered(
@@ -82,12 +82,12 @@ def registered(
 
 def input_file(help: str, *, or_folder: bool = False) -> Any:
     """A field for the path of an existing file, relative to the configuration that gives the path; or None."""
-    return _marked(Field(None, description=help), InputFile(or_folder))
+    return _marked(Field(None, description=help), PathMark(is_input=True, or_folder=or_folder))
 
 
 def output_folder(help: str) -> Any:
     """A field for the path of a folder that is made, relative to the working folder; or None."""
-    return _marked(Field(None, description=help), OutputFolder())
+    return _marked(Field(None, description=help), PathMark(is_input=False))
 
 
 def _marked(field: Any, mark: object) -> Any:

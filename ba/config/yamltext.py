@@ -34,10 +34,7 @@ def parse(text: str, name: str) -> tuple[Any, dict[Key, int]]:
 
     `name` is what a message calls the text. Raises UserError with line and column where it is not valid YAML.
     """
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{name}: not UTF-8 text; save it as UTF-8") from error
+    encoded = text.encode(errors="surrogatepass")  # which is no UTF-8, and refused as such below
     lines: dict[Key, int] = {}
     try:
         loader = _Loader(encoded, name)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ba.config import source
 from ba.errors import UserError
-from ba.model.problem import Float, Problem
+from ba.model.problem import Problem
 from ba.model.rotation import so3
 
 if TYPE_CHECKING:
@@ -35,11 +35,19 @@ def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
     turn, shift, drift, scale = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4))
     turned = np.radians(noise.rotation_deg) * turn.standard_normal(problem.translations.shape)
     shifted = noise.position * shift.standard_normal(problem.translations.shape)
-    rotations, translations = _perturbed_poses(problem, turned, shifted)
+    free = problem.free
+    turning = np.asarray(free.rotations & turned.any(axis=1))
+    shifting = np.asarray(free.translations.all(axis=1) & shifted.any(axis=1))
+    step = so3.exp(turned)
+    rotations = np.where(turning[:, None, None], step @ problem.rotations, problem.rotations)
+    followed = np.einsum("nij,nj->ni", step, problem.translations)
+    translations = np.where(turning[:, None] & free.translations, followed, problem.translations)
+    moved = translations - np.einsum("nij,nj->ni", rotations, shifted)
+    translations = np.where(shifting[:, None], moved, translations)
     points = problem.points + noise.points * drift.standard_normal(problem.points.shape)
     intrinsics = problem.intrinsics * (1.0 + noise.intrinsics * scale.standard_normal(problem.intrinsics.shape))
-    moved = replace(problem, rotations=rotations, translations=translations, points=points, intrinsics=intrinsics)
-    return problem.moved_to(moved)
+    state = replace(problem, rotations=rotations, translations=translations, points=points, intrinsics=intrinsics)
+    return problem.moved_to(state)
 
 
 def note_of_second_noise(config: Config) -> str | None:
@@ -60,16 +68,3 @@ def note_of_second_noise(config: Config) -> str | None:
         return None
     right = "--set noise={} starts from the solution as it is"
     return f"noise was applied to a solution: {path} is the end of a run whose start had noise already; {right}"
-
-
-def _perturbed_poses(problem: Problem, turned: Float, shifted: Float) -> tuple[Float, Float]:
-    """Rotations and translations after the rotation vectors `turned` and the moves of the centres `shifted`."""
-    free = problem.free
-    turning = np.asarray(free.rotations & turned.any(axis=1))
-    shifting = np.asarray(free.translations.all(axis=1) & shifted.any(axis=1))
-    step = so3.exp(turned)
-    rotations = np.where(turning[:, None, None], step @ problem.rotations, problem.rotations)
-    followed = np.einsum("nij,nj->ni", step, problem.translations)
-    translations = np.where(turning[:, None] & free.translations, followed, problem.translations)
-    moved = translations - np.einsum("nij,nj->ni", rotations, shifted)
-    return rotations, np.where(shifting[:, None], moved, translations)
