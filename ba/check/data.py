@@ -127,8 +127,8 @@ def pixels(statistics: DataStatistics) -> Finding:
     camera = problem.camera_of_image[problem.image_of_obs]
     middle = np.zeros((problem.num_cameras, 2))
     for row, (name, params) in enumerate(zip(problem.camera_models, problem.intrinsics, strict=True)):
-        model = CAMERAS[name]
-        middle[row] = params[list(model.principal_point)] if model.principal_point else 0.0
+        if CAMERAS[name].principal_point:
+            middle[row] = params[list(CAMERAS[name].principal_point)]
     distance = np.linalg.norm(problem.pixels - middle[camera], axis=1)
     usual = float(np.quantile(distance, USUAL))
     far, worst = int((distance > FAR_OUT * usual).sum()), int(np.argmax(distance))

@@ -5,12 +5,13 @@ A section is a class of fields, each with its default, range and help; it stands
 name stands in a registry, that a file to be read exists, where relative paths start.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from ba.config.yamltext import Key
@@ -22,6 +23,9 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 AnyPath = Annotated[Path, Strict(False)]
 Selection = Literal["none", "all"] | list[Annotated[int, Field(ge=0)]]
+
+DOTTED: JsonDict = {"keys": "dotted"}
+"""`json_schema_extra` of a field that is a mapping whose keys are dotted themselves: an override's rest is one key."""
 
 
 class Section(BaseModel):
@@ -39,15 +43,6 @@ class Section(BaseModel):
                 yield from value.fields((*key, name))
             else:
                 yield (*key, name), field, value
-
-    @classmethod
-    def has(cls, key: Sequence[str]) -> bool:
-        """Whether each name of a key is a field of the section that the name before it stands for."""
-        field = cls.model_fields.get(key[0])
-        if field is None or len(key) == 1:
-            return field is not None
-        inner = field.annotation
-        return isinstance(inner, type) and issubclass(inner, Section) and inner.has(key[1:])
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,13 @@ from ba.model.problem import Problem
 from ba.system.files import COMPRESSORS
 from ba.system.reading import existing_file
 
-Reader = Callable[[Path], Problem]
-Writer = Callable[[Problem, Path], None]
-
 
 @dataclass(frozen=True)
 class Format:
     """How to read and write a format (None: cannot), and the suffixes by which it is known, compression left out."""
 
-    read: Reader | None
-    write: Writer | None
+    read: Callable[[Path], Problem] | None
+    write: Callable[[Problem, Path], None] | None
     suffixes: tuple[str, ...]
 
 
@@ -35,8 +32,8 @@ FORMATS: dict[str, Format] = {
     "ply": Format(None, ply.write, (".ply",)),
     "synthetic": Format(npz.read, npz.write, (".npz",)),
 }
-READERS: dict[str, Reader] = {name: entry.read for name, entry in FORMATS.items() if entry.read}
-WRITERS: dict[str, Writer] = {name: entry.write for name, entry in FORMATS.items() if entry.write}
+READERS = {name: entry.read for name, entry in FORMATS.items() if entry.read}
+WRITERS = {name: entry.write for name, entry in FORMATS.items() if entry.write}
 
 
 YAML_START = re.compile(rb"(?:\xef\xbb\xbf|\s|#[^\n]*\n|---[^\n]*\n)*['\"A-Za-z_{]")
@@ -87,4 +84,4 @@ def save(problem: Problem, path: Path | str, format: str | None = None) -> None:
     WRITERS[format](problem, path)
 
 
-__all__ = ["FORMATS", "READERS", "WRITERS", "Format", "Reader", "Writer", "guess_format", "is_data", "load", "save"]
+__all__ = ["FORMATS", "READERS", "WRITERS", "Format", "guess_format", "is_data", "load", "save"]

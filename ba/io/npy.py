@@ -7,8 +7,8 @@ https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 import io
 import math
 import sys
-import tokenize
 import warnings
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from ba.errors import UserError
 from ba.system.words import printable
 
-FAULTS = (
-    ArithmeticError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError, tokenize.TokenError,
-)  # fmt: skip
+FAULTS = (ArithmeticError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError, TokenError)
 """What numpy raises on headers that are damaged or made to do harm; it evaluates literals alone, of 10,000 characters
 at most."""
 

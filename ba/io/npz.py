@@ -57,8 +57,6 @@ def read(path: Path) -> Problem:
     arrays = _load(path)
     free = Free(**{mask: arrays.pop(f"free_{mask}") for mask in MASKS})
     for name in NAMES:
-        if arrays[name].ndim != 1:
-            raise UserError(f"{path}: {name}: shape {arrays[name].shape} found, a list of names expected")
         arrays[name] = tuple(arrays[name].tolist())
     unknown = sorted(set(arrays["camera_models"]) - set(CAMERAS))
     if unknown:
@@ -110,6 +108,7 @@ def _array(where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo, kind: 
     array = npy.parse(where, content)
     if array.dtype.kind != "U" if kind == "U" else array.dtype != np.dtype(kind):
         raise UserError(f"{where}: type {array.dtype} found, {kind} expected")
-    if array.ndim == 0:
-        raise UserError(f"{where}: a single value found, an array with a row an entry expected")
+    if array.ndim == 0 or (kind == "U" and array.ndim != 1):
+        right = "a list of names" if kind == "U" else "an array with a row an entry"
+        raise UserError(f"{where}: shape {array.shape} found, {right} expected")
     return array

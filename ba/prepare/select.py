@@ -146,9 +146,7 @@ def _triangle(points: Float) -> list[int] | None:
     arms = points - points[a]
     b = int(np.argmax(np.linalg.norm(arms, axis=1)))
     base = float(np.linalg.norm(arms[b]))
-    if base == 0.0:
-        return None
-    heights = np.linalg.norm(np.cross(arms, arms[b] / base), axis=1)
+    heights = np.linalg.norm(np.cross(arms, arms[b] / (base or 1.0)), axis=1)
     c = int(np.argmax(heights))
     return [a, b, c] if heights[c] > FLAT * base else None
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ba.errors import UserError
 from ba.system.locks import is_at, lock, locked_if_stale
-from ba.system.reading import reported
+from ba.system.reading import kind_of, reported
 
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.compress,
@@ -98,10 +98,8 @@ def _replaceable(path: Path) -> Path:
     """The file behind `path`, links followed, if a plain file may be put there."""
     with reported(path, "written"):
         target = path.resolve()
-        if target.is_dir():
-            raise UserError(f"{path}: is a folder, the name of a file is expected")
-        if target.exists() and not target.is_file():
-            raise UserError(f"{path}: is a device or a pipe, the name of a plain file is expected")
+        if target.exists() and (kind := kind_of(target.stat())):
+            raise UserError(f"{path}: is {kind}, the name of a plain file is expected")
         if not target.parent.is_dir():
             raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     return target

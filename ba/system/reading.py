@@ -191,10 +191,16 @@ def _status(path: Path) -> os.stat_result:
         raise UserError(f"{path}: no such file{_suggestion(path)}") from None
 
 
-def _check_kind(path: Path, status: os.stat_result, piped: bool) -> None:
+def kind_of(status: os.stat_result) -> str | None:
+    """What stands there in words, None for a plain file."""
     letter = stat.filemode(status.st_mode)[0]
-    if letter != "-" and not (piped and letter in "pc"):
-        raise UserError(f"{path}: is {KINDS.get(letter, 'no plain file')}, a file is expected")
+    return None if letter == "-" else KINDS.get(letter, "no plain file")
+
+
+def _check_kind(path: Path, status: os.stat_result, piped: bool) -> None:
+    kind = kind_of(status)
+    if kind and not (piped and (stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode))):
+        raise UserError(f"{path}: is {kind}, a file is expected")
 
 
 def _suggestion(path: Path) -> str:

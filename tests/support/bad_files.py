@@ -116,7 +116,7 @@ BAD_ARRAYS: list[BadFile] = [
     npz("a header of brackets", "not an array as numpy.save writes it; ('EOF in multi", rotations=npy("(" * 9000)),
     npz("a header of 20 kB", "numpy.save writes it; Header info length (20001) is large",
         rotations=npy(" " * 20_000)),
-    npz("a single value", "rotations: a single value found, an array with a row an entry",
+    npz("a single value", "rotations: shape () found, an array with a row an entry",
         rotations=npy(NPZ_HEADER.replace("(2, 3, 3)", "()"), bytes(8))),
     npz("Python objects", "rotations: elements of type '|O' found; real numbers, truth values or text are right",
         rotations=npy(NPZ_HEADER.replace("<f8", "|O"), bytes(144))),

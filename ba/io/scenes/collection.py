@@ -46,7 +46,8 @@ def internet(rng: Random, scene: Scene) -> Layout:
     mass = np.concatenate([[0.0], np.cumsum(popularity)])
     first, end = np.where(shown > 0, ends[shown] - sizes[shown] - LINKS, 0), ends[shown]
     longest = longest_track(scene)
-    cumulative = _power_law(longest)
+    power_law = np.arange(2.0, longest + 1.0) ** -LENGTH_TAIL
+    cumulative = np.cumsum(power_law) / power_law.sum()  # probabilities of the lengths 2 to `longest`, summed up
 
     def facade(rng: Random, pair: Index) -> Surface:
         middle = np.where(_firsts(pair), 0.75, 0.0)
@@ -101,9 +102,3 @@ def _tourists(rng: Random, target: Float, side: Float) -> tuple[Float, Float]:
 def _firsts(pair: Index) -> Bool:
     """The first point of each pair, where pairs ascend."""
     return np.diff(pair, prepend=-1) > 0
-
-
-def _power_law(longest: int) -> Float:
-    """Cumulative probabilities of the lengths 2 .. longest."""
-    share = np.arange(2.0, longest + 1.0) ** -LENGTH_TAIL
-    return np.asarray(np.cumsum(share) / share.sum())
