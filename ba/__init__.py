@@ -42,33 +42,29 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    name: f"ba.{module}"
-    for module, names in {
-        "analyse.derivatives": "jacobian",
-        "analyse.hessian": "hessian_product",
-        "analyse.optimum": "Optimum make_optimum refine",
-        "analyse.sensitivity": "Sensitivity to_fixed to_observations",
-        "check": "check",
-        "io": "load save",
-        "io.options": "Data Scene",
-        "io.synthetic": "generate",
-        "model.options": "Loss",
-        "model.problem": "Free Problem make_problem",
-        "options": "Config",
-        "pipeline": "Result",
-        "prepare.noise": "perturb",
-        "prepare.options": "Camera Fix Noise",
-        "prepare.select": "select",
-        "show.options": "Output",
-        "solve": "solve",
-        "solve.options": "Solver",
-        "solve.result": "Iteration Solution Status",
-        "studies.comparison": "compare",
-        "studies.request": "run",
-    }.items()
-    for name in names.split()
+    "analyse.derivatives": "jacobian",
+    "analyse.hessian": "hessian_product",
+    "analyse.optimum": "Optimum make_optimum refine",
+    "analyse.sensitivity": "Sensitivity to_fixed to_observations",
+    "check": "check",
+    "io": "load save",
+    "io.options": "Data Scene",
+    "io.synthetic": "generate",
+    "model.options": "Loss",
+    "model.problem": "Free Problem make_problem",
+    "options": "Config",
+    "pipeline": "Result",
+    "prepare.noise": "perturb",
+    "prepare.options": "Camera Fix Noise",
+    "prepare.select": "select",
+    "show.options": "Output",
+    "solve": "solve",
+    "solve.options": "Solver",
+    "solve.result": "Iteration Solution Status",
+    "studies.comparison": "compare",
+    "studies.request": "run",
 }
-"""Where each public name is at home."""
+"""The public names that each module has, which are imported when they are first used."""
 
 __all__ = [
     "Camera", "CheckError", "Config", "Data", "Fix", "Free", "Iteration", "Loss", "Noise", "Optimum", "Output",
@@ -80,10 +76,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    module = next((module for module, names in _HOMES.items() if name in names.split()), None)
+    if module is None:
         raise AttributeError(f"module 'ba' has no attribute {name!r}; it has {', '.join(__all__)}")
     with uncollected():
-        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        value = globals()[name] = getattr(import_module(f"ba.{module}"), name)
     return value
 
 
@@ -95,7 +92,7 @@ class _Package(ModuleType):
     """A package whose public names stay what they are when a module of the same name (`ba.check`) is imported."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
+        if not (name in __all__ and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 

@@ -11,7 +11,6 @@ from ba.analyse import memory
 from ba.config import reading
 from ba.errors import SolverError, UserError
 from ba.io import synthetic
-from ba.io.options import Scene
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.options import Config
@@ -79,10 +78,11 @@ def run(
 def load_start(config: Config) -> tuple[Problem, Problem]:
     """The problem as loaded or generated, and the start: what is free selected, and perturbed.
 
-    Matrices that are no rotations, as `matrix9` leaves them, become the nearest ones, unless it is `matrix9` again.
+    Matrices that are no rotations, as `matrix9` leaves them, are replaced by the nearest rotations, unless the
+    configuration asks for `matrix9` again.
     """
     data = config.data
-    loaded = io.load(data.path, data.format) if data.path is not None else synthetic.generate(data.scene or Scene())
+    loaded = synthetic.generate(data.scene) if data.scene is not None else io.load(str(data.path), data.format)
     if ROTATIONS[config.rotation].stays_rotation:
         loaded = with_rotations(loaded)
     selected = select(loaded, config.camera, config.fix, config.gauge)

@@ -34,7 +34,7 @@ FEW, MOST = 2_000, 200_000
 """Observations of the cut for quadratic ways, and for all others."""
 
 LONG, ENOUGH = 0.3, 500
-"""Seconds of a run, and observations, that tell more than how long it takes to begin."""
+"""In a run of so many seconds, or of so many observations, what is done only once no longer dominates."""
 
 FRACTIONS = (0.25, 0.5, 1.0)
 TURN, SHARE = 0.1, 0.01
@@ -51,7 +51,7 @@ class Cost:
 
     @property
     def powers(self) -> tuple[float, float]:
-        """Of time and of memory; NaN where there are not three sizes, or none that is more than a start."""
+        """Of time and of memory; NaN where the three sizes are not distinct, or the largest is below ENOUGH."""
         if len(set(self.observations)) < len(FRACTIONS) or self.observations[-1] < ENOUGH:
             return np.nan, np.nan
         n = np.log(self.observations)
@@ -111,8 +111,11 @@ def check_derivatives(subproblem: Subproblem, rotation: Parameterization, seed: 
             missing[name] = str(error)
     pattern, moving = (_work(JACOBIANS[name], piece.problem, rotation)() for name in ("analytic", "complex_columns"))
     tested = pattern.shape[0] * pattern.shape[1] - pattern.nnz
+    inside = csr_array((np.ones(pattern.nnz), pattern.indices, pattern.indptr), pattern.shape)
+    reached = csr_array((np.ones(moving.nnz), moving.indices, moving.indptr), moving.shape)
+    stray = int((reached - reached.multiply(inside)).count_nonzero())
     kinds = groups_of(make_variables(piece.problem, rotation)).kind
-    return Derivatives(rows, missing, piece.problem, pattern, tested, _stray(pattern, moving), kinds)
+    return Derivatives(rows, missing, piece.problem, pattern, tested, stray, kinds)
 
 
 def random_state(variables: Variables, rng: np.random.Generator) -> Array:
@@ -204,10 +207,3 @@ def _peak(work: Callable[[], Any]) -> int:
         return max(tracemalloc.get_traced_memory()[1], 1)
     finally:
         tracemalloc.stop()
-
-
-def _stray(pattern: csr_array, moving: csr_array) -> int:
-    """How many entries that are not zero the pattern has no place for."""
-    known, found = pattern.copy(), moving.copy()
-    known.data[:] = found.data[:] = 1.0
-    return int((found - found.multiply(known)).count_nonzero())

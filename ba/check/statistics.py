@@ -1,4 +1,4 @@
-"""What the tests of the data read, computed once: tracks, components, projections, and angles between rays."""
+"""What the tests of the data need, computed once: tracks, components, projections, and angles between rays."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class DataStatistics:
     def angles(self) -> Array:
         """(n_points,) degrees, the largest between two rays of a point; NaN where fewer than two images see it.
 
-        From a point's first ray to the farthest from it, from there to the farthest, and once more to the farthest: the
-        angle of the last way. For up to three rays that is the very largest.
+        Found in three steps: from a point's first ray to the ray farthest from it, from that to the ray farthest from
+        it, and once more. The result is the angle of the last step, which is exact for up to three rays.
         """
         point, rays = rays_by_point(self.problem)
         counts = np.bincount(point, minlength=self.problem.num_points)

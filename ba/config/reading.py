@@ -187,13 +187,9 @@ def _absolute(config: Model, locations: Locations, key: Key = ()) -> Model:
         for mark in field.metadata if value is not None else ():
             if isinstance(mark, PathMark):
                 folder = location_of(locations, (*key, name)).folder if mark.is_input else Path.cwd()
-                update[name] = _joined(folder, value)
+                with suppress(RuntimeError):  # no such user, so the name is meant as it is
+                    value = value.expanduser()
+                path = folder / value
+                # The folder is resolved and the name kept: the target of a link may have another suffix.
+                update[name] = path.parent.resolve() / path.name
     return config.model_copy(update=update)
-
-
-def _joined(folder: Path, path: Path) -> Path:
-    with suppress(RuntimeError):  # no such user, so the name is meant as it is
-        path = path.expanduser()
-    path = folder / path
-    # The folder is resolved and the name kept: the target of a link may have another suffix.
-    return path.parent.resolve() / path.name

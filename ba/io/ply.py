@@ -110,10 +110,9 @@ def read_vertices(path: Path) -> NDArray[np.float64]:
     names = [element.name for element in header.elements]
     if names.count("vertex") != 1:
         raise UserError(f"{path}: the header has {names.count('vertex')} `element vertex COUNT`, one is right")
-    place = names.index("vertex")
-    before, vertices, last = header.elements[:place], header.elements[place], place == len(names) - 1
-    _check_vertices(path, vertices)
-    return (_binary if header.order else _ascii)(path, content, header, before, vertices, last)
+    index = names.index("vertex")
+    _check_vertices(path, header.elements[index])
+    return (_binary if header.order else _ascii)(path, content, header, index)
 
 
 def _header(path: Path, content: bytes) -> Header:
@@ -167,11 +166,10 @@ def _check_vertices(path: Path, vertices: Element) -> None:
             raise UserError(f"{path}: its vertices have {names.count(name)} properties {name}; {right}")
 
 
-def _binary(
-    path: Path, content: bytes, header: Header, before: list[Element], vertices: Element, last: bool
-) -> NDArray[np.float64]:
-    start = header.body
-    for element in before:
+def _binary(path: Path, content: bytes, header: Header, index: int) -> NDArray[np.float64]:
+    """index: of the vertices among the elements."""
+    start, vertices = header.body, header.elements[index]
+    for element in header.elements[:index]:
         start = _end_of(path, content, start, element, header.order)
     # Only coordinates need their names; others may repeat.
     names = [entry.name if entry.name in COORDINATES else f"_{i}" for i, entry in enumerate(vertices.properties)]
@@ -181,7 +179,7 @@ def _binary(
     if surplus < 0:
         place = f"{path}, byte {len(content)}"
         raise _cut_short(place, max(len(content) - start, 0) // row.itemsize, vertices.rows)
-    if last and surplus:
+    if surplus and index == len(header.elements) - 1:
         place = f"{path}, byte {len(content) - surplus}"
         raise UserError(f"{place}: {surplus:,} bytes follow the last of {vertices.rows:,} vertices")
     table = np.frombuffer(content, row, vertices.rows, start)
@@ -213,18 +211,17 @@ def _end_of(path: Path, content: bytes, start: int, element: Element, order: str
     return start
 
 
-def _ascii(
-    path: Path, content: bytes, header: Header, before: list[Element], vertices: Element, last: bool
-) -> NDArray[np.float64]:
-    """Rows are lines; empty ones are none."""
+def _ascii(path: Path, content: bytes, header: Header, index: int) -> NDArray[np.float64]:
+    """Rows are lines; empty lines are no rows. index: of the vertices among the elements."""
+    vertices = header.elements[index]
     text = TextIOWrapper(BytesIO(content[header.body :]), "latin-1")
     rows = ((f"{path}, line {line}", row) for line, row in enumerate(text, header.lines + 1) if not row.isspace())
-    first = min(sum(element.rows for element in before), len(content))
+    first = min(sum(element.rows for element in header.elements[:index]), len(content))
     coordinates = _coordinates(islice(rows, first, first + vertices.rows), vertices)
     points = np.fromiter(coordinates, np.dtype((np.float64, 3)))
     if len(points) < vertices.rows:
         raise _cut_short(f"{path}, line {len(content.splitlines())}", len(points), vertices.rows)
-    if last and (surplus := next(rows, None)):
+    if index == len(header.elements) - 1 and (surplus := next(rows, None)):
         raise UserError(f"{surplus[0]}: more lines follow the last of {vertices.rows:,} vertices")
     return np.asarray(points, np.float64)
 

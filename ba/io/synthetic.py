@@ -62,7 +62,7 @@ def generate(scene: Scene) -> Problem:
 
     Points have 2 to `observations_per_point` observations, sorted by point and image. The noise changes neither the
     scene nor which image sees which point. Raises UserError, by key, for sizes that no connected and determined scene
-    can have; the schema has refused covariances that are none, or singular where they are to weight.
+    can have. The schema has refused matrices that are no covariances, and singular ones where they are weights.
     """
     if scene.camera not in CAMERAS:
         raise UserError(f"data.scene.camera: no model is called {scene.camera!r}; right are {', '.join(CAMERAS)}")
@@ -99,11 +99,11 @@ def _views(rng: Random, scene: Scene, layout: Layout) -> Views:
 
 
 def _num_points(rng: Random, scene: Scene, views: Views) -> int:
-    """The points ordered, or as many as have the observations ordered by the mean of a sample."""
+    """The number of points asked for, or that which gives the observations asked for, by the mean of a sample."""
     key, points = "points", scene.points
     if scene.observations is not None:
         guess = _pairs_of_points(views.layout, max(scene.observations // 4, len(views.layout.pairs)))
-        # Runs of points, for how many a pair has may matter.
+        # The sample is of runs of points: how many points a pair has may matter for how many images see them.
         sample = _draw(rng, scene, views, guess[np.arange(len(guess)) // 100 % -(-len(guess) // SAMPLE) == 0])
         key, points = "observations", round(scene.observations * len(sample.surface.points) / len(sample.pixels))
     per_point = longest_track(scene)
@@ -211,15 +211,11 @@ def _picture(model: CameraModel) -> tuple[Float, Float]:
 
 
 def _measured(noise: Random, outliers: Random, scene: Scene, model: CameraModel, pixels: Float) -> Float:
-    """Pixels with the ordered noise, and the ordered share of them anywhere in the picture."""
-    measured = noise.standard_normal(pixels.shape) @ _square_root(np.array(scene.covariance_px2)).T
+    """Pixels with the scene's noise added, and the scene's share of outliers moved to random places in the picture."""
+    values, vectors = np.linalg.eigh(scene.covariance_px2)
+    root = vectors * np.sqrt(np.clip(values, 0.0, None))  # unlike Cholesky's it exists for a singular covariance
+    measured: Float = noise.standard_normal(pixels.shape) @ root.T
     measured += pixels + np.array(scene.mean_px)
     moved = outliers.permutation(len(pixels))[: round(scene.outliers * len(pixels))]
     measured[moved] = outliers.uniform(*_picture(model), (len(moved), 2))
     return measured
-
-
-def _square_root(covariance: Float) -> Float:
-    """L with L L^T = covariance; unlike Cholesky's it exists for a singular one."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None)))

@@ -10,7 +10,7 @@ two_cameras   one pose and one coordinate of a second image's translation: 7 num
 three_points  three well-seen points far apart: 9 numbers, two more than the frame has. Their triangle keeps its shape,
               so the solution is the best one only where that shape is trusted, as with surveyed control points.
 
-Masks only ever lose freedom: what is held fixed already stays so.
+Masks only become stricter: what is held fixed already stays fixed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FLAT = 1e-6
 
 
 def select(problem: Problem, config_camera: Camera, fix: Fix, gauge: str) -> Problem:
-    """The problem with less freedom.
+    """The problem with fewer free numbers.
 
     Raises UserError, by key, for an unknown name, an index out of range and a gauge that the problem cannot hold.
     """

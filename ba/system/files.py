@@ -37,18 +37,17 @@ def replacing(path: Path | str) -> Iterator[Path]:
     where the folder is missing or `path` is not a plain file, SystemRefusal where the system refuses (permission, disk
     full).
     """
-    target = _replaceable(Path(path))
     with reported(path, "written"):
+        target = _replaceable(Path(path))
         remove_stale(target.parent, target.name)
         temporary, handle = _temporary(target)
-    try:
-        with reported(path, "written"):
+        try:
             yield temporary
             sync(temporary)
             os.replace(temporary, target)
-    finally:
-        os.close(handle)
-        temporary.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+            temporary.unlink(missing_ok=True)
 
 
 def _temporary(target: Path) -> tuple[Path, int]:
@@ -96,10 +95,9 @@ def write_bytes(path: Path | str, content: bytes) -> None:
 
 def _replaceable(path: Path) -> Path:
     """The file behind `path`, links followed, if a plain file may be put there."""
-    with reported(path, "written"):
-        target = path.resolve()
-        if target.exists() and (kind := kind_of(target.stat())):
-            raise UserError(f"{path}: is {kind}, the name of a plain file is expected")
-        if not target.parent.is_dir():
-            raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
+    target = path.resolve()
+    if target.exists() and (kind := kind_of(target.stat())):
+        raise UserError(f"{path}: is {kind}, the name of a plain file is expected")
+    if not target.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     return target

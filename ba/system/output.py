@@ -49,7 +49,10 @@ class Guarded:
 @contextmanager
 def guarded() -> Iterator[Guarded]:
     """Standard output and error are guarded within the block; yields that of the output."""
-    _fill_closed()
+    # Open what is closed of 0, 1 and 2, so that no file of ours gets the number and what is printed with it.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
     out, err = sys.stdout, sys.stderr
     guard = Guarded(out)
     sys.stdout, sys.stderr = cast(TextIO, guard), cast(TextIO, Guarded(err))
@@ -59,10 +62,3 @@ def guarded() -> Iterator[Guarded]:
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = out, err
-
-
-def _fill_closed() -> None:
-    """Open what is closed of 0, 1 and 2, so that no file of ours gets the number and what is printed with it."""
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(number, True)
-    os.close(number)

@@ -54,26 +54,27 @@ KINDS = {"d": "a folder", "p": "a pipe", "c": "a device", "b": "a device", "s": 
 """By the letter that `ls -l` has for them."""
 
 
-def existing_file(path: Path | str) -> Path:
-    """`path` as a Path. Raises UserError where nothing is there (with the closest name that is), or no plain file."""
+def existing_file(path: Path | str, piped: bool = False) -> Path:
+    """`path` as a Path. Raises UserError where nothing is there (with the closest name that is), or no plain file.
+
+    piped: whether it may also be a pipe or a device.
+    """
     path = Path(path)
     with reported(path, "read"):
-        _check_kind(path, _status(path), piped=False)
+        _check_kind(path, _status(path), piped)
     return path
 
 
 @contextmanager
 def opened(path: Path | str, piped: bool = False) -> Iterator[BufferedReader]:
     """The bytes of a plain file, or also of a pipe or device if `piped`. Raises UserError like `existing_file`."""
-    path = Path(path)
-    with reported(path, "read"):
-        _check_kind(path, _status(path), piped)
-        with open(os.open(path, OPEN), "rb") as file:
-            _check_kind(path, os.fstat(file.fileno()), piped)
-            if piped and file.isatty():
-                raise UserError(f"{path}: is a terminal, a file or a pipe is expected")
-            os.set_blocking(file.fileno(), True)  # opening must not wait for a writer, reading must
-            yield file
+    path = existing_file(path, piped)
+    with reported(path, "read"), open(os.open(path, OPEN), "rb") as file:
+        _check_kind(path, os.fstat(file.fileno()), piped)
+        if piped and file.isatty():
+            raise UserError(f"{path}: is a terminal, a file or a pipe is expected")
+        os.set_blocking(file.fileno(), True)  # opening must not wait for a writer, reading must
+        yield file
 
 
 def read_bytes(path: Path | str) -> bytes:
