@@ -17,79 +17,70 @@ from ba.errors import CheckError, SolverError, SystemRefusal, UserError
 from ba.system.garbage import uncollected
 
 if TYPE_CHECKING:
-    from ba.analyse.derivatives import jacobian as jacobian
-    from ba.analyse.hessian import hessian_product as hessian_product
-    from ba.analyse.optimum import Optimum as Optimum
-    from ba.analyse.optimum import make_optimum as make_optimum
-    from ba.analyse.optimum import refine as refine
-    from ba.analyse.sensitivity import Sensitivity as Sensitivity
-    from ba.analyse.sensitivity import to_fixed as to_fixed
-    from ba.analyse.sensitivity import to_observations as to_observations
-    from ba.check import check as check
-    from ba.io import load as load
-    from ba.io import save as save
-    from ba.io.options import Data as Data
-    from ba.io.options import Scene as Scene
-    from ba.io.synthetic import generate as generate
-    from ba.model.options import Loss as Loss
-    from ba.model.problem import Free as Free
-    from ba.model.problem import Problem as Problem
-    from ba.model.problem import make_problem as make_problem
-    from ba.options import Config as Config
-    from ba.pipeline import Result as Result
-    from ba.prepare.noise import perturb as perturb
-    from ba.prepare.options import Camera as Camera
-    from ba.prepare.options import Fix as Fix
-    from ba.prepare.options import Noise as Noise
-    from ba.prepare.select import select as select
-    from ba.show.options import Output as Output
-    from ba.solve import solve as solve
-    from ba.solve.options import Solver as Solver
-    from ba.solve.result import Iteration as Iteration
-    from ba.solve.result import Solution as Solution
-    from ba.solve.result import Status as Status
-    from ba.studies.comparison import compare as compare
-    from ba.studies.request import run as run
+    from ba.analyse.derivatives import jacobian
+    from ba.analyse.hessian import hessian_product
+    from ba.analyse.optimum import Optimum, make_optimum, refine
+    from ba.analyse.sensitivity import Sensitivity, to_fixed, to_observations
+    from ba.check import check
+    from ba.io import load, save
+    from ba.io.options import Data, Scene
+    from ba.io.synthetic import generate
+    from ba.model.options import Loss
+    from ba.model.problem import Free, Problem, make_problem
+    from ba.options import Config
+    from ba.pipeline import Result
+    from ba.prepare.noise import perturb
+    from ba.prepare.options import Camera, Fix, Noise
+    from ba.prepare.select import select
+    from ba.show.options import Output
+    from ba.solve import solve
+    from ba.solve.options import Solver
+    from ba.solve.result import Iteration, Solution, Status
+    from ba.studies.comparison import compare
+    from ba.studies.request import run
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    name: f"ba.{module}"
-    for module, names in {
-        "analyse.derivatives": "jacobian",
-        "analyse.hessian": "hessian_product",
-        "analyse.optimum": "Optimum make_optimum refine",
-        "analyse.sensitivity": "Sensitivity to_fixed to_observations",
-        "check": "check",
-        "io": "load save",
-        "io.options": "Data Scene",
-        "io.synthetic": "generate",
-        "model.options": "Loss",
-        "model.problem": "Free Problem make_problem",
-        "options": "Config",
-        "pipeline": "Result",
-        "prepare.noise": "perturb",
-        "prepare.options": "Camera Fix Noise",
-        "prepare.select": "select",
-        "show.options": "Output",
-        "solve": "solve",
-        "solve.options": "Solver",
-        "solve.result": "Iteration Solution Status",
-        "studies.comparison": "compare",
-        "studies.request": "run",
-    }.items()
-    for name in names.split()
+    "analyse.derivatives": "jacobian",
+    "analyse.hessian": "hessian_product",
+    "analyse.optimum": "Optimum make_optimum refine",
+    "analyse.sensitivity": "Sensitivity to_fixed to_observations",
+    "check": "check",
+    "io": "load save",
+    "io.options": "Data Scene",
+    "io.synthetic": "generate",
+    "model.options": "Loss",
+    "model.problem": "Free Problem make_problem",
+    "options": "Config",
+    "pipeline": "Result",
+    "prepare.noise": "perturb",
+    "prepare.options": "Camera Fix Noise",
+    "prepare.select": "select",
+    "show.options": "Output",
+    "solve": "solve",
+    "solve.options": "Solver",
+    "solve.result": "Iteration Solution Status",
+    "studies.comparison": "compare",
+    "studies.request": "run",
 }
-"""Where each public name is at home."""
+"""The public names that each module has, which are imported when they are first used."""
 
-__all__ = ["CheckError", "SolverError", "SystemRefusal", "UserError", "__version__", *sorted(_HOMES)]
+__all__ = [
+    "Camera", "CheckError", "Config", "Data", "Fix", "Free", "Iteration", "Loss", "Noise", "Optimum", "Output",
+    "Problem", "Result", "Scene", "Sensitivity", "Solution", "Solver", "SolverError", "Status", "SystemRefusal",
+    "UserError", "__version__", "check", "compare", "generate", "hessian_product", "jacobian", "load",
+    "make_optimum", "make_problem", "perturb", "refine", "run", "save", "select", "solve", "to_fixed",
+    "to_observations",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    module = next((module for module, names in _HOMES.items() if name in names.split()), None)
+    if module is None:
         raise AttributeError(f"module 'ba' has no attribute {name!r}; it has {', '.join(__all__)}")
     with uncollected():
-        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        value = globals()[name] = getattr(import_module(f"ba.{module}"), name)
     return value
 
 
@@ -101,7 +92,7 @@ class _Package(ModuleType):
     """A package whose public names stay what they are when a module of the same name (`ba.check`) is imported."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
+        if not (name in __all__ and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 

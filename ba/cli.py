@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. What it does lives in `ba.pipeline` and `ba.show.view`.
+"""The command line: arguments in, exit code out.
 
 Exit codes: 0 done, 2 the configuration, the data or the arguments are wrong, 3 the solver failed or a derivative is
 wrong, 4 the system refused (disk full, memory short, output closed or full), 130, 143 or 129 ended by Ctrl-C, SIGTERM
@@ -24,7 +24,7 @@ from ba.system.output import Guarded, guarded
 from ba.system.words import printable
 
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-"""What the system answers where nothing is wrong with the program, wherever that was."""
+"""Errors by which the system refuses something, whatever the program was doing."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,39 +40,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     # The interpreter's last collection would walk all that numba made: 0.3 s of every run's end.
     atexit.register(gc.freeze)
     with interrupt.heard(to_the_end=argv is None), guarded() as output:
-        return _ended(argv, output)
+        return _exit_code(argv, output)
 
 
-def _ended(argv: Sequence[str] | None, output: Guarded) -> int:
-    """The exit code of a command, and what went wrong in one line on standard error."""
+def _exit_code(argv: Sequence[str] | None, output: Guarded) -> int:
+    """Carry out a command, tell what went wrong in one line on standard error, and return the exit code."""
     try:
         with interrupt.allowed():
             _carry_out(argv, output)
         interrupt.settled()
         return interrupt.exit_code()
     except (UserError, SolverError, CheckError, SystemRefusal) as error:
-        return _told(f"ba: error: {error}", error.exit_code)
+        return _report(f"ba: error: {error}", error.exit_code)
     except KeyboardInterrupt as stop:
         interrupt.settled()
-        said = f": {stop}" if str(stop) else ""
-        return _told(f"ba: ended by {interrupt.name()}{said}", interrupt.exit_code() or 130)
+        detail = f": {stop}" if str(stop) else ""
+        return _report(f"ba: ended by {interrupt.name()}{detail}", interrupt.exit_code() or 130)
     except MemoryError as error:
-        said = f" ({error})" if str(error) else ""
-        return _told(f"ba: error: memory is short{said}; a smaller problem, or fewer threads, need less", 4)
+        detail = f" ({error})" if str(error) else ""
+        return _report(f"ba: error: memory is short{detail}; a smaller problem, or fewer threads, need less", 4)
     except OSError as error:
         if error.errno not in REFUSED:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        return _told(f"ba: error: {place}{error.strerror}", SystemRefusal.exit_code)
+        return _report(f"ba: error: {place}{error.strerror}", SystemRefusal.exit_code)
 
 
-def _told(line: str, code: int) -> int:
+def _report(line: str, code: int) -> int:
     print(printable(line), file=sys.stderr)
     return code
 
 
 def _carry_out(argv: Sequence[str] | None, output: Guarded) -> None:
-    """Do what the arguments say. Raises SystemRefusal where that is done and could not be told."""
+    """Do what the arguments say. Raises SystemRefusal where it was done but its output could not be written."""
     help_was_asked: SystemExit | None = None
     try:
         arguments = _parser().parse_args(argv)
@@ -90,22 +90,41 @@ def _parser() -> Parser:
     parser = Parser(prog="ba", description="Bundle adjustment of reconstructions from photographs.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"ba {ba.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_run(commands.add_parser("run", help="load, solve, write a run folder", allow_abbrev=False))
-    _add_view(commands.add_parser("view", help="show a result or data in 3D", allow_abbrev=False))
-    _add_compare(commands.add_parser("compare", help="the same problems under several settings", allow_abbrev=False))
-    _add_check(commands.add_parser("check", help="are the data sound, are the derivatives right", allow_abbrev=False))
-    return parser
 
+    run = commands.add_parser("run", help="load, solve, write a run folder", allow_abbrev=False)
+    run.description = "Load, solve, and write a run folder: the result, a report, a picture. Ctrl-C keeps the best."
+    run.epilog = "configs/all-keys.yaml lists every KEY with its default; a file with only data.path is complete."
+    what = "configuration, a YAML file or - for standard input; or data"
+    run.add_argument("config", metavar="CONFIG|DATA", type=Path, help=what)
+    _add_settings(run, example="solver.max_iterations=20", out="run folder, instead of output.dir")
+    run.add_argument("--overwrite", action="store_true", help="replace an earlier run in the run folder")
+    run.set_defaults(command=_run)
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Load, solve, and write a run folder: the result, a report, a picture. Ctrl-C keeps the best."
-    parser.epilog = "configs/all-keys.yaml lists every KEY with its default; a file with only data.path is complete."
-    parser.add_argument(
-        "config", metavar="CONFIG|DATA", type=Path, help="configuration, a YAML file or - for standard input; or data"
+    view = commands.add_parser("view", help="show a result or data in 3D", allow_abbrev=False)
+    view.description = "Show a run folder, or a data file, in a window or as a picture."
+    view.add_argument("path", metavar="RUN|DATA", type=Path, help="a run folder, or a data file")
+    view.add_argument("--screenshot", metavar="PNG", type=Path, help="write a picture, without a window")
+    view.add_argument("--before", action="store_true", help="draw the start too; in the window it is a switch")
+    view.set_defaults(command=_view)
+
+    compare = commands.add_parser("compare", help="the same problems under several settings", allow_abbrev=False)
+    compare.description = (
+        "Run every combination of the settings that CONFIG varies, from the same starts, and write tables, a report "
+        "and pictures. What is done is kept: after Ctrl-C a second call goes on."
     )
-    _add_settings(parser, example="solver.max_iterations=20", out="run folder, instead of output.dir")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in the run folder")
-    parser.set_defaults(command=_run)
+    compare.add_argument("config", metavar="CONFIG", type=Path, help="comparison, as configs/compare-rotations.yaml")
+    _add_settings(compare, example="seeds=[0,1]", out="folder, instead of runs/NAME")
+    compare.set_defaults(command=_compare)
+
+    check = commands.add_parser("check", help="are the data sound, are the derivatives right", allow_abbrev=False)
+    check.description = "Test the data, forecast memory, and hold the derivatives to every other way to find them."
+    check.epilog = "Exit code 3 where a derivative is wrong. Marks (!) on data want a look, and are no failure."
+    check.add_argument("path", metavar="CONFIG|DATA", type=Path, help="configuration, a YAML file, or a data file")
+    check.add_argument("--seed", metavar="N", type=_natural, default=0, help="seed of the random states")
+    check.add_argument("--states", metavar="N", type=_natural, default=1, help="random states beside the start")
+    check.add_argument("--out", metavar="DIR", type=Path, help="write check.txt, and the pattern of J as pattern.png")
+    check.set_defaults(command=_check)
+    return parser
 
 
 def _add_settings(parser: argparse.ArgumentParser, example: str, out: str) -> None:
@@ -115,34 +134,6 @@ def _add_settings(parser: argparse.ArgumentParser, example: str, out: str) -> No
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
-def _add_view(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Show a run folder, or a data file, in a window or as a picture."
-    parser.add_argument("path", metavar="RUN|DATA", type=Path, help="a run folder, or a data file")
-    parser.add_argument("--screenshot", metavar="PNG", type=Path, help="write a picture, without a window")
-    parser.add_argument("--before", action="store_true", help="draw the start too; in the window it is a switch")
-    parser.set_defaults(command=_view)
-
-
-def _add_compare(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Run every combination of the settings that CONFIG varies, from the same starts, and write tables, a report "
-        "and pictures. What is done is kept: after Ctrl-C a second call goes on."
-    )
-    parser.add_argument("config", metavar="CONFIG", type=Path, help="comparison, as configs/compare-rotations.yaml")
-    _add_settings(parser, example="seeds=[0,1]", out="folder, instead of runs/NAME")
-    parser.set_defaults(command=_compare)
-
-
-def _add_check(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Test the data, forecast memory, and hold the derivatives to every other way to find them."
-    parser.epilog = "Exit code 3 where a derivative is wrong. Marks (!) on data want a look, and are no failure."
-    parser.add_argument("path", metavar="CONFIG|DATA", type=Path, help="configuration, a YAML file, or a data file")
-    parser.add_argument("--seed", metavar="N", type=_natural, default=0, help="seed of the random states")
-    parser.add_argument("--states", metavar="N", type=_natural, default=1, help="random states beside the start")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="write check.txt, and the pattern of J as pattern.png")
-    parser.set_defaults(command=_check)
-
-
 def _natural(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number >= 0")
@@ -150,7 +141,7 @@ def _natural(text: str) -> int:
 
 
 def _stream(arguments: argparse.Namespace) -> TextIO | None:
-    """Where to print; nowhere where it shall be quiet, and then nor do kernels announce that they are compiled."""
+    """Where to print, None with --quiet, which also silences the note that kernels are being compiled."""
     if not arguments.quiet:
         return sys.stdout
     from ba.engine import kernelcache
@@ -218,9 +209,9 @@ def _view(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from ba.check import check
 
-    found = check(arguments.path, arguments.seed, arguments.states)
-    print(printable(found.text, keep="\n"), flush=True)
+    result = check(arguments.path, arguments.seed, arguments.states)
+    print(printable(result.text, keep="\n"), flush=True)
     if arguments.out is not None:
-        found.write(arguments.out)
-    if found.failures:
-        raise CheckError("; ".join(found.failures))
+        result.write(arguments.out)
+    if result.failures:
+        raise CheckError("; ".join(result.failures))

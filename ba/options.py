@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ba.config import reading, schema
-from ba.config.section import Section, Seed, refuse
+from ba.config.section import Section, Seed
 from ba.io.options import Data, Scene
 from ba.model.options import Loss, Rotation
 from ba.prepare.options import Camera, Fix, Gauge, Noise
@@ -55,9 +55,10 @@ class Config(Section):
     @model_validator(mode="after")
     def _check_method(self) -> Self:
         solver, bounded = self.solver, bool(self.camera.bounds)
-        refuse((True, message) for message in refusals(solver.backend, solver.method, self.loss.name, bounded=bounded))
-        schur = bounded and solver.preconditioner == "schur"
-        refuse([(schur, "solver.preconditioner: schur cannot keep camera.bounds; none is right")])
+        for message in refusals(solver.backend, solver.method, self.loss.name, bounded=bounded):
+            raise ValueError(message)
+        if bounded and solver.preconditioner == "schur":
+            raise ValueError("solver.preconditioner: schur cannot keep camera.bounds; none is right")
         return self
 
 

@@ -58,7 +58,7 @@ def run(
     with staged(out or config.output.dir, name, [] if path is None else [path], overwrite) as folder:
         loaded, start = load_start(config)
         memory.check(start, config)
-        known = before(config, start)
+        facts = before(config, start)
         solution = solve(
             start,
             rotation=config.rotation,
@@ -68,20 +68,21 @@ def run(
             observer=folder.logging(observer),
         )
         with interrupt.uninterrupted(said=f"the result stands in {folder.target}"):
-            summary, notes = products.save(folder, config, loaded, start, known, solution, began)
-            place = folder.publish()
+            summary, notes = products.save(folder, config, loaded, start, facts, solution, began)
+            published = folder.publish()
     if solution.status is Status.FAILED:
-        raise SolverError(f"{solution.message}; what there is stands in {place}")
-    return Result(summary, place, tuple(notes), solution)
+        raise SolverError(f"{solution.message}; what there is stands in {published}")
+    return Result(summary, published, tuple(notes), solution)
 
 
 def load_start(config: Config) -> tuple[Problem, Problem]:
     """The problem as loaded or generated, and the start: what is free selected, and perturbed.
 
-    Matrices that are no rotations, as `matrix9` leaves them, become the nearest ones, unless it is `matrix9` again.
+    Matrices that are no rotations, as `matrix9` leaves them, are replaced by the nearest rotations, unless the
+    configuration asks for `matrix9` again.
     """
     data = config.data
-    loaded = synthetic.generate(data.scene) if data.scene is not None else io.load(_path(config), data.format)
+    loaded = synthetic.generate(data.scene) if data.scene is not None else io.load(str(data.path), data.format)
     if ROTATIONS[config.rotation].stays_rotation:
         loaded = with_rotations(loaded)
     selected = select(loaded, config.camera, config.fix, config.gauge)
@@ -92,14 +93,8 @@ def open_scene(path: Path) -> tuple[Problem | None, Problem]:
     """Start and solution of a run folder, or None and the problem of a data file."""
     if not path.is_dir():
         return None, io.load(path)
-    solutions = [found for found in sorted(path.glob(f"{SOLUTION}.*")) if found.suffix != ".ply"]
+    solutions = [file for file in sorted(path.glob(f"{SOLUTION}.*")) if file.suffix != ".ply"]
     if not solutions or not (path / "config.yaml").is_file():
         raise UserError(f"{path}: not a run folder, which holds config.yaml and {SOLUTION}.*; `ba run` writes one")
     config = load_config(path / "config.yaml")
     return load_start(config)[1], io.load(solutions[0])
-
-
-def _path(config: Config) -> Path:
-    if config.data.path is None:
-        raise UserError("data.path: missing; the path of an input file is right")
-    return config.data.path

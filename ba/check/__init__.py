@@ -1,10 +1,11 @@
 """`ba check`: are the data sound, are the derivatives right, and what will a step take.
 
 data         the tests of the data, one a line
-statistics       what they read, computed once
+statistics   what they read, computed once
 derivatives  the analytic Jacobian against every way of `ba.analyse.derivatives`, with what each costs
-subproblem       connected cuts for what takes too long on the whole
-picture, report
+subproblem   connected cuts, for what takes too long on the whole problem
+picture      the pattern of the Jacobian
+report       the words and the table
 
 Memory is forecast by `ba.analyse.memory`.
 """
@@ -24,13 +25,14 @@ from ba.check.report import data_lines, derivative_lines, memory_lines
 from ba.check.statistics import DataStatistics
 from ba.check.subproblem import Subproblem
 from ba.config import reading
-from ba.errors import UserError
 from ba.io.options import Data
-from ba.model.rotation import ROTATIONS, Parameterization
+from ba.model.rotation import ROTATIONS
 from ba.options import Config, load
 from ba.pipeline import load_start
 from ba.prepare.conditioning import condition
 from ba.system.files import write_bytes
+from ba.system.reading import reported
+from ba.system.words import counted
 
 CONFIGURATIONS = (".yaml", ".yml")
 
@@ -54,10 +56,8 @@ class Check:
 
     def write(self, folder: Path) -> None:
         """check.txt, and the pattern of the cut's Jacobian as pattern.png."""
-        try:
+        with reported(folder, "made"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be the folder ({error.strerror}); --out DIR names another") from None
         write_bytes(folder / "check.txt", f"{self.text}\n".encode())
         if self.derivatives:
             draw_pattern(self.derivatives.pattern, self.derivatives.kinds, folder / "pattern.png")
@@ -69,13 +69,17 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     seed, states: of the random states at which derivatives are compared, beside the start. Raises UserError for what
     the user can mend.
     """
-    config = _config(source)
+    if isinstance(source, Config):
+        config, title = source, "data"
+    else:
+        path, title = Path(source), f"data: {source}"
+        config = load(path) if path.suffix in CONFIGURATIONS else Config(data=Data(path=path))
     reading.check_names(config)
     _, start = load_start(config)
     rotation = ROTATIONS[config.rotation]
     statistics = DataStatistics(start, rotation, config.solver.threads)
     findings = {name: test(statistics) for name, test in DATA_TESTS.items()}
-    lines = [f"data: {source}" if not isinstance(source, Config) else "data", *data_lines(findings)]
+    lines = [title, *data_lines(findings)]
     if not start.num_observations:
         return Check(findings, {}, None, "\n".join(lines))
     conditioned = condition(start)
@@ -85,20 +89,9 @@ def check(source: Config | Path | str, seed: int = 0, states: int = 1) -> Check:
     images, cameras = np.arange(start.num_images), np.arange(start.num_cameras)
     subproblem = Subproblem(conditioned.problem, images, cameras, conditioned.points)
     derivatives = check_derivatives(subproblem, rotation, seed, states)
-    lines += ["", _title(rotation, seed, states), *derivative_lines(derivatives)]
+    random = f", and at {counted(states, 'random state')} (seed {seed})" if states else ""
+    lines += ["", f"derivatives with `{rotation.name}`, at the start{random}", *derivative_lines(derivatives)]
     return Check(findings, ways, derivatives, "\n".join(lines))
-
-
-def _config(source: Config | Path | str) -> Config:
-    if isinstance(source, Config):
-        return source
-    path = Path(source)
-    return load(path) if path.suffix in CONFIGURATIONS else Config(data=Data(path=path))
-
-
-def _title(rotation: Parameterization, seed: int, states: int) -> str:
-    more = f", and at {states} random {'state' if states == 1 else 'states'} (seed {seed})" if states else ""
-    return f"derivatives with `{rotation.name}`, at the start{more}"
 
 
 __all__ = ["Check", "check"]

@@ -19,16 +19,17 @@ NARROW, VERY_NARROW = 2.0, 1.0
 """Degrees between rays below which a point's depth is poorly determined, and hardly at all."""
 
 FEW = 10
-"""Observations below which an image hangs by a thread."""
+"""Observations below which an image is poorly determined."""
 
 FRAME = 7
 """Numbers of a frame: position, orientation, scale."""
 
 FAR_OUT = 3.0
-"""Pixels this many times farther out than `USUAL` of their camera's are no part of the same picture."""
+"""Pixels are marked from this many times the distance within which the share `USUAL` of all of them lies."""
 USUAL = 0.95
 
-TRACK_LENGTHS = ((1, 1, "1"), (2, 2, "2"), (3, 3, "3"), (4, 9, "4-9"), (10, 99, "10-99"), (100, None, "100+"))
+TRACK_LENGTHS = {"1": 1, "2": 2, "3": 3, "4-9": 4, "10-99": 10, "100+": 100}
+"""Classes of track lengths by name, and where each begins."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,19 @@ class Finding:
 
 def sizes(statistics: DataStatistics) -> Finding:
     problem = statistics.problem
-    counts = [
-        (problem.num_images, "image"),
-        (problem.num_cameras, "camera"),
-        (problem.num_points, "point"),
-        (problem.num_observations, "observation"),
-    ]
-    models = ", ".join(dict.fromkeys(problem.camera_models))
-    text = ", ".join(_count(number, what) for number, what in counts)
-    return Finding(f"{text}; {models}", problem.num_observations > 0)
+    nouns = ("image", "camera", "point", "observation")
+    counts = ", ".join(counted(getattr(problem, f"num_{noun}s"), noun) for noun in nouns)
+    return Finding(f"{counts}; {', '.join(dict.fromkeys(problem.camera_models))}", problem.num_observations > 0)
 
 
 def connectivity(statistics: DataStatistics) -> Finding:
-    found = statistics.components
-    if len(found) <= 1:
+    parts = statistics.components
+    if len(parts) <= 1:
         return Finding("all images and points that are seen hang together")
-    parts = ", ".join(f"{counted(part.images, 'image')} with {counted(part.points, 'point')}" for part in found[:4])
-    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    last = image_name(statistics.problem, found[-1].first_image)
-    text = f"{len(found)} separate components, each with a frame and a scale of its own: {parts}{more}"
+    largest = ", ".join(f"{counted(part.images, 'image')} with {counted(part.points, 'point')}" for part in parts[:4])
+    more = f" and {len(parts) - 4} more" if len(parts) > 4 else ""
+    last = image_name(statistics.problem, parts[-1].first_image)
+    text = f"{len(parts)} separate components, each with a frame and a scale of its own: {largest}{more}"
     return Finding(f"{text}; the smallest has {last}", sound=False)
 
 
@@ -67,24 +62,23 @@ def tracks(statistics: DataStatistics) -> Finding:
     lengths = statistics.tracks
     if not len(lengths):
         return Finding("no points", sound=False)
-    shares = [
-        (int(((lengths >= low) & (lengths <= (high or np.inf))).sum()), name) for low, high, name in TRACK_LENGTHS
-    ]
-    histogram = ", ".join(f"{number:,} of {name}" for number, name in shares if number)
+    shares = zip(TRACK_LENGTHS, np.histogram(lengths, [*TRACK_LENGTHS.values(), np.inf])[0], strict=True)
+    histogram = ", ".join(f"{number:,} of {name}" for name, number in shares if number)
     fewer = int((lengths < 2).sum())
-    text = f"{histogram}; median {np.median(lengths):g}, longest {lengths.max():,} (point {int(np.argmax(lengths))})"
+    text = f"{histogram}; median {np.median(lengths):g}, longest {lengths.max():,} (point {np.argmax(lengths)})"
     if fewer:
-        text += f"; {_count(fewer, 'point')} seen fewer than twice, held fixed, such as point {int(np.argmin(lengths))}"
+        text += f"; {counted(fewer, 'point')} seen fewer than twice, held fixed, such as point {np.argmin(lengths)}"
     return Finding(text, fewer == 0)
 
 
 def images(statistics: DataStatistics) -> Finding:
-    seen = statistics.seen
+    problem = statistics.problem
+    seen = np.bincount(problem.image_of_obs, minlength=problem.num_images)
     if not len(seen):
         return Finding("no images", sound=False)
     few = int((seen < FEW).sum())
     least = int(np.argmin(seen))
-    name = image_name(statistics.problem, least)
+    name = image_name(problem, least)
     text = f"see {np.median(seen):,g} points in the median, least {seen[least]:,} ({name})"
     return Finding(text + (f"; {few} see fewer than {FEW}" if few else ""), few == 0)
 
@@ -95,16 +89,11 @@ def depths(statistics: DataStatistics) -> Finding:
     texts = []
     if behind:
         worst = int(np.argmin(statistics.depths))
-        texts.append(
-            f"{_count(behind, 'observation')} with the point behind its camera, farthest {_where(statistics, worst)}, "
-            f"at depth {statistics.depths[worst]:.3g}"
-        )
+        farthest = f"farthest {_where(statistics, worst)}, at depth {statistics.depths[worst]:.3g}"
+        texts.append(f"{counted(behind, 'observation')} with the point behind its camera, {farthest}")
     if outside:
-        first = int(np.argmax(domain == OUTSIDE))
-        texts.append(
-            f"{_count(outside, 'observation')} where the distortion is not one-to-one, "
-            f"first {_where(statistics, first)}"
-        )
+        first = _where(statistics, int(np.argmax(domain == OUTSIDE)))
+        texts.append(f"{counted(outside, 'observation')} where the distortion is not one-to-one, first {first}")
     return Finding("; ".join(texts) or "every point is in front of the cameras that see it", not texts)
 
 
@@ -127,8 +116,8 @@ def duplicates(statistics: DataStatistics) -> Finding:
     repeated = order[1:][np.diff(pairs[order]) == 0]
     if not len(repeated):
         return Finding("no image sees a point twice")
-    return Finding(f"{_count(len(repeated), 'observation')} of a point that its image has already, "
-                   f"first {_where(statistics, int(repeated.min()))}", sound=False)  # fmt: skip
+    text = f"{counted(len(repeated), 'observation')} of a point that its image has already"
+    return Finding(f"{text}, first {_where(statistics, int(repeated.min()))}", sound=False)
 
 
 def pixels(statistics: DataStatistics) -> Finding:
@@ -138,8 +127,8 @@ def pixels(statistics: DataStatistics) -> Finding:
     camera = problem.camera_of_image[problem.image_of_obs]
     middle = np.zeros((problem.num_cameras, 2))
     for row, (name, params) in enumerate(zip(problem.camera_models, problem.intrinsics, strict=True)):
-        model = CAMERAS[name]
-        middle[row] = params[list(model.principal_point)] if model.principal_point else 0.0
+        if CAMERAS[name].principal_point:
+            middle[row] = params[list(CAMERAS[name].principal_point)]
     distance = np.linalg.norm(problem.pixels - middle[camera], axis=1)
     usual = float(np.quantile(distance, USUAL))
     far, worst = int((distance > FAR_OUT * usual).sum()), int(np.argmax(distance))
@@ -154,23 +143,21 @@ def errors(statistics: DataStatistics) -> Finding:
         return Finding("none", sound=False)
     worst = int(np.argmax(found))
     rms = float(np.sqrt(np.mean(found**2)))
-    return Finding(
-        f"median {np.median(found):.3g} px, rms {rms:.3g}, largest {found[worst]:.4g}, {_where(statistics, worst)}",
-        bool(np.isfinite(found).all()),
-    )
+    text = f"median {np.median(found):.3g} px, rms {rms:.3g}, largest {found[worst]:.4g}, {_where(statistics, worst)}"
+    return Finding(text, bool(np.isfinite(found).all()))
 
 
 def free_numbers(statistics: DataStatistics) -> Finding:
-    found = statistics.components
-    total, residuals = sum(part.free for part in found), sum(part.residuals for part in found)
+    parts = statistics.components
+    total, residuals = sum(part.free for part in parts), sum(part.residuals for part in parts)
     text = f"{total:,} numbers are free, {residuals:,} residuals hold them"
     surplus = statistics.rotation.tangent_dim - 3
     # Where observations are too few, more than the frame and surplus numbers change nothing.
-    loose = [part for part in found if part.free - min(part.gauge, FRAME + surplus * part.images) > part.residuals]
+    loose = [part for part in parts if part.free - min(part.gauge, FRAME + surplus * part.images) > part.residuals]
     if loose:
         part = loose[0]
         name = image_name(statistics.problem, part.first_image)
-        text += f"; too few in {len(loose)} of {len(found)} components: {part.free:,} by {part.residuals:,} ({name})"
+        text += f"; too few in {len(loose)} of {len(parts)} components: {part.free:,} by {part.residuals:,} ({name})"
     return Finding(text, not loose)
 
 
@@ -178,10 +165,8 @@ def gauge(statistics: DataStatistics) -> Finding:
     total = statistics.determination.free_directions
     if total == 0:
         return Finding("held: no direction changes nothing")
-    return Finding(
-        f"{counted(total, 'direction')} change{'s' if total == 1 else ''} no residual, "
-        f"with `{statistics.rotation.name}`"
-    )
+    change = "changes" if total == 1 else "change"
+    return Finding(f"{counted(total, 'direction')} {change} no residual, with `{statistics.rotation.name}`")
 
 
 def determined(statistics: DataStatistics) -> Finding:
@@ -203,10 +188,6 @@ DATA_TESTS: dict[str, Callable[[DataStatistics], Finding]] = {
     "gauge": gauge,
     "determined": determined,
 }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _where(statistics: DataStatistics, observation: int) -> str:

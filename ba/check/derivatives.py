@@ -8,10 +8,10 @@ their logarithms gives the power of n by which they grow.
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
+from timeit import timeit
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.analyse.derivatives import JACOBIANS, KINDS, Error, Way, groups_of, largest_errors, rounding_slack
+from ba.analyse.undetermined import image_name
 from ba.check.subproblem import Subproblem, cut
 from ba.errors import UserError
 from ba.model.camera import CAMERAS
@@ -33,7 +34,7 @@ FEW, MOST = 2_000, 200_000
 """Observations of the cut for quadratic ways, and for all others."""
 
 LONG, ENOUGH = 0.3, 500
-"""Seconds of a run, and observations, that tell more than how long it takes to begin."""
+"""In a run of so many seconds, or of so many observations, what is done only once no longer dominates."""
 
 FRACTIONS = (0.25, 0.5, 1.0)
 TURN, SHARE = 0.1, 0.01
@@ -50,7 +51,7 @@ class Cost:
 
     @property
     def powers(self) -> tuple[float, float]:
-        """Of time and of memory; NaN where there are not three sizes, or none that is more than a start."""
+        """Of time and of memory; NaN where the three sizes are not distinct, or the largest is below ENOUGH."""
         if len(set(self.observations)) < len(FRACTIONS) or self.observations[-1] < ENOUGH:
             return np.nan, np.nan
         n = np.log(self.observations)
@@ -108,11 +109,13 @@ def check_derivatives(subproblem: Subproblem, rotation: Parameterization, seed: 
             rows.append(_compare(name, piece if way.quadratic else whole, rotation, seed, states))
         except UserError as error:
             missing[name] = str(error)
-    variables = make_variables(piece.problem, rotation)
-    pattern = JACOBIANS["analytic"].compute(Residuals(piece.problem), variables, variables.start)
-    stray = _stray(pattern, JACOBIANS["complex_columns"].compute(Residuals(piece.problem), variables, variables.start))
+    pattern, moving = (_work(JACOBIANS[name], piece.problem, rotation)() for name in ("analytic", "complex_columns"))
     tested = pattern.shape[0] * pattern.shape[1] - pattern.nnz
-    return Derivatives(rows, missing, piece.problem, pattern, tested, stray, groups_of(variables).kind)
+    inside = csr_array((np.ones(pattern.nnz), pattern.indices, pattern.indptr), pattern.shape)
+    reached = csr_array((np.ones(moving.nnz), moving.indices, moving.indptr), moving.shape)
+    stray = int((reached - reached.multiply(inside)).count_nonzero())
+    kinds = groups_of(make_variables(piece.problem, rotation)).kind
+    return Derivatives(rows, missing, piece.problem, pattern, tested, stray, kinds)
 
 
 def random_state(variables: Variables, rng: np.random.Generator) -> Array:
@@ -151,8 +154,7 @@ def _compare(name: str, subproblem: Subproblem, rotation: Parameterization, seed
 
 def _keep_larger(known: dict[str, Error], found: list[Error]) -> None:
     for error in found:
-        if error.kind not in known or error.share > known[error.kind].share:
-            known[error.kind] = error
+        known[error.kind] = max(known.get(error.kind, error), error, key=lambda each: each.share)
 
 
 def _place(error: Error, subproblem: Subproblem, variables: Variables) -> str:
@@ -172,7 +174,8 @@ def _place(error: Error, subproblem: Subproblem, variables: Variables) -> str:
             number = f"the point's {'xyz'[place]}"
         case _:
             number = f"{CAMERAS[problem.camera_models[owner]].parameters[place]} of camera {subproblem.cameras[owner]}"
-    return f"{'uv'[coordinate]} of {subproblem.image_name(image)} point {subproblem.points[point]} by {number}"
+    name = image_name(problem, image, int(subproblem.images[image]))
+    return f"{'uv'[coordinate]} of {name} point {subproblem.points[point]} by {number}"
 
 
 def _cost(way: Way, subproblem: Subproblem, rotation: Parameterization) -> Cost:
@@ -191,15 +194,9 @@ def _work(way: Way, problem: Problem, rotation: Parameterization) -> Callable[[]
 
 
 def _least_seconds(work: Callable[[], Any]) -> float:
-    """Of two runs, or of the first where it takes LONG: then it is no longer the start that counts."""
-    first = _seconds(work)
-    return first if first > LONG else min(first, _seconds(work))
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    """The shorter of two runs, or the first where it takes LONG: then what is done only once no longer counts."""
+    first = timeit(work, number=1)
+    return first if first > LONG else min(first, timeit(work, number=1))
 
 
 def _peak(work: Callable[[], Any]) -> int:
@@ -210,10 +207,3 @@ def _peak(work: Callable[[], Any]) -> int:
         return max(tracemalloc.get_traced_memory()[1], 1)
     finally:
         tracemalloc.stop()
-
-
-def _stray(pattern: csr_array, moving: csr_array) -> int:
-    """How many entries that are not zero the pattern has no place for."""
-    known, found = pattern.copy(), moving.copy()
-    known.data[:] = found.data[:] = 1.0
-    return int((found - found.multiply(known)).count_nonzero())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ba.analyse.derivatives import EXACT, JACOBIANS, KINDS
 from ba.check.data import Finding
-from ba.check.derivatives import Derivatives, Row
+from ba.check.derivatives import Cost, Derivatives
 from ba.system.words import counted, in_bytes
 
 
@@ -31,30 +31,23 @@ def memory_lines(parts: dict[str, int], ways: dict[str, int], chosen: str) -> It
 def derivative_lines(found: Derivatives) -> Iterator[str]:
     """The table, where the exact ways are farthest apart, the zeros, and what is missing."""
     kinds = [kind for kind in KINDS if any(kind in row.errors for row in found.rows)]
-    yield (
-        "    "
-        f"{'analytic against':<18}"
-        + "".join(f"{kind:>{_width(kind)}}" for kind in kinds)
-        + (f"{'n':>9}{'s':>9}{'memory':>10}   grow as")
-    )
-    for row in found.rows:
-        if row.name != "analytic":
-            yield ("  ! " if row.faults else "    ") + _line(row, kinds)
+    others = [row for row in found.rows if row.name != "analytic"]
+    yield "    " + _line("analytic against", kinds, kinds, ("n", "s", "memory", "grow as"))
+    for row in others:
+        shares = [f"{row.errors[kind].share:.1e}" if kind in row.errors else "" for kind in kinds]
+        yield ("  ! " if row.faults else "    ") + _line(row.name, kinds, shares, _cells(row.cost))
     analytic = next(row for row in found.rows if row.name == "analytic")
-    yield f"    {'(analytic itself)':<18}{'':>{sum(_width(kind) for kind in kinds)}}{_cost(analytic)}"
+    yield "    " + _line("(analytic itself)", kinds, [""] * len(kinds), _cells(analytic.cost))
     yield "    n: observations; s, memory: of one Jacobian, peak; difference quotients (forward, central) do not decide"
-    exact = [row for row in found.rows if JACOBIANS[row.name].exact and row.name != "analytic"]
+    exact = [row for row in others if JACOBIANS[row.name].exact]
     for kind in kinds:
         row = max(exact, key=lambda row: row.errors[kind].share if kind in row.errors else 0.0)
         if kind in row.errors and row.errors[kind].share > 0.0:
             yield f"    {kind}: {row.errors[kind].share:.1e} at {row.places[kind]}, {row.name}"
     height, width = found.pattern.shape
-    cut = found.cut
-    yield (
-        f"    zeros: on the cut of {counted(cut.num_images, 'image')} and {counted(cut.num_points, 'point')}, "
-        f"{height:,} x {width:,}, "
-        f"{found.pattern.nnz / max(height * width, 1):.2%} are in the pattern;"
-    )
+    cut = f"{counted(found.cut.num_images, 'image')} and {counted(found.cut.num_points, 'point')}"
+    share = found.pattern.nnz / max(height * width, 1)
+    yield f"    zeros: on the cut of {cut}, {height:,} x {width:,}, {share:.2%} are in the pattern;"
     inner = ", ".join(f"{share:.0%} of {kind}" for kind, share in found.inner_zeros.items())
     yield f"    {found.stray:,} of the {found.tested:,} outside are not zero; inside, {inner or 'none'} are zero"
     if any(row.errors[kind].share > EXACT and not row.faults for row in exact for kind in row.errors):
@@ -63,18 +56,14 @@ def derivative_lines(found: Derivatives) -> Iterator[str]:
         yield f"    {name} is missing: {why}"
 
 
-def _line(row: Row, kinds: list[str]) -> str:
-    shares = [f"{row.errors[kind].share:.1e}" if kind in row.errors else "" for kind in kinds]
-    cells = "".join(f"{share:>{_width(kind)}}" for share, kind in zip(shares, kinds, strict=True))
-    return f"{row.name:<18}{cells}{_cost(row)}"
+def _line(name: str, kinds: Sequence[str], shares: Sequence[str], cost: tuple[str, str, str, str]) -> str:
+    """A line of the table: a way, its error of each kind, and what it costs."""
+    cells = "".join(f"{share:>{max(len(kind), 7) + 2}}" for share, kind in zip(shares, kinds, strict=True))
+    observations, seconds, memory, powers = cost
+    return f"{name:<18}{cells}{observations:>9}{seconds:>9}{memory:>10}   {powers}"
 
 
-def _cost(row: Row) -> str:
-    cost = row.cost
+def _cells(cost: Cost) -> tuple[str, str, str, str]:
     seconds, memory = cost.powers
     powers = f"n^{seconds:.1f}, n^{memory:.1f}" if np.isfinite(seconds) else "too few to tell"
-    return f"{cost.observations[-1]:>9,}{cost.seconds[-1]:>9.3g}{in_bytes(cost.bytes[-1]):>10}   {powers}"
-
-
-def _width(kind: str) -> int:
-    return max(len(kind), 7) + 2
+    return f"{cost.observations[-1]:,}", f"{cost.seconds[-1]:.3g}", in_bytes(cost.bytes[-1]), powers

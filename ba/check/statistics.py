@@ -1,4 +1,4 @@
-"""What the tests of the data read, computed once: tracks, components, projections, and angles between rays."""
+"""What the tests of the data need, computed once: tracks, components, projections, and angles between rays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ba.analyse.determination import Determination, determine
 from ba.analyse.free_directions import rays_by_point
-from ba.analyse.graph import Parts
 from ba.model.problem import Problem, images_of_points
 from ba.model.residual import Projection, project
 from ba.model.rotation import Parameterization
@@ -46,11 +45,6 @@ class DataStatistics:
         return images_of_points(self.problem)
 
     @cached_property
-    def seen(self) -> Array:
-        """(n_images,) observations of each image."""
-        return np.bincount(self.problem.image_of_obs, minlength=self.problem.num_images)
-
-    @cached_property
     def projection(self) -> Projection:
         return project(self.problem, self.threads)
 
@@ -71,8 +65,8 @@ class DataStatistics:
     def angles(self) -> Array:
         """(n_points,) degrees, the largest between two rays of a point; NaN where fewer than two images see it.
 
-        From a point's first ray to the farthest from it, from there to the farthest, and once more to the farthest: the
-        angle of the last way. For up to three rays that is the very largest.
+        Found in three steps: from a point's first ray to the ray farthest from it, from that to the ray farthest from
+        it, and once more. The result is the angle of the last step, which is exact for up to three rays.
         """
         point, rays = rays_by_point(self.problem)
         counts = np.bincount(point, minlength=self.problem.num_points)
@@ -98,35 +92,31 @@ class DataStatistics:
     @cached_property
     def components(self) -> list[Component]:
         """The components that hold observations, largest first."""
-        problem, found = self.problem, self.determination.found
-        split, camera = found.parts, problem.camera_of_image
-        of_obs = split.of_image[problem.image_of_obs]
-        first = np.unique(camera, return_index=True)
-        free = self._free_numbers(split, *first)
-        gauge = found.frames + _summed(found.images, split.of_image, split.count)
-        gauge = gauge + _summed(found.cameras[first[0]], split.of_image[first[1]], split.count)
-        gauge = gauge + _summed(found.points, split.of_point, split.count)
-        sizes = [
-            np.bincount(label[label >= 0], minlength=split.count) for label in (split.of_image, split.of_point, of_obs)
-        ]
-        return [
-            Component(
-                images=int(sizes[0][part]),
-                points=int(sizes[1][part]),
-                residuals=2 * int(sizes[2][part]),
-                free=int(free[part]),
-                gauge=int(gauge[part]),
-                first_image=int(np.argmax(split.of_image == part)),
-            )
-            for part in range(split.count)
-        ]
-
-    def _free_numbers(self, split: Parts, cameras: Array, first: Array) -> Array:
-        """Free numbers of each component; a camera counts where its first image is."""
+        split, found = self.determination.found.parts, self.determination.found
         layout = make_layout(self.problem, self.rotation.tangent_dim)
-        free = _summed((layout.image_columns >= 0).sum(axis=1), split.of_image, split.count)
-        free = free + _summed((layout.camera_columns[cameras] >= 0).sum(axis=1), split.of_image[first], split.count)
-        return free + _summed(3 * (layout.point_columns >= 0), split.of_point, split.count)
+        free = self._by_part(
+            (layout.image_columns >= 0).sum(axis=1),
+            (layout.camera_columns >= 0).sum(axis=1),
+            3 * (layout.point_columns >= 0),
+        )
+        columns = (
+            _summed(np.ones_like(split.of_image), split.of_image, split.count),
+            _summed(np.ones_like(split.of_point), split.of_point, split.count),
+            2 * np.bincount(split.of_image[self.problem.image_of_obs], minlength=split.count),
+            free,
+            found.frames + self._by_part(found.images, found.cameras, found.points),
+            [np.argmax(split.of_image == part) for part in range(split.count)],
+        )
+        return [Component(*map(int, numbers)) for numbers in zip(*columns, strict=True)]
+
+    def _by_part(self, images: Array, cameras: Array, points: Array) -> Array:
+        """Sums over each component of numbers of images, cameras and points; a camera counts where its first image
+        is."""
+        split = self.determination.found.parts
+        used, first = np.unique(self.problem.camera_of_image, return_index=True)
+        total = _summed(images, split.of_image, split.count)
+        total += _summed(cameras[used], split.of_image[first], split.count)
+        return total + _summed(points, split.of_point, split.count)
 
 
 def _summed(numbers: Array, label: Array, count: int) -> Array:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order
 
 from ba.analyse.graph import incidence
-from ba.analyse.undetermined import image_name
 from ba.model.problem import Free, Problem
 
 Array = NDArray[Any]
@@ -25,9 +24,6 @@ class Subproblem:
     cameras: Array
     points: Array
 
-    def image_name(self, image: int) -> str:
-        return image_name(self.problem, image, int(self.images[image]))
-
 
 def cut(subproblem: Subproblem, observations: int) -> Subproblem:
     """About as many observations: points as they come breadth first from the image that sees most, with whole tracks.
@@ -41,17 +37,11 @@ def cut(subproblem: Subproblem, observations: int) -> Subproblem:
     order = breadth_first_order(incidence(problem), first, directed=False, return_predecessors=False)
     points = order[order >= problem.num_images] - problem.num_images
     tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points)
-    taken = points[: int(np.searchsorted(np.cumsum(tracks[points]), observations)) + 1]
-    return restricted(subproblem, np.sort(taken))
-
-
-def restricted(subproblem: Subproblem, points: Array) -> Subproblem:
-    """These points (ascending) with all that is seen of them."""
-    problem, free = subproblem.problem, subproblem.problem.free
+    points = np.sort(points[: int(np.searchsorted(np.cumsum(tracks[points]), observations)) + 1])
     kept = np.isin(problem.point_of_obs, points)
     images = np.unique(problem.image_of_obs[kept])
     cameras = np.unique(problem.camera_of_image[images])
-    seen = problem.take(kept)
+    seen, free = problem.take(kept), problem.free
     piece = replace(
         seen,
         rotations=problem.rotations[images],

@@ -9,8 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
+from ba.config import reading
 from ba.model.camera import CAMERAS
 from ba.model.loss import LOSSES
 from ba.model.rotation import ROTATIONS
@@ -22,29 +22,42 @@ from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS
 NOTICEABLE_S = 0.3
 
 
+BASE = {
+    "data": {"scene": {"images": 4, "points": 24}},
+    "noise": {"points": 0.01},
+    "solver": {"max_iterations": 2},
+}
+
+
 def cases() -> Iterator[tuple[str, Config]]:
     """What to solve so that every kernel is called, each with a name."""
+    for name, overrides in _overrides():
+        yield name, reading.from_python(Config, BASE, name, overrides.split())
+
+
+def _overrides() -> Iterator[tuple[str, str]]:
+    """The name of each case, and how its configuration differs from BASE."""
     for name in CAMERAS:
-        yield f"camera {name}", _config(scene={"camera": name})
+        yield f"camera {name}", f"data.scene.camera={name}"
         # Where several images share one, kernels see the numbers of a pose and of the camera apart.
-        shared = {"camera": name, "shared_camera": True}
-        yield f"shared camera {name}", _config(shared, {"backend": "schur", "linear": "sparse"})
-    yield "shared camera", _config(scene={"shared_camera": True})
-    yield "covariances", _config(scene={"use_covariance": True})
+        shared = f"data.scene.camera={name} data.scene.shared_camera=true"
+        yield f"shared camera {name}", f"{shared} solver.backend=schur solver.linear=sparse"
+    yield "shared camera", "data.scene.shared_camera=true"
+    yield "covariances", "data.scene.use_covariance=true"
     # Of a rotation, kernels see how many numbers are free.
     for name in {rotation.tangent_dim: name for name, rotation in ROTATIONS.items()}.values():
-        yield f"rotation {name}", _config(rotation=name)
+        yield f"rotation {name}", f"rotation={name}"
     for name in LOSSES:
-        yield f"loss {name}", _config(loss={"name": name})
-    for name in SOLVERS:
-        for preconditioner in ("none", "schur"):
-            yield f"solver {name} {preconditioner}", _config(solver={"backend": name, "preconditioner": preconditioner})
+        yield f"loss {name}", f"loss.name={name}"
+    for name, preconditioner in product(SOLVERS, ("none", "schur")):
+        yield f"solver {name} {preconditioner}", f"solver.backend={name} solver.preconditioner={preconditioner}"
     # Kernels of a linear solver are compiled for the numbers of a pose with its camera.
     for name, camera in product(LINEAR_SOLVERS, CAMERAS):
-        yield f"linear {name}, camera {camera}", _config({"camera": camera}, {"backend": "schur", "linear": name})
+        linear = f"solver.backend=schur solver.linear={name}"
+        yield f"linear {name}, camera {camera}", f"data.scene.camera={camera} {linear}"
     for name in PRECONDITIONERS:
-        chosen = {"backend": "schur", "linear": "cg", "cg_preconditioner": name}
-        yield f"preconditioner {name}", _config({"camera": "bal"}, chosen)
+        chosen = f"solver.linear=cg solver.cg_preconditioner={name}"
+        yield f"preconditioner {name}", f"data.scene.camera=bal solver.backend=schur {chosen}"
 
 
 def final_cost(config: Config) -> float:
@@ -61,17 +74,6 @@ def main() -> None:
         seconds = time.perf_counter() - start
         if seconds > NOTICEABLE_S:
             print(f"  {name}: {seconds:.1f} s", file=sys.stderr)
-
-
-def _config(scene: dict[str, Any] | None = None, solver: dict[str, Any] | None = None, **other: Any) -> Config:
-    return Config.model_validate(
-        {
-            "data": {"scene": {"images": 4, "points": 24, **(scene or {})}},
-            "noise": {"points": 0.01},
-            "solver": {"max_iterations": 2, **(solver or {})},
-            **other,
-        }
-    )
 
 
 if __name__ == "__main__":

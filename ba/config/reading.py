@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from ba.config import schema
 from ba.config.schema import value_at
-from ba.config.section import Section, marks
+from ba.config.section import DOTTED, PathMark, Registered, Section
 from ba.config.source import Location, Locations, fault, location_of, read
 from ba.config.yamltext import Key, dotted, parse, write
 from ba.errors import UserError
@@ -35,10 +34,9 @@ def load(model: type[Model], path: Path | str, overrides: Sequence[str] = ()) ->
     """
     data, locations = read(path)
     if "kind" in data and "kind" not in model.model_fields:
-        raise fault(
-            locations, ("kind",), f"{shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected"
-        )
-    return _overridden(model, data, locations, overrides)
+        message = f"{shown(data['kind'])} is for `ba run`; here a bundle adjustment is expected"
+        raise fault(locations, ("kind",), message)
+    return checked(model, data, locations, overrides)
 
 
 def from_python(model: type[Model], values: Mapping[str, Any], place: str, overrides: Sequence[str] = ()) -> Model:
@@ -50,13 +48,7 @@ def from_python(model: type[Model], values: Mapping[str, Any], place: str, overr
         data = json.loads(json.dumps(dict(values), default=_plain))
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{place}: {error}; text, numbers, lists and dictionaries are right") from None
-    return _overridden(model, data, {(): Location(place, Path.cwd())}, overrides)
-
-
-def _overridden(model: type[Model], data: dict[str, Any], locations: Locations, overrides: Sequence[str]) -> Model:
-    for text in overrides:
-        override(model, data, locations, text)
-    return checked(model, data, locations)
+    return checked(model, data, {(): Location(place, Path.cwd())}, overrides)
 
 
 def _plain(value: Any) -> Any:
@@ -72,22 +64,25 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__} found")
 
 
-def checked(model: type[Model], data: dict[str, Any], locations: Locations) -> Model:
-    """The configuration that the data of a file say.
+def checked(model: type[Model], data: dict[str, Any], locations: Locations, overrides: Sequence[str] = ()) -> Model:
+    """The configuration that the data of a file say, after the overrides.
 
     locations: where each key stands, for the UserError that is raised for whatever is wrong.
     """
+    for text in overrides:
+        override(model, data, locations, text)
     config = validated(model, data, locations)
     for key, message in _name_faults(config):
         raise fault(locations, key, message)
     config = _absolute(config, locations)
     for key, field, path in config.fields():
-        about = marks(field)
-        if about.get("path") == "input" and path is not None and not (about["folder"] and os.path.isdir(path)):
-            try:
-                existing_file(path)
-            except UserError as error:
-                raise fault(locations, key, str(error)) from error
+        for mark in field.metadata:
+            is_input = isinstance(mark, PathMark) and mark.is_input and path is not None
+            if is_input and not (mark.or_folder and os.path.isdir(path)):
+                try:
+                    existing_file(path)
+                except UserError as error:
+                    raise fault(locations, key, str(error)) from error
     return config
 
 
@@ -111,30 +106,24 @@ def dump(config: Section) -> str:
 
 
 def override(model: type[Section], data: dict[str, Any], locations: Locations, text: str) -> None:
-    """Put `a.b=VALUE` into the data of a model's file, with the sections that it needs."""
+    """Put `a.b=VALUE` into the data of a model's file, with the sections that it needs; `validated` refuses others."""
     name, equals, value = text.partition("=")
     place = f"--set {text}"
     names = name.strip().split(".")
     if not equals or not all(names):
         raise UserError(f"{place}: not KEY=VALUE, as in --set {model.EXAMPLE}")
-    key = tuple(names) if model.has(names) else _looked_up(model, names, place)
-    for part in key[:-1]:
-        if not isinstance(data.get(str(part)), dict):
-            data[str(part)] = {}
-        data = data[str(part)]
-    data[str(key[-1])] = parse(value, place)[0]
-    for replaced in [known for known in locations if known[: len(key)] == key]:
+    field = model.model_fields.get(names[0])
+    keys_are_dotted = field is not None and field.json_schema_extra == DOTTED
+    key = (names[0], ".".join(names[1:])) if keys_are_dotted and names[1:] else tuple(names)
+    for depth, part in enumerate(key[:-1], 1):
+        if not isinstance(data.get(part), dict):
+            data[part] = {}
+            locations[key[:depth]] = Location(place, Path.cwd())
+        data = data[part]
+    data[key[-1]] = parse(value, place)[0]
+    for replaced in [other for other in locations if other[: len(key)] == key]:
         del locations[replaced]
     locations[key] = Location(place, Path.cwd())
-
-
-def _looked_up(model: type[Section], names: Sequence[str], place: str) -> Key:
-    """The key that dotted names stand for, by the schema, which takes 9 ms to make. Raises UserError for no key."""
-    key = schema.key_of(names, model)
-    for length in range(1, len(key) + 1):
-        if schema.at(key[:length], model) is None:
-            raise UserError(f"{place}: {schema.unknown(key[:length], model)}")
-    return key
 
 
 def _explained(error: ValidationError, data: Any, locations: Locations, model: type[Section]) -> UserError:
@@ -159,11 +148,11 @@ def _explained(error: ValidationError, data: Any, locations: Locations, model: t
 
 
 def _key_of(fault: Any, data: Any) -> Key:
-    """pydantic's location without the names it gives to the branches of a union."""
+    """pydantic's location of a fault, without the names that it gives to the branches of a union."""
     key: Key = ()
     for part in fault["loc"]:
-        here = range(len(data)) if isinstance(data, list) and isinstance(part, int) else data
-        if isinstance(here, dict | range) and part in here:
+        keys = range(len(data)) if isinstance(data, list) and isinstance(part, int) else data
+        if isinstance(keys, dict | range) and part in keys:
             key, data = (*key, part), data[part]
         elif fault["type"] == "missing" and isinstance(data, dict):
             key = (*key, part)
@@ -173,24 +162,19 @@ def _key_of(fault: Any, data: Any) -> Key:
 def _name_faults(config: Section) -> Iterator[tuple[Key, str]]:
     """Keys whose value is a name that does not exist, with what to say of it."""
     for key, field, value in config.fields():
-        about = marks(field)
-        if "registry" not in about or value is None or value in about["words"]:
-            continue
-        module, _, registry = about["registry"].partition(":")
-        names = list(getattr(import_module(module), registry))
-        for inner, name in _names_in(value):
-            if message := unknown(name, names, about["what"]):
-                yield (*key, *inner), message
+        for mark in field.metadata:
+            if isinstance(mark, Registered) and value is not None and value not in mark.words:
+                for inner, name in _names_in(value).items():
+                    if message := unknown(name, mark.registry, mark.what):
+                        yield (*key, *inner), message
 
 
-def _names_in(value: Any) -> Iterator[tuple[Key, str]]:
-    """Each name in a value, with its key below that of the value: a name, a list of names, or a mapping by name."""
+def _names_in(value: Any) -> dict[Key, str]:
+    """Each name in a value, by its key below that of the value: a name, a list of names, or a mapping by name."""
     if isinstance(value, str):
-        yield (), value
-    elif isinstance(value, list):
-        yield from (((i,), name) for i, name in enumerate(value))
-    else:
-        yield from (((name,), name) for name in value)
+        return {(): value}
+    keys = range(len(value)) if isinstance(value, list) else value
+    return {(key,): name for key, name in zip(keys, value, strict=True)}
 
 
 def _absolute(config: Model, locations: Locations, key: Key = ()) -> Model:
@@ -200,15 +184,12 @@ def _absolute(config: Model, locations: Locations, key: Key = ()) -> Model:
         value = getattr(config, name)
         if isinstance(value, Section):
             update[name] = _absolute(value, locations, (*key, name))
-        elif "path" in marks(field) and value is not None:
-            given = marks(field)["path"] == "input"
-            update[name] = _joined(location_of(locations, (*key, name)).folder if given else Path.cwd(), value)
+        for mark in field.metadata if value is not None else ():
+            if isinstance(mark, PathMark):
+                folder = location_of(locations, (*key, name)).folder if mark.is_input else Path.cwd()
+                with suppress(RuntimeError):  # no such user, so the name is meant as it is
+                    value = value.expanduser()
+                path = folder / value
+                # The folder is resolved and the name kept: the target of a link may have another suffix.
+                update[name] = path.parent.resolve() / path.name
     return config.model_copy(update=update)
-
-
-def _joined(folder: Path, path: Path) -> Path:
-    with suppress(RuntimeError):  # no such user, so the name is meant as it is
-        path = path.expanduser()
-    path = folder / path
-    # The folder is resolved and the name kept: the target of a link may have another suffix.
-    return path.parent.resolve() / path.name

@@ -5,7 +5,7 @@ run without a mistake needs none of this.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -52,14 +52,6 @@ def at(key: Key, model: type[Section]) -> Schema | None:
         branches = [branch for schema in schemas for branch in _branches(schema)]
         schemas = [inner for branch in branches if (inner := _inside(branch, part)) is not None]
     return schemas[0] if schemas else None
-
-
-def key_of(names: Sequence[str], model: type[Section]) -> Key:
-    """The key that dotted names stand for; below a section whose own keys are dotted, the rest is one key."""
-    for length in range(1, len(names)):
-        if (at(tuple(names[:length]), model) or {}).get("keys") == "dotted":
-            return (*names[:length], ".".join(names[length:]))
-    return tuple(names)
 
 
 def _branches(schema: Schema) -> list[Schema]:
@@ -128,12 +120,9 @@ def _scalar(schema: Schema) -> str:
         "string": "a path" if schema.get("format") == "path" else "a name",
     }
     limits = {"exclusiveMinimum": ">", "minimum": ">=", "maximum": "<=", "exclusiveMaximum": "<"}
-    bounds = [f" {sign} {_short(schema[limit])}" for limit, sign in limits.items() if limit in schema]
-    return words[schema["type"]] + " and".join(bounds)
-
-
-def _short(number: float) -> str:
-    return str(int(number)) if number == int(number) else repr(number)
+    bounds = {sign: schema[limit] for limit, sign in limits.items() if limit in schema}
+    ranges = [f" {sign} {int(bound) if bound == int(bound) else bound}" for sign, bound in bounds.items()]
+    return words[schema["type"]] + " and".join(ranges)
 
 
 def listing(config: Section, others: Mapping[Key, Section]) -> str:

@@ -1,15 +1,17 @@
 """What every section of a configuration is made of: a strict model, types of values, and marks of what a value names.
 
-A section is a class of fields, each with its default, range and help; it stands in the room of what it configures
-(`ba.solve.options`). Marks say what `ba.config.reading` has to look after once the types are right: a name that stands
-in a registry, a file to be read, a folder to be written.
+A section is a class of fields, each with its default, range and help; it stands beside what it configures
+(`ba.solve.options`). Marks in a field's metadata say what `ba.config.reading` checks once the types are right: that a
+name stands in a registry, that a file to be read exists, where relative paths start.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from ba.config.yamltext import Key
@@ -21,6 +23,9 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 AnyPath = Annotated[Path, Strict(False)]
 Selection = Literal["none", "all"] | list[Annotated[int, Field(ge=0)]]
+
+DOTTED: JsonDict = {"keys": "dotted"}
+"""`json_schema_extra` of a field that is a mapping whose keys are dotted themselves: an override's rest is one key."""
 
 
 class Section(BaseModel):
@@ -39,42 +44,47 @@ class Section(BaseModel):
             else:
                 yield (*key, name), field, value
 
-    @classmethod
-    def has(cls, key: Sequence[str]) -> bool:
-        """Whether each name of a key is a field of the section that the name before it stands for."""
-        field = cls.model_fields.get(key[0])
-        if field is None or len(key) == 1:
-            return field is not None
-        inner = field.annotation
-        return isinstance(inner, type) and issubclass(inner, Section) and inner.has(key[1:])
 
+@dataclass(frozen=True)
+class Registered:
+    """The value is a name in `registry`, and so is each item of a list and each key of a mapping.
 
-def registered(default: Any, registry: str, help: str, *, words: tuple[str, ...] = (), what: str = "") -> Any:
-    """A field whose value names an entry of a registry, `module:DICT`; so does each item of a list or key of a mapping.
-
-    words: texts that may stand in place of a name; what: what messages call the name, `help` if not given.
+    what: what messages call the name; words: texts that may stand in place of a name.
     """
-    extra: dict[str, Any] = {"registry": registry, "words": list(words), "what": what or help}
-    return Field(default, description=help, json_schema_extra=extra)
+
+    registry: Collection[str]
+    what: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PathMark:
+    """The value is a path: of a file that must exist if `is_input`, of a folder that is made otherwise.
+
+    or_folder: the input may also be a folder.
+    """
+
+    is_input: bool
+    or_folder: bool = False
+
+
+def registered(
+    default: Any, registry: Collection[str], help: str, *, words: tuple[str, ...] = (), what: str = ""
+) -> Any:
+    """A field whose value names entries of a registry, as `Registered` says; `what` is `help` if not given."""
+    return _marked(Field(default, description=help), Registered(registry, what or help, words))
 
 
 def input_file(help: str, *, or_folder: bool = False) -> Any:
-    """A field for the path of a file that must exist, relative to the configuration that gives the path; or None."""
-    return Field(None, description=help, json_schema_extra={"path": "input", "folder": or_folder})
+    """A field for the path of an existing file, relative to the configuration that gives the path; or None."""
+    return _marked(Field(None, description=help), PathMark(is_input=True, or_folder=or_folder))
 
 
 def output_folder(help: str) -> Any:
     """A field for the path of a folder that is made, relative to the working folder; or None."""
-    return Field(None, description=help, json_schema_extra={"path": "output"})
+    return _marked(Field(None, description=help), PathMark(is_input=False))
 
 
-def marks(field: FieldInfo) -> dict[str, Any]:
-    """What the functions above have noted on a field."""
-    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-
-
-def refuse(faults: Iterable[tuple[bool, str]]) -> None:
-    """Raise ValueError with the first message whose condition holds. A message begins with the full key and a colon."""
-    for wrong, message in faults:
-        if wrong:
-            raise ValueError(message)
+def _marked(field: Any, mark: object) -> Any:
+    field.metadata.append(mark)
+    return field

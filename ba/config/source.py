@@ -1,21 +1,18 @@
-"""Where a configuration comes from: a file, standard input or another open pipe, or a data file in its place.
+"""Where a configuration comes from: a file, standard input or another open pipe.
 
 Only text becomes data here, and no value is checked, so that what only looks into a file need not import pydantic.
 """
 
 import os
 import re
-import stat
 import sys
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ba.config.yamltext import Key, dotted, parse
 from ba.errors import UserError
-from ba.system.files import COMPRESSORS
-from ba.system.reading import MAX_CONFIGURATION, read_configuration
+from ba.system.reading import MAX_CONFIGURATION, configuration_text, read_configuration, reported
 from ba.system.words import shown
 
 SHORTEST = "data: {path: FILE}"
@@ -23,8 +20,6 @@ SHORTEST = "data: {path: FILE}"
 STANDARD_INPUT = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})")
 """What a shell puts in the place of `<(command)`: an open pipe by its number."""
-BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|\s|#[^\n]*\n|---[^\n]*\n)*['\"A-Za-z_{]")
-"""How a YAML file of keys begins; data files that are text begin with a number."""
 
 
 class Location(NamedTuple):
@@ -81,61 +76,26 @@ def folder_of(path: Path | str) -> Path:
 def text_of(path: Path | str) -> str:
     """The text. Raises UserError where it cannot be read, is empty, longer than MAX_CONFIGURATION, or no UTF-8 text."""
     descriptor = _descriptor(path)
-    if descriptor is not None:
-        return _piped(descriptor, name_of(path))
-    return read_configuration(path)
-
-
-def is_data(path: Path | str) -> bool:
-    """Whether it is a data file: its name is that of a format that can be read, and it does not begin as YAML does."""
-    path = Path(path)
-    if _descriptor(path) is not None or not path.is_file():
-        return False
-    suffix = (path.with_suffix("") if path.suffix in COMPRESSORS else path).suffix
-    if not any(suffix in entry.suffixes for entry in import_module("ba.io").FORMATS.values() if entry.read):
-        return False
-    with path.open("rb") as file:
-        head = file.read(4096)
-    return path.suffix in COMPRESSORS or b"\0" in head or not BEGINNING.match(head)
+    if descriptor is None:
+        return read_configuration(path)
+    name = name_of(path)
+    if descriptor == 0 and sys.stdin is None:
+        raise UserError(f"{name}: is closed; give a configuration, as in `ba run - < config.yaml`")
+    with reported(name, "read"):
+        status = os.fstat(descriptor)
+        return configuration_text(name, _read_once(descriptor, status.st_dev, status.st_ino))
 
 
 def _descriptor(path: Path | str) -> int | None:
     """The number of the open file that the path stands for, None for a file by name."""
     if str(path) in STANDARD_INPUT:
         return 0
-    found = OPEN_FILE.fullmatch(str(path))
-    return int(found[1]) if found else None
-
-
-def _piped(descriptor: int, name: str) -> str:
-    try:
-        if descriptor == 0 and sys.stdin is None:
-            raise UserError(f"{name}: is closed; give a configuration, as in `ba run - < config.yaml`")
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise UserError(f"{name}: is a folder, a configuration is expected")
-        status = os.fstat(descriptor)
-        content = _read_once(descriptor, status.st_dev, status.st_ino)
-    except OSError as error:
-        raise UserError(f"{name}: cannot be read: {error.strerror or error}") from error
-    if len(content) > MAX_CONFIGURATION:
-        raise _too_large(name)
-    if not content.strip():
-        raise UserError(f"{name}: is empty, a configuration is expected")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name}: not UTF-8 text; a configuration is expected") from error
+    match = OPEN_FILE.fullmatch(str(path))
+    return int(match[1]) if match else None
 
 
 @cache
 def _read_once(descriptor: int, device: int, inode: int) -> bytes:
-    """At most one byte more than is allowed. A pipe can be read only once, and its kind is asked before its keys."""
-    pieces, missing = [], MAX_CONFIGURATION + 1
-    while missing > 0 and (piece := os.read(descriptor, missing)):
-        pieces.append(piece)
-        missing -= len(piece)
-    return b"".join(pieces)
-
-
-def _too_large(name: str) -> UserError:
-    return UserError(f"{name}: larger than {MAX_CONFIGURATION // 1_000_000} MB, too large for a configuration")
+    """At most one byte more than is allowed. A pipe can be read only once, and its `kind` is asked before its keys."""
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(MAX_CONFIGURATION + 1)

@@ -17,9 +17,11 @@ from ba.errors import UserError
 Key = tuple[str | int, ...]
 
 MAX_DEPTH = 32
-NULL = frozenset({"", "~", "null", "Null", "NULL"})
-BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-BASES = {"0o": 8, "0x": 16}
+WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
 # 99 digits are more than any range allows, and keep int() below its own limit; longer numbers are read as floats.
 INTEGER = re.compile(r"[-+]?[0-9]{1,99}")
 PREFIXED = re.compile(r"0o[0-7]{1,99}|0x[0-9a-fA-F]{1,99}")
@@ -32,10 +34,7 @@ def parse(text: str, name: str) -> tuple[Any, dict[Key, int]]:
 
     `name` is what a message calls the text. Raises UserError with line and column where it is not valid YAML.
     """
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{name}: not UTF-8 text; save it as UTF-8") from error
+    encoded = text.encode(errors="surrogatepass")  # which is no UTF-8, and refused as such below
     lines: dict[Key, int] = {}
     try:
         loader = _Loader(encoded, name)
@@ -46,10 +45,9 @@ def parse(text: str, name: str) -> tuple[Any, dict[Key, int]]:
         if mark and isinstance(error, ComposerError):
             second = "a second document begins; one document is right, without `---` lines"
             raise UserError(f"{name}, line {mark.line + 1}: {second}") from error
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(
-            f"{name}{where}: not valid YAML, {error.problem}; check brackets, quotes and the indentation by spaces"
-        ) from error
+        place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
+        right = "check brackets, quotes and the indentation by spaces"
+        raise UserError(f"{place}: not valid YAML, {error.problem}; {right}") from error
     except yaml.reader.ReaderError as error:
         line = encoded.count(b"\n", 0, error.position) + 1
         raise UserError(f"{name}, line {line}: not valid YAML, {error.reason}; plain text is right") from error
@@ -57,14 +55,12 @@ def parse(text: str, name: str) -> tuple[Any, dict[Key, int]]:
 
 def plain(text: str) -> Any:
     """What an unquoted scalar stands for."""
-    if text in NULL:
-        return None
-    if text in BOOLEANS:
-        return BOOLEANS[text]
+    if text in WORDS:
+        return WORDS[text]
     if INTEGER.fullmatch(text):
         return int(text)
     if PREFIXED.fullmatch(text):
-        return int(text[2:], BASES[text[:2]])
+        return int(text, 0)
     if DECIMAL.fullmatch(text):
         return float(text)
     if SPECIAL.fullmatch(text):

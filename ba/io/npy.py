@@ -1,30 +1,26 @@
-"""Arrays as `numpy.save` writes them, read without trust: its header is held to its bytes before an array is made.
+"""Arrays as `numpy.save` writes them, read without trust: the header is held to its bytes before an array is made, and
+nothing but numbers, truth values and text is read.
 
-    \\x93NUMPY  major minor  length of the header (2 bytes, from version 2 on 4)  header  numbers
-
-The header is a Python dictionary, {'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }, and numpy reads it by
-evaluating it. Here only the three entries that plain numbers and texts need are understood; others have no use in a
-file of ours. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
+import io
 import math
-import re
+import sys
+import warnings
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from ba.errors import UserError
+from ba.system.words import printable
 
-MAGIC = b"\x93NUMPY"
-VALUE = r"""['"][^'"]*['"]|True|False|\([\dL,\s]*\)"""
-ENTRY = re.compile(rf"""\s*['"](?P<key>\w+)['"]\s*:\s*(?P<value>{VALUE})\s*(,|$)""", re.ASCII)
-TYPE = re.compile(r"[<>|=]?([fiu][1248]|f16|b1|U\d{1,9})")
-MAX_HEADER = 10_000
-"""Characters; numpy's own limit."""
-MAX_DIMENSIONS = 32
-LAST_CHARACTER = 0x10FFFF
-SURROGATES = (0xD800, 0xDFFF)
+FAULTS = (ArithmeticError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError, TokenError)
+"""What numpy raises on headers that are damaged or made to do harm; it evaluates literals alone, of 10,000 characters
+at most."""
 
 
 def parse(where: str, content: bytes) -> NDArray[Any]:
@@ -33,61 +29,28 @@ def parse(where: str, content: bytes) -> NDArray[Any]:
     where: what a message begins with. Raises UserError for what is no such file, for arrays of other things than
     numbers, truth values and text, and for a header that asks for more or less than is there.
     """
-    header, start = _header(where, content)
-    kind, shape, columns_first = _described(where, header)
-    expected, found = math.prod(shape) * kind.itemsize, len(content) - start
-    if expected != found:
-        raise UserError(f"{where}: an array of {kind} and shape {shape} has {expected:,} bytes; {found:,} are there")
-    if max(shape, default=0) > len(content):  # beside a 0, where any size is nothing
-        raise UserError(f"{where}: an array of shape {shape}, which holds nothing; the shape is wrong")
-    array = np.frombuffer(content, kind, offset=start) if expected else np.empty(0, kind)
-    array = array.reshape(shape[::-1]).T if columns_first else array.reshape(shape)
-    _check_values(where, array)
-    return np.array(array, kind.newbyteorder("="), order="C")
-
-
-def _header(where: str, content: bytes) -> tuple[str, int]:
-    """The dictionary as text, and where the numbers begin."""
-    major = content[6] if content.startswith(MAGIC) and len(content) >= 10 else 0
-    if major not in (1, 2, 3):
-        raise UserError(f"{where}: not an array as numpy.save writes it; its first bytes are others")
-    start = 10 if major == 1 else 12
-    length = int.from_bytes(content[8:start], "little")
-    if length > MAX_HEADER or start + length > len(content):
-        raise UserError(f"{where}: not an array as numpy.save writes it; a header of {length:,} bytes is announced")
-    return content[start : start + length].decode("utf-8", "replace"), start + length
-
-
-def _described(where: str, header: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
-    """Type, shape, and whether columns stand one after the other instead of rows."""
-    text = header.strip()
-    entries: dict[str, str] = {}
-    position, end = 1, len(text) - 1
-    while position < end and (entry := ENTRY.match(text, position, end)):
-        entries[entry["key"]] = entry["value"]
-        position = entry.end()
-    whole = text[:1] == "{" and text[-1:] == "}" and not text[position:end].strip()
-    if not whole or entries.keys() != {"descr", "fortran_order", "shape"}:
-        shown = ascii(text if len(text) <= 100 else text[:100] + "...")
-        raise UserError(f"{where}: the header {shown} does not describe an array of numbers")
-    sizes = [int(size.rstrip("L")) for size in re.split(r"[\s,]+", entries["shape"].strip("()")) if size.strip("L")]
-    if len(sizes) > MAX_DIMENSIONS:
-        raise UserError(f"{where}: an array of {len(sizes)} dimensions; {MAX_DIMENSIONS} are the most")
-    return _type(where, entries["descr"][1:-1]), tuple(sizes), entries["fortran_order"] == "True"
-
-
-def _type(where: str, name: str) -> np.dtype[Any]:
-    if not TYPE.fullmatch(name) or name.lstrip("<>|=") in ("f1", "U0"):
-        raise UserError(f"{where}: elements of type {name[:40]!r} found; real numbers, truth values or text are right")
-    return np.dtype(name)
-
-
-def _check_values(where: str, array: NDArray[Any]) -> None:
-    """Bytes that are no truth value and no character would go on as something that Python does not know."""
+    file = io.BytesIO(content)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            first = npy_format.read_magic(file) == (1, 0)
+            read_header = npy_format.read_array_header_1_0 if first else npy_format.read_array_header_2_0
+            shape, columns_first, kind = read_header(file)
+        expected, found = math.prod(shape) * kind.itemsize, len(content) - file.tell()
+        if kind.kind not in "fiubU" or kind.itemsize == 0:
+            right = "real numbers, truth values or text are right"
+            raise UserError(f"{where}: elements of type {kind.str!r} found; {right}")
+        if expected != found:
+            sizes = f"{expected:,} bytes; {found:,} are there"
+            raise UserError(f"{where}: an array of {kind} and shape {shape} has {sizes}")
+        view: NDArray[Any] = np.ndarray(shape, kind, content, file.tell(), order="F" if columns_first else "C")
+    except FAULTS as error:
+        raise UserError(f"{where}: not an array as numpy.save writes it; {printable(str(error)[:100])}") from error
+    array = np.array(view, kind.newbyteorder("="), order="C")
     if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():
         raise UserError(f"{where}: a truth value is neither 0 nor 1; the array is damaged")
-    if array.dtype.kind == "U" and array.size:
-        codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-        low, high = SURROGATES
-        if ((codes > LAST_CHARACTER) | ((codes >= low) & (codes <= high))).any():
-            raise UserError(f"{where}: a text holds what is no character; the array is damaged")
+    if array.dtype.kind == "U":
+        try:
+            array.tobytes().decode(f"utf-32-{sys.byteorder[0]}e")
+        except UnicodeDecodeError:
+            raise UserError(f"{where}: a text holds what is no character; the array is damaged") from None
+    return array

@@ -4,7 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ba.config.section import AnyPath, Finite, Fraction, Section, Seed, input_file, refuse, registered
+from ba.config.section import AnyPath, Finite, Fraction, Section, Seed, input_file, registered
+from ba.io import READERS
+from ba.model.camera import CAMERAS
 
 
 class Scene(Section):
@@ -18,7 +20,7 @@ class Scene(Section):
     observations: int | None = Field(
         None, ge=8, le=100_000_000, description="number of observations, within a few percent; points follow from it"
     )
-    camera: str = registered("pinhole", "ba.model.camera:CAMERAS", "camera model")
+    camera: str = registered("pinhole", CAMERAS, "camera model")
     shared_camera: bool = Field(False, description="one camera for all images instead of one each")
     observations_per_point: int = Field(6, ge=2, description="how many images see a point, at most")
     mean_px: tuple[Finite, Finite] = Field((0.0, 0.0), description="mean of the pixel noise")
@@ -32,39 +34,30 @@ class Scene(Section):
     @model_validator(mode="after")
     def _check_covariance(self) -> Self:
         (a, b), (c, d) = self.covariance_px2
-        matrix = f"{[[a, b], [c, d]]}"
+        matrix, determinant = [[a, b], [c, d]], a * d - b * c
         key = "data.scene.covariance_px2"
-        refuse(
-            [
-                (b != c, f"{key}: {matrix} is not symmetric; [[xx, xy], [xy, yy]] is right"),
-                (min(a, d, a * d - b * c) < 0.0, f"{key}: {matrix} has a negative eigenvalue; a covariance has none"),
-                (
-                    self.use_covariance and a * d - b * c <= 0.0,
-                    f"data.scene.use_covariance: weights need an invertible covariance_px2, {matrix} is singular",
-                ),
-            ]
-        )
+        if b != c:
+            raise ValueError(f"{key}: {matrix} is not symmetric; [[xx, xy], [xy, yy]] is right")
+        if min(a, d, determinant) < 0.0:
+            raise ValueError(f"{key}: {matrix} has a negative eigenvalue; a covariance has none")
+        if self.use_covariance and determinant <= 0.0:
+            right = "weights need an invertible covariance_px2"
+            raise ValueError(f"data.scene.use_covariance: {right}, {matrix} is singular")
         return self
 
 
 class Data(Section):
     path: AnyPath | None = input_file("input file, relative to this configuration", or_folder=True)
-    format: str | None = registered(None, "ba.io:READERS", "input format, guessed from the path if not given")
+    format: str | None = registered(None, READERS, "input format, guessed from the path if not given")
     scene: Scene | None = Field(None, description="generate a scene instead of reading a file")
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
-        refuse(
-            [
-                (self.path is None and self.scene is None, "data.path: nothing to read; set it, or set data.scene"),
-                (
-                    self.path is not None and self.scene is not None,
-                    "data.scene: data.path is given too; one of them is right, set the other to null or delete it",
-                ),
-                (
-                    self.scene is not None and self.format not in (None, "synthetic"),
-                    f"data.format: {self.format} is for data.path; delete it where data.scene is given",
-                ),
-            ]
-        )
+        if self.path is None and self.scene is None:
+            raise ValueError("data.path: nothing to read; set it, or set data.scene")
+        if self.path is not None and self.scene is not None:
+            right = "one of them is right, set the other to null or delete it"
+            raise ValueError(f"data.scene: data.path is given too; {right}")
+        if self.scene is not None and self.format not in (None, "synthetic"):
+            raise ValueError(f"data.format: {self.format} is for data.path; delete it where data.scene is given")
         return self

@@ -3,8 +3,8 @@
 Written are points in their colours, then camera centres in green, as vertices: binary little-endian, double coordinates
 (world frame and units; float would lose geographic ones), 8-bit colours. A comment in the header says how many of each.
 
-Read are the vertices' x, y and z, without trust in what the header promises: every size is held to the bytes that are
-there before anything is made of it.
+Read are the vertices' x, y and z, without trust in the header: every size is held to the bytes that are there before
+anything is made of it.
 
     ply
     format ascii 1.0                     or binary_little_endian, binary_big_endian
@@ -20,7 +20,11 @@ Greg Turk, The PLY Polygon File Format (1994).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO, TextIOWrapper
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +39,8 @@ from ba.system.reading import number, read_bytes
 CAMERA_COLOR = (0, 255, 0)
 POINT_COLOR = (160, 160, 160)
 VERTEX = np.dtype([("position", "<f8", 3), ("color", "u1", 3)])
-HEADER = """\
-ply
-format binary_little_endian 1.0
-{comment}element vertex {vertices}
-property double x
-property double y
-property double z
-property uchar red
-property uchar green
-property uchar blue
-end_header
-"""
+PROPERTIES = ("double x", "double y", "double z", "uchar red", "uchar green", "uchar blue")
+"""Of each vertex that is written, as VERTEX has them."""
 
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 TYPES = {
@@ -55,6 +49,7 @@ TYPES = {
     "int64": "i8", "uint64": "u8", "float": "f4", "double": "f8", "float32": "f4", "float64": "f8",
 }  # fmt: skip
 COORDINATES = ("x", "y", "z")
+FIRST_LINE = re.compile(rb"ply(?:(\r)(?!\n)|\r?\n)")
 MAX_PROPERTIES = 1000
 """Of all elements together; a Gaussian splat has 62."""
 
@@ -73,7 +68,8 @@ def write_vertices(path: Path, positions: Any, colors: Any, comment: str = "") -
     """Write positions (n, 3) in colours (n, 3) or (3,), 8 bit; comment: whole lines of the header."""
     vertices = np.empty(len(positions), VERTEX)
     vertices["position"], vertices["color"] = positions, colors
-    header = HEADER.format(comment=comment, vertices=len(vertices))
+    elements = "\nproperty ".join([f"element vertex {len(vertices)}", *PROPERTIES])
+    header = f"ply\nformat binary_little_endian 1.0\n{comment}{elements}\nend_header\n"
     write_bytes(path, header.encode("ascii") + vertices.tobytes())
 
 
@@ -99,14 +95,12 @@ class Element:
 
 @dataclass
 class Header:
-    """order: of bytes, nothing for ascii; newline: LF, also after CR, or CR alone; body: where it begins in the file;
-    line: how many lines the header has."""
+    """order: of bytes, nothing for ascii; body: where it begins in the file; lines: how many the header has."""
 
     order: str
-    newline: bytes
     elements: list[Element]
     body: int
-    line: int
+    lines: int
 
 
 def read_vertices(path: Path) -> NDArray[np.float64]:
@@ -116,47 +110,40 @@ def read_vertices(path: Path) -> NDArray[np.float64]:
     names = [element.name for element in header.elements]
     if names.count("vertex") != 1:
         raise UserError(f"{path}: the header has {names.count('vertex')} `element vertex COUNT`, one is right")
-    before, vertices = header.elements[: names.index("vertex")], header.elements[names.index("vertex")]
-    columns = _columns(path, vertices)
-    last = vertices is header.elements[-1]
-    if header.order:
-        return _binary(path, content, header, before, vertices, last)
-    return _ascii(path, content, header, sum(element.rows for element in before), vertices, columns, last)
+    index = names.index("vertex")
+    _check_vertices(path, header.elements[index])
+    return (_binary if header.order else _ascii)(path, content, header, index)
 
 
 def _header(path: Path, content: bytes) -> Header:
-    newline = b"\r" if content[3:4] == b"\r" and content[4:5] != b"\n" else b"\n"
-    if content[:3] != b"ply" or content[3:4] not in (b"\n", b"\r"):
+    first = FIRST_LINE.match(content)
+    if not first:
         raise UserError(f"{path}, line 1: {ascii(content[:20])[1:]} found, `ply` is the first line of a PLY file")
+    newline = first[1] or b"\n"
+    end = re.compile(rb"%s[ \t]*end_header[ \t\r]*?(?:%s|\Z)" % (newline, newline)).search(content)
+    if not end:
+        raise UserError(f"{path}: the header does not end; the line `end_header` is missing, the file may be cut short")
     order: str | None = None
     elements: list[Element] = []
-    start, line = _line_end(content, 0, newline), 2
-    while start < len(content):
-        end = _line_end(content, start, newline)
-        text = content[start:end].decode("latin-1")
+    lines = content[: end.end()].decode("latin-1").rstrip().split(newline.decode())
+    for line, text in enumerate(lines[1:], 2):
         words, place = text.split(maxsplit=6), f"{path}, line {line}"
-        start, line = end, line + 1
         match words:
             case [] | ["comment" | "obj_info", *_]:
                 continue
             case ["end_header"] if order is not None:
-                return Header(order, newline, elements, start, line - 1)
+                break
             case ["format", name, "1.0"] if name in ORDERS and order is None:
                 order = ORDERS[name]
             case ["element", name, count] if count.isascii() and count.isdigit() and len(count) < 19:
                 elements.append(Element(name, int(count)))
             case ["property", *kind] if elements:
                 elements[-1].properties.append(_property(place, kind))
-                if sum(len(element.properties) for element in elements) > MAX_PROPERTIES:
-                    raise UserError(f"{place}: more than {MAX_PROPERTIES} properties; a set of points has x, y and z")
             case _:
                 raise UserError(f"{place}: {text.strip()[:60]!a} is no line of a PLY header that fits here")
-    raise UserError(f"{path}: the header does not end; the line `end_header` is missing, the file may be cut short")
-
-
-def _line_end(content: bytes, start: int, newline: bytes) -> int:
-    """Where the next line begins."""
-    return content.find(newline, start) + 1 or len(content)
+    if sum(len(element.properties) for element in elements) > MAX_PROPERTIES:
+        raise UserError(f"{path}: more than {MAX_PROPERTIES} properties; a set of points has x, y and z")
+    return Header(order or "", elements, end.end(), len(lines))
 
 
 def _property(place: str, words: list[str]) -> Property:
@@ -169,99 +156,85 @@ def _property(place: str, words: list[str]) -> Property:
     raise UserError(f"{place}: property {shown} is of no known type; there are: {', '.join(TYPES)}, and lists of them")
 
 
-def _columns(path: Path, vertices: Element) -> list[int]:
-    """Where x, y and z stand in a row."""
+def _check_vertices(path: Path, vertices: Element) -> None:
     names = [entry.name for entry in vertices.properties]
     if vertices.has_lists:
         raise UserError(f"{path}: its vertices have lists; vertices of single numbers are read, among them x, y and z")
     for name in COORDINATES:
         if names.count(name) != 1:
-            raise UserError(
-                f"{path}: its vertices have {names.count(name)} properties {name}; one each of x, y, z is right"
-            )
-    return [names.index(name) for name in COORDINATES]
+            right = "one each of x, y, z is right"
+            raise UserError(f"{path}: its vertices have {names.count(name)} properties {name}; {right}")
 
 
-def _binary(
-    path: Path, content: bytes, header: Header, before: list[Element], vertices: Element, last: bool
-) -> NDArray[np.float64]:
-    start = header.body
-    for element in before:
-        start = _after(path, content, start, element, header.order)
-    row = _row(vertices.properties, header.order)
-    end = start + vertices.rows * row.itemsize
-    if end > len(content):
-        whole = max(len(content) - start, 0) // row.itemsize
-        raise UserError(
-            f"{path}, byte {len(content)}: the file ends after {whole:,} of {vertices.rows:,} vertices; it is cut short"
-        )
-    if last and end < len(content):
-        raise UserError(
-            f"{path}, byte {end}: {len(content) - end:,} bytes follow the last of {vertices.rows:,} vertices"
-        )
+def _binary(path: Path, content: bytes, header: Header, index: int) -> NDArray[np.float64]:
+    """index: of the vertices among the elements."""
+    start, vertices = header.body, header.elements[index]
+    for element in header.elements[:index]:
+        start = _end_of(path, content, start, element, header.order)
+    # Only coordinates need their names; others may repeat.
+    names = [entry.name if entry.name in COORDINATES else f"_{i}" for i, entry in enumerate(vertices.properties)]
+    kinds = [header.order + entry.type for entry in vertices.properties]
+    row = np.dtype(list(zip(names, kinds, strict=True)))
+    surplus = len(content) - start - vertices.rows * row.itemsize
+    if surplus < 0:
+        place = f"{path}, byte {len(content)}"
+        raise _cut_short(place, max(len(content) - start, 0) // row.itemsize, vertices.rows)
+    if surplus and index == len(header.elements) - 1:
+        place = f"{path}, byte {len(content) - surplus}"
+        raise UserError(f"{place}: {surplus:,} bytes follow the last of {vertices.rows:,} vertices")
     table = np.frombuffer(content, row, vertices.rows, start)
-    with np.errstate(invalid="ignore"):  # of a NaN, which who wants finite points will name
+    with np.errstate(invalid="ignore"):  # NaN raises no warning here; callers that need finite points refuse it
         return np.stack([table[name].astype(np.float64) for name in COORDINATES], axis=1)
 
 
-def _row(properties: list[Property], order: str) -> np.dtype[Any]:
-    """The bytes of single numbers one after the other; only coordinates need their names, others may repeat."""
-    names = [entry.name if entry.name in COORDINATES else f"_{place}" for place, entry in enumerate(properties)]
-    return np.dtype([(name, order + entry.type) for name, entry in zip(names, properties, strict=True)])
+def _cut_short(place: str, complete: int, announced: int) -> UserError:
+    return UserError(f"{place}: the file ends after {complete:,} of {announced:,} vertices; it is cut short")
 
 
-def _after(path: Path, content: bytes, start: int, element: Element, order: str) -> int:
+def _end_of(path: Path, content: bytes, start: int, element: Element, order: str) -> int:
     """Where the element ends that begins at `start`."""
-    if not element.has_lists:
-        return start + element.rows * sum(np.dtype(entry.type).itemsize for entry in element.properties)
-    byteorder: Any = "little" if order == "<" else "big"
     steps = [
         (np.dtype(entry.count).itemsize if entry.count else 0, entry.count[:1] == "i", np.dtype(entry.type).itemsize)
         for entry in element.properties
     ]
+    if not element.has_lists:
+        return start + element.rows * sum(size for _, _, size in steps)
+    byteorder: Any = "little" if order == "<" else "big"
     for _ in range(element.rows):
         for counted, signed, size in steps:
             length = int.from_bytes(content[start : start + counted], byteorder, signed=signed) if counted else 1
-            start += counted + length * size
-            if length < 0 or start > len(content):
-                raise UserError(f"{path}, byte {start - length * size}: a list of {element.name} has {length} entries, "
-                                "which are not there; the file is cut short or damaged")  # fmt: skip
+            end = start + counted + length * size
+            if length < 0 or end > len(content):
+                missing = f"a list of {element.name} has {length} entries, which are not there"
+                raise UserError(f"{path}, byte {start + counted}: {missing}; the file is cut short or damaged")
+            start = end
     return start
 
 
-def _ascii(
-    path: Path, content: bytes, header: Header, before: int, vertices: Element, columns: list[int], last: bool
-) -> NDArray[np.float64]:
-    """Rows are lines; empty ones are none."""
-    room = len(content) - header.body
-    if 2 * vertices.rows * len(vertices.properties) > room + 1:  # a digit and what parts it from the next
-        raise UserError(f"{path}: {vertices.rows:,} vertices are announced, but {room:,} bytes follow; it is cut short")
-    points, row = np.empty((vertices.rows, 3)), -before
-    start, line = header.body, header.line
-    while start < len(content) and (row < vertices.rows or last):
-        end, line = _line_end(content, start, header.newline), line + 1
-        words = content[start:end].split() if row >= 0 else content[start:end].split(maxsplit=1)
-        start = end
-        if not words:
-            continue
-        place = f"{path}, line {line}"
-        if row >= vertices.rows:
-            raise UserError(f"{place}: more lines follow the last of {vertices.rows:,} vertices")
-        if row >= 0:
-            points[row] = _coordinates(place, words, len(vertices.properties), columns)
-        row += 1
-    if row < vertices.rows:
-        raise UserError(
-            f"{path}, line {line}: the file ends after {max(row, 0):,} of {vertices.rows:,} vertices; it is cut short"
-        )
-    return points
+def _ascii(path: Path, content: bytes, header: Header, index: int) -> NDArray[np.float64]:
+    """Rows are lines; empty lines are no rows. index: of the vertices among the elements."""
+    vertices = header.elements[index]
+    text = TextIOWrapper(BytesIO(content[header.body :]), "latin-1")
+    rows = ((f"{path}, line {line}", row) for line, row in enumerate(text, header.lines + 1) if not row.isspace())
+    first = min(sum(element.rows for element in header.elements[:index]), len(content))
+    coordinates = _coordinates(islice(rows, first, first + vertices.rows), vertices)
+    points = np.fromiter(coordinates, np.dtype((np.float64, 3)))
+    if len(points) < vertices.rows:
+        raise _cut_short(f"{path}, line {len(content.splitlines())}", len(points), vertices.rows)
+    if index == len(header.elements) - 1 and (surplus := next(rows, None)):
+        raise UserError(f"{surplus[0]}: more lines follow the last of {vertices.rows:,} vertices")
+    return np.asarray(points, np.float64)
 
 
-def _coordinates(place: str, words: list[bytes], length: int, columns: list[int]) -> list[float]:
-    if len(words) != length:
-        raise UserError(f"{place}: {len(words)} numbers found, {length} for each vertex are announced")
-    try:
-        return [number(words[column].decode("latin-1")) for column in columns]
-    except ValueError:
-        shown = ascii(b" ".join(words)[:60])[1:]
-        raise UserError(f"{place}: {shown} found, {length} numbers expected") from None
+def _coordinates(rows: Iterable[tuple[str, str]], vertices: Element) -> Iterator[list[float]]:
+    """x, y and z of each row of text, which comes with its place in the file."""
+    names = [entry.name for entry in vertices.properties]
+    columns = [names.index(name) for name in COORDINATES]
+    for place, row in rows:
+        words = row.split()
+        if len(words) != len(names):
+            raise UserError(f"{place}: {len(words)} numbers found, {len(names)} for each vertex are announced")
+        try:
+            yield [number(words[column]) for column in columns]
+        except ValueError:
+            raise UserError(f"{place}: {row.strip()[:60]!a} found, {len(names)} numbers expected") from None

@@ -10,14 +10,14 @@ the middle, and the middle itself for models without.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ba.errors import UserError
 from ba.io.scenes import LAYOUTS, Layout, Surface
-from ba.io.scenes.layout import Index, Random, longest_track
+from ba.io.scenes.layout import Index, Random, longest_track, unit
 from ba.model.camera import CAMERAS, INSIDE, CameraModel
 from ba.model.problem import Bool, Float, Int, Problem, make_problem
 
@@ -48,8 +48,7 @@ class Views:
     camera_of_image: Index
 
 
-@dataclass(frozen=True)
-class Tracks:
+class Tracks(NamedTuple):
     """Points, and their observations sorted by point and image: image (n_obs,), point (n_obs,), pixels (n_obs, 2)."""
 
     surface: Surface
@@ -63,7 +62,7 @@ def generate(scene: Scene) -> Problem:
 
     Points have 2 to `observations_per_point` observations, sorted by point and image. The noise changes neither the
     scene nor which image sees which point. Raises UserError, by key, for sizes that no connected and determined scene
-    can have; the schema has refused covariances that are none, or singular where they are to weight.
+    can have. The schema has refused matrices that are no covariances, and singular ones where they are weights.
     """
     if scene.camera not in CAMERAS:
         raise UserError(f"data.scene.camera: no model is called {scene.camera!r}; right are {', '.join(CAMERAS)}")
@@ -100,11 +99,11 @@ def _views(rng: Random, scene: Scene, layout: Layout) -> Views:
 
 
 def _num_points(rng: Random, scene: Scene, views: Views) -> int:
-    """The points ordered, or as many as have the observations ordered by the mean of a sample."""
+    """The number of points asked for, or that which gives the observations asked for, by the mean of a sample."""
     key, points = "points", scene.points
     if scene.observations is not None:
         guess = _pairs_of_points(views.layout, max(scene.observations // 4, len(views.layout.pairs)))
-        # Runs of points, for how many a pair has may matter.
+        # The sample is of runs of points: how many points a pair has may matter for how many images see them.
         sample = _draw(rng, scene, views, guess[np.arange(len(guess)) // 100 % -(-len(guess) // SAMPLE) == 0])
         key, points = "observations", round(scene.observations * len(sample.surface.points) / len(sample.pixels))
     per_point = longest_track(scene)
@@ -119,17 +118,14 @@ def _num_points(rng: Random, scene: Scene, views: Views) -> int:
 
 
 def _pairs_of_points(layout: Layout, points: int) -> Index:
-    """The pair that each point belongs to, ascending; each has one, and enough for a pose where points suffice."""
+    """The pair that each point belongs to, ascending. Each pair gets enough points for a pose where they suffice; the
+    rest are shared out by weight, evenly along the sequence."""
     pairs = len(layout.pairs)
     least = np.repeat(np.arange(pairs), min(POINTS_OF_A_POSE, points // pairs))
-    return np.sort(np.concatenate([least, _shared_out(layout, points - len(least))]))
-
-
-def _shared_out(layout: Layout, points: int) -> Index:
-    """The pairs of points that are shared out by weight, evenly along the sequence."""
-    weights = np.ones(len(layout.pairs)) if layout.weights is None else layout.weights
-    share = np.cumsum(weights) / weights.sum()
-    return np.minimum(np.searchsorted(share, (np.arange(points) + 0.5) / max(points, 1)), len(share) - 1)
+    weights = np.ones(pairs) if layout.weights is None else layout.weights
+    share, rest = np.cumsum(weights) / weights.sum(), points - len(least)
+    others = np.minimum(np.searchsorted(share, (np.arange(rest) + 0.5) / max(rest, 1)), pairs - 1)
+    return np.sort(np.concatenate([least, others]))
 
 
 # --- visibility ------------------------------------------------------------------------------------------------------
@@ -139,7 +135,7 @@ def _draw(rng: Random, scene: Scene, views: Views, pairs: Index) -> Tracks:
     """One point for each of `pairs` (n,), piece by piece."""
     size = max(1, PIECE // longest_track(scene))
     pieces = [_piece(rng, scene, views, pairs[start : start + size]) for start in range(0, len(pairs), size)]
-    surface = Surface(*(np.concatenate([getattr(p.surface, part.name) for p in pieces]) for part in fields(Surface)))
+    surface = Surface(*map(np.concatenate, zip(*(piece.surface for piece in pieces), strict=True)))
     point = np.concatenate([piece.point + np.int32(i * size) for i, piece in enumerate(pieces)])
     image, pixels = np.concatenate([p.image for p in pieces]), np.concatenate([p.pixels for p in pieces])
     return Tracks(surface, image, point, pixels)
@@ -148,28 +144,25 @@ def _draw(rng: Random, scene: Scene, views: Views, pairs: Index) -> Tracks:
 def _piece(rng: Random, scene: Scene, views: Views, pairs: Index) -> Tracks:
     """Draw points until each is good; those that are not are drawn again, together with their candidates."""
     surface = views.layout.surface(rng, pairs)
-    missing, found = np.arange(len(pairs)), []
-    for attempt in range(MAX_ATTEMPTS):
-        if attempt:
-            again = views.layout.surface(rng, pairs[missing])
-            for part in fields(Surface):
-                getattr(surface, part.name)[missing] = getattr(again, part.name)
-        good, tracks = _tracks(rng, views, pairs[missing], _rows(surface, missing))
-        image, row, pixels = tracks
-        found.append((missing[row], image, pixels))
+    missing, drawn = np.arange(len(pairs)), []
+    for _ in range(MAX_ATTEMPTS):
+        good, row, image, pixels = _tracks(rng, views, pairs[missing], surface.rows(missing))
+        drawn.append((missing[row], image, pixels))
         missing = missing[~good]
         if len(missing) == 0:
-            point, image, pixels = (np.concatenate(part) for part in zip(*found, strict=True))
+            point, image, pixels = (np.concatenate(part) for part in zip(*drawn, strict=True))
             order = np.lexsort((image, point))
             return Tracks(surface, image[order].astype(np.int32), point[order].astype(np.int32), pixels[order])
+        for part, again in zip(surface, views.layout.surface(rng, pairs[missing]), strict=True):
+            part[missing] = again
     raise UserError(
         f"data.scene.camera: {len(missing)} points found no place that two {scene.camera} images of kind {scene.kind} "
         "see from different sides; a wider field of view, fewer images or more observations_per_point are right"
     )
 
 
-def _tracks(rng: Random, views: Views, pairs: Index, surface: Surface) -> tuple[Bool, tuple[Index, Index, Float]]:
-    """Which of the points (m,) are good, and of those the images, the rows and the pixels of all observations."""
+def _tracks(rng: Random, views: Views, pairs: Index, surface: Surface) -> tuple[Bool, Index, Index, Float]:
+    """Which of the points (m,) are good, and of those the rows, the images and the pixels of all observations."""
     m, n_images = len(pairs), len(views.layout.centers)
     ends = views.layout.pairs[pairs]
     visible = [_project(views, end, surface)[1] for end in ends.T]
@@ -179,22 +172,13 @@ def _tracks(rng: Random, views: Views, pairs: Index, surface: Surface) -> tuple[
     rows, images = np.concatenate([seen, seen, seen[row]]), np.concatenate([*ends[seen].T, image])
     keys = np.sort(rows * n_images + images)
     rows, images = np.divmod(keys[np.diff(keys, prepend=-1) > 0], n_images)
-    pixels, sees = _project(views, images, _rows(surface, rows))
+    pixels, sees = _project(views, images, surface.rows(rows))
     rows, images, pixels = rows[sees], images[sees], pixels[sees]
-    home = _unit_rays(views, ends[rows, 0], surface.points[rows])
-    apart = np.sum(home * _unit_rays(views, images, surface.points[rows]), axis=1) < np.cos(MIN_ANGLE)
-    good &= np.bincount(rows, apart, m) > 0
+    points, centers = surface.points[rows], views.layout.centers
+    cosine = np.sum(unit(points - centers[ends[rows, 0]]) * unit(points - centers[images]), axis=1)
+    good &= np.bincount(rows, cosine < np.cos(MIN_ANGLE), m) > 0
     kept = good[rows]
-    return good, (images[kept], rows[kept], pixels[kept])
-
-
-def _unit_rays(views: Views, image: Index, points: Float) -> Float:
-    ray = points - views.layout.centers[image]
-    return np.asarray(ray / np.linalg.norm(ray, axis=1, keepdims=True))
-
-
-def _rows(surface: Surface, row: Index) -> Surface:
-    return Surface(surface.points[row], surface.normals[row], surface.colors[row])
+    return good, rows[kept], images[kept], pixels[kept]
 
 
 def _project(views: Views, image: Index, surface: Surface) -> tuple[Float, Bool]:
@@ -212,8 +196,10 @@ def _project(views: Views, image: Index, surface: Surface) -> tuple[Float, Bool]
     facing = flatness >= MIN_COSINE * np.linalg.norm(surface.normals, axis=1)
     low, high = _picture(views.model)
     inside = ((pixels >= low) & (pixels <= high)).all(axis=1)
-    hidden = views.layout.hidden(centers, surface.points)
-    return pixels, facing & inside & ~hidden & (domain == INSIDE) & (point_in_cam[:, 2] > 0.0)
+    visible = facing & inside & (domain == INSIDE) & (point_in_cam[:, 2] > 0.0)
+    if views.layout.hidden is not None:
+        visible &= ~views.layout.hidden(centers, surface.points)
+    return pixels, visible
 
 
 def _picture(model: CameraModel) -> tuple[Float, Float]:
@@ -225,15 +211,11 @@ def _picture(model: CameraModel) -> tuple[Float, Float]:
 
 
 def _measured(noise: Random, outliers: Random, scene: Scene, model: CameraModel, pixels: Float) -> Float:
-    """Pixels with the ordered noise, and the ordered share of them anywhere in the picture."""
-    measured = noise.standard_normal(pixels.shape) @ _square_root(np.array(scene.covariance_px2)).T
+    """Pixels with the scene's noise added, and the scene's share of outliers moved to random places in the picture."""
+    values, vectors = np.linalg.eigh(scene.covariance_px2)
+    root = vectors * np.sqrt(np.clip(values, 0.0, None))  # unlike Cholesky's it exists for a singular covariance
+    measured: Float = noise.standard_normal(pixels.shape) @ root.T
     measured += pixels + np.array(scene.mean_px)
     moved = outliers.permutation(len(pixels))[: round(scene.outliers * len(pixels))]
     measured[moved] = outliers.uniform(*_picture(model), (len(moved), 2))
     return measured
-
-
-def _square_root(covariance: Float) -> Float:
-    """L with L L^T = covariance; unlike Cholesky's it exists for a singular one."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None)))

@@ -23,10 +23,10 @@ FAR = 1e3
 """Offset over extent beyond which the frame is moved."""
 
 KEYS = 8
-"""How many images of a track decide, at least, where its point is sorted: as many as fit a word, or eight."""
+"""Points are sorted by the first images of their tracks: by at least so many, and by as many as fit 62 bits."""
 
 ENOUGH = 4096
-"""About how many points tell where the scene is and how large."""
+"""About so many points suffice to estimate where the scene lies and how large it is."""
 
 
 @dataclass(frozen=True, eq=False)

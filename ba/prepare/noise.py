@@ -1,4 +1,4 @@
-"""Gaussian noise on the start, to see from how far a solve finds home.
+"""Gaussian noise on the start, to see from how far away a solve still finds the optimum.
 
 A rotation turns about the camera's centre, R' = exp(n) R, and the centre moves by d, so t' = exp(n) t - R' d: nothing
 is computed by way of the centre itself, whose coordinates may be large. Each quantity draws from a stream of its own.
@@ -7,14 +7,13 @@ is computed by way of the centre itself, whose coordinates may be large. Each qu
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ba.config import source
 from ba.errors import UserError
-from ba.model.problem import Float, Problem
+from ba.model.problem import Problem
 from ba.model.rotation import so3
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from ba.prepare.options import Noise
 
 SOLUTION = "solution."
-"""How the file begins in which a run leaves its end."""
+"""How the name of a run's solution begins."""
 
 
 def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
@@ -34,15 +33,21 @@ def perturb(problem: Problem, noise: Noise, seed: int) -> Problem:
     if noise.is_zero:
         return problem
     turn, shift, drift, scale = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4))
-    rotations, translations = _perturbed_poses(
-        problem,
-        turned=np.radians(noise.rotation_deg) * turn.standard_normal(problem.translations.shape),
-        shifted=noise.position * shift.standard_normal(problem.translations.shape),
-    )
+    turned = np.radians(noise.rotation_deg) * turn.standard_normal(problem.translations.shape)
+    shifted = noise.position * shift.standard_normal(problem.translations.shape)
+    free = problem.free
+    turning = np.asarray(free.rotations & turned.any(axis=1))
+    shifting = np.asarray(free.translations.all(axis=1) & shifted.any(axis=1))
+    step = so3.exp(turned)
+    rotations = np.where(turning[:, None, None], step @ problem.rotations, problem.rotations)
+    followed = np.einsum("nij,nj->ni", step, problem.translations)
+    translations = np.where(turning[:, None] & free.translations, followed, problem.translations)
+    moved = translations - np.einsum("nij,nj->ni", rotations, shifted)
+    translations = np.where(shifting[:, None], moved, translations)
     points = problem.points + noise.points * drift.standard_normal(problem.points.shape)
     intrinsics = problem.intrinsics * (1.0 + noise.intrinsics * scale.standard_normal(problem.intrinsics.shape))
-    moved = replace(problem, rotations=rotations, translations=translations, points=points, intrinsics=intrinsics)
-    return problem.moved_to(moved)
+    state = replace(problem, rotations=rotations, translations=translations, points=points, intrinsics=intrinsics)
+    return problem.moved_to(state)
 
 
 def note_of_second_noise(config: Config) -> str | None:
@@ -55,32 +60,11 @@ def note_of_second_noise(config: Config) -> str | None:
         return None
     if not (path.parent / "summary.json").is_file():
         return None
-    earlier = _noise_of(path.parent / "config.yaml")
-    if earlier is None or not any(earlier.values()):
-        return None
-    return (
-        f"noise was applied to a solution: {path} is the end of a run whose start had noise already; "
-        "--set noise={} starts from the solution as it is"
-    )
-
-
-def _noise_of(path: Path) -> dict[str, float] | None:
-    """The section `noise` of a run folder's configuration, None where it has none to be read."""
     try:
-        found = source.read(path)[0].get("noise")
+        earlier = source.read(path.parent / "config.yaml")[0].get("noise")
     except UserError:  # not a folder that a run has left
         return None
-    return found if isinstance(found, dict) else None
-
-
-def _perturbed_poses(problem: Problem, turned: Float, shifted: Float) -> tuple[Float, Float]:
-    """Rotations and translations after the rotation vectors `turned` and the moves of the centres `shifted`."""
-    free = problem.free
-    turning = np.asarray(free.rotations & turned.any(axis=1))
-    shifting = np.asarray(free.translations.all(axis=1) & shifted.any(axis=1))
-    step = so3.exp(turned)
-    rotations = np.where(turning[:, None, None], step @ problem.rotations, problem.rotations)
-    followed = np.einsum("nij,nj->ni", step, problem.translations)
-    translations = np.where(turning[:, None] & free.translations, followed, problem.translations)
-    moved = translations - np.einsum("nij,nj->ni", rotations, shifted)
-    return rotations, np.where(shifting[:, None], moved, translations)
+    if not isinstance(earlier, dict) or not any(earlier.values()):
+        return None
+    right = "--set noise={} starts from the solution as it is"
+    return f"noise was applied to a solution: {path} is the end of a run whose start had noise already; {right}"

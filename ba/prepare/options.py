@@ -4,11 +4,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ba.config.section import NonNegative, Section, Selection, refuse, registered
+from ba.config.section import NonNegative, Section, Selection, registered
+from ba.prepare.select import PARAMETERS
 
 Gauge = Literal["free", "two_cameras", "three_points"]
 
-PARAMETERS, PARAMETER = "ba.prepare.select:PARAMETERS", "parameter of a camera model"
+PARAMETER = "parameter of a camera model"
 
 
 class Noise(Section):
@@ -38,10 +39,9 @@ class Camera(Section):
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Self:
-        refuse(
-            (not low < high, f"camera.bounds.{name}: [{low}, {high}] is empty; [lowest, highest] is right")
-            for name, (low, high) in self.bounds.items()
-        )
+        for name, (low, high) in self.bounds.items():
+            if not low < high:
+                raise ValueError(f"camera.bounds.{name}: [{low}, {high}] is empty; [lowest, highest] is right")
         return self
 
 

@@ -10,14 +10,13 @@ two_cameras   one pose and one coordinate of a second image's translation: 7 num
 three_points  three well-seen points far apart: 9 numbers, two more than the frame has. Their triangle keeps its shape,
               so the solution is the best one only where that shape is trusted, as with surveyed control points.
 
-Masks only ever lose freedom: what is held fixed already stays so.
+Masks only become stricter: what is held fixed already stays fixed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,13 +26,11 @@ from ba.model.problem import Bool, Float, Free, Problem
 from ba.model.rotation import so3
 
 if TYPE_CHECKING:
+    from ba.config.section import Selection
     from ba.prepare.options import Camera, Fix
 
 PARAMETERS = sorted({name for model in CAMERAS.values() for name in model.parameters})
 """Names of the intrinsics of every camera model."""
-
-Refine = Literal["all", "none"] | Sequence[str]
-Held = Literal["none", "all"] | Sequence[int]
 
 REMOTE = 3.0
 """Points beyond this many median distances from the median are no anchors: they may be ill-determined."""
@@ -42,7 +39,7 @@ FLAT = 1e-6
 
 
 def select(problem: Problem, config_camera: Camera, fix: Fix, gauge: str) -> Problem:
-    """The problem with less freedom.
+    """The problem with fewer free numbers.
 
     Raises UserError, by key, for an unknown name, an index out of range and a gauge that the problem cannot hold.
     """
@@ -69,7 +66,7 @@ def with_rotations(problem: Problem) -> Problem:
     return replace(problem, rotations=np.where(off[:, None, None], so3.nearest(problem.rotations), problem.rotations))
 
 
-def _held(key: str, selection: Held, size: int) -> Bool:
+def _held(key: str, selection: Selection, size: int) -> Bool:
     """(size,) whether each entry is held fixed."""
     if selection in ("none", "all"):
         return np.full(size, selection == "all")
@@ -80,7 +77,7 @@ def _held(key: str, selection: Held, size: int) -> Bool:
     return np.isin(np.arange(size), np.array(selection, int))
 
 
-def _refined(problem: Problem, refine: Refine) -> Bool:
+def _refined(problem: Problem, refine: str | list[str]) -> Bool:
     """(n_cameras, k) whether each intrinsic parameter is refined."""
     if refine in ("all", "none"):
         return np.full(problem.intrinsics.shape, refine == "all")
@@ -116,9 +113,8 @@ def _two_cameras(problem: Problem) -> Problem:
     second = np.argmax(np.linalg.norm(baselines, axis=1))
     change = problem.rotations[second] @ baselines[second]
     if np.linalg.norm(change) <= 1e-9 * np.abs(problem.centers).max(initial=1.0):
-        raise UserError(
-            "gauge: two_cameras: all camera centres coincide, so no baseline holds the scale; three_points is right"
-        )
+        reason = "all camera centres coincide, so no baseline holds the scale"
+        raise UserError(f"gauge: two_cameras: {reason}; three_points is right")
     rotations, translations = free.rotations.copy(), free.translations.copy()
     rotations[first], translations[first] = False, False
     translations[second, np.argmax(np.abs(change))] = False
@@ -150,9 +146,7 @@ def _triangle(points: Float) -> list[int] | None:
     arms = points - points[a]
     b = int(np.argmax(np.linalg.norm(arms, axis=1)))
     base = float(np.linalg.norm(arms[b]))
-    if base == 0.0:
-        return None
-    heights = np.linalg.norm(np.cross(arms, arms[b] / base), axis=1)
+    heights = np.linalg.norm(np.cross(arms, arms[b] / (base or 1.0)), axis=1)
     c = int(np.argmax(heights))
     return [a, b, c] if heights[c] > FLAT * base else None
 

@@ -8,12 +8,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ba.config.section import NonNegative, Positive, Section, refuse, registered
+from ba.config.section import NonNegative, Positive, Section, registered
 from ba.model.options import Loss, Rotation
+from ba.solve.backends import SOLVERS
+from ba.solve.reduced import LINEAR_SOLVERS, PRECONDITIONERS
 
 
 class Choice(Section):
-    backend: str = registered("scipy", "ba.solve.backends:SOLVERS", "which solver")
+    backend: str = registered("scipy", SOLVERS, "which solver")
 
 
 class Scipy(Section):
@@ -25,25 +27,20 @@ class Scipy(Section):
 
     @model_validator(mode="after")
     def _check_preconditioner(self) -> Self:
-        refuse(
-            [
-                (
-                    self.preconditioner == "schur" and self.method != "trf",
-                    f"solver.preconditioner: schur works with solver.method trf, not {self.method}; none is right",
-                )
-            ]
-        )
+        if self.preconditioner == "schur" and self.method != "trf":
+            right = f"schur works with solver.method trf, not {self.method}; none is right"
+            raise ValueError(f"solver.preconditioner: {right}")
         return self
 
 
 class Schur(Section):
     linear: str | None = registered(
         None,
-        "ba.solve.reduced:LINEAR_SOLVERS",
+        LINEAR_SOLVERS,
         "schur's linear solver: dense, sparse or cg; null chooses by size and fill",
     )
     cg_preconditioner: str = registered(
-        "jacobi", "ba.solve.reduced:PRECONDITIONERS", "preconditioner of schur's conjugate gradients: jacobi or power"
+        "jacobi", PRECONDITIONERS, "preconditioner of schur's conjugate gradients: jacobi or power"
     )
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ba import pipeline
+from ba import io, pipeline
 from ba.config import reading, source
 from ba.config.source import fault
 from ba.errors import UserError
@@ -56,7 +56,7 @@ def configuration(config: Request, overrides: Sequence[str] = ()) -> Config:
         return reading.from_python(Config, config, PLACE, overrides)
     if not isinstance(config, str | Path):
         raise UserError(f"{PLACE}: {shown(config)} found, the path of a file, a dictionary or a ba.Config expected")
-    if source.is_data(config):
+    if io.is_data(config):
         values = {"data": {"path": str(config)}}
         return reading.from_python(Config, values, str(config), overrides)
     return load(config, overrides)
@@ -64,7 +64,7 @@ def configuration(config: Request, overrides: Sequence[str] = ()) -> Config:
 
 def module_of(path: Path | str) -> str | None:
     """The module in KINDS that runs a file, None for a bundle adjustment. Raises UserError for an unknown kind."""
-    if source.is_data(path):
+    if io.is_data(path):
         return None
     data, locations = source.read(path)
     if "kind" not in data:

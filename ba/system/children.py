@@ -24,8 +24,7 @@ def end_with_parent(parent: int | None = None) -> None:
 
     Linux sends it SIGKILL; elsewhere a thread looks every second. A process that was not told of a parent goes on.
     """
-    if parent is None:
-        parent = int(os.environ.get(PARENT, 0))
+    parent = int(os.environ.get(PARENT, 0)) if parent is None else parent
     if not parent:
         return
     if sys.platform == "linux":

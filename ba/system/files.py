@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ba.errors import UserError
 from ba.system.locks import is_at, lock, locked_if_stale
-from ba.system.reading import reported
+from ba.system.reading import kind_of, reported
 
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.compress,
@@ -37,18 +37,17 @@ def replacing(path: Path | str) -> Iterator[Path]:
     where the folder is missing or `path` is not a plain file, SystemRefusal where the system refuses (permission, disk
     full).
     """
-    target = _replaceable(Path(path))
     with reported(path, "written"):
+        target = _replaceable(Path(path))
         remove_stale(target.parent, target.name)
         temporary, handle = _temporary(target)
-    try:
-        with reported(path, "written"):
+        try:
             yield temporary
             sync(temporary)
             os.replace(temporary, target)
-    finally:
-        os.close(handle)
-        temporary.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+            temporary.unlink(missing_ok=True)
 
 
 def _temporary(target: Path) -> tuple[Path, int]:
@@ -69,14 +68,11 @@ def _temporary(target: Path) -> tuple[Path, int]:
 
 def remove_stale(folder: Path, name: str | None = None) -> None:
     """Remove temporary files that killed processes left of `name`, or of any file, in a folder."""
-    with os.scandir(folder) as entries:
-        found = [entry.path for entry in entries if (match := TEMPORARY.fullmatch(entry.name))
-                 and name in (None, match["name"])]  # fmt: skip
-    for path in found:
-        handle = locked_if_stale(Path(path))
-        if handle is not None:
+    for entry in os.listdir(folder):
+        match = TEMPORARY.fullmatch(entry)
+        if match and name in (None, match["name"]) and (handle := locked_if_stale(folder / entry)) is not None:
             try:
-                os.unlink(path)
+                os.unlink(folder / entry)
             finally:
                 os.close(handle)
 
@@ -99,12 +95,9 @@ def write_bytes(path: Path | str, content: bytes) -> None:
 
 def _replaceable(path: Path) -> Path:
     """The file behind `path`, links followed, if a plain file may be put there."""
-    with reported(path, "written"):
-        target = path.resolve()
-        if target.is_dir():
-            raise UserError(f"{path}: is a folder, the name of a file is expected")
-        if target.exists() and not target.is_file():
-            raise UserError(f"{path}: is a device or a pipe, the name of a plain file is expected")
-        if not target.parent.is_dir():
-            raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
+    target = path.resolve()
+    if target.exists() and (kind := kind_of(target.stat())):
+        raise UserError(f"{path}: is {kind}, the name of a plain file is expected")
+    if not target.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     return target

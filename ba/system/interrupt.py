@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_PRESS_S = 1.0
 """A signal so soon after another is part of it, as of a key pressed twice: the first is still being answered."""
 
@@ -47,17 +47,18 @@ _state = _State()
 
 @contextmanager
 def heard(to_the_end: bool = False) -> Iterator[None]:
-    """Signals are ours within the block, and heard where it allows it; one that is ignored, as under `nohup`, stays so.
+    """Within the block this module catches the signals, and they raise KeyboardInterrupt only within `allowed`.
 
-    to_the_end: the process ends after the block; a signal then ends it at once and without a word.
+    A signal that is ignored, as under `nohup`, stays ignored.
+    to_the_end: the process ends after the block, and a signal that comes then ends it at once, without a message.
     """
+    global _state
     if not _in_main_thread() or _state.heard:
         yield
         return
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    _state.before = {number: of for number, of in handlers.items() if of not in (None, signal.SIG_IGN)}
-    _state.received, _state.pending, _state.raised_at = None, None, -SAME_PRESS_S
-    _state.heard, _state.deferring = True, 1
+    handlers = ((int(number), signal.getsignal(number)) for number in SIGNALS)
+    before: dict[int, Any] = {number: old for number, old in handlers if old not in (None, signal.SIG_IGN)}
+    _state = _State(heard=True, deferring=1, before=before)
     hook = sys.unraisablehook
     try:
         sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else hook(lost)
@@ -73,9 +74,9 @@ def heard(to_the_end: bool = False) -> Iterator[None]:
 
 @contextmanager
 def uninterrupted(said: str = "") -> Iterator[None]:
-    """A signal is not heard before the block is done; then it raises KeyboardInterrupt, which says `said`.
+    """A signal is remembered until the block is done, and then raises KeyboardInterrupt with the text `said`.
 
-    A second one changes nothing.
+    A second signal within the block changes nothing.
     """
     if not _in_main_thread():
         yield
@@ -101,7 +102,7 @@ def uninterrupted(said: str = "") -> Iterator[None]:
 
 @contextmanager
 def allowed() -> Iterator[None]:
-    """Within `heard` or `uninterrupted`: signals are heard, also one that is remembered already."""
+    """Within `heard` or `uninterrupted`: signals raise KeyboardInterrupt, also one that is remembered already."""
     outer, _state.deferring = _state.deferring, 0
     try:
         if _state.pending is not None and _in_main_thread():
@@ -113,7 +114,7 @@ def allowed() -> Iterator[None]:
 
 @contextmanager
 def deadly() -> Iterator[None]:
-    """Signals end the process at once: within the block the main thread is in foreign code that hears none."""
+    """Within the block signals end the process at once: the main thread runs foreign code that Python cannot stop."""
     taken = list(_state.before) if _in_main_thread() else []
     for number in taken:
         signal.signal(number, signal.SIG_DFL)
@@ -130,7 +131,7 @@ def pending() -> bool:
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt again where one was raised within `heard` and got lost, as it does in a destructor."""
+    """Raise KeyboardInterrupt again where one was raised within `heard` and lost, as happens in a destructor."""
     if _state.heard and _state.received is not None and not _state.deferring and _in_main_thread():
         raise KeyboardInterrupt
 
@@ -150,7 +151,7 @@ def exit_code() -> int:
 
 
 def name() -> str:
-    """What the user knows the signal by; Ctrl-C where none has come by way of this module."""
+    """The signal's name as the user knows it; Ctrl-C where no signal has reached this module."""
     return signal.Signals(_state.received).name if _state.received not in (None, signal.SIGINT) else "Ctrl-C"
 
 

@@ -1,12 +1,13 @@
 """How much memory this process may still take, and which limit says so: of the machine, its cgroups, and ulimit.
 
-Linux tells all of it in files, which are read below `root`, so that tests can put others in their place. Elsewhere only
-the machine's whole memory is known, and ulimit.
+Linux has all of it in files, which are read below `root`, so that tests can put others in their place. On other systems
+only the machine's total memory and ulimit are known.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,9 +50,9 @@ def most_in_memory(root: Path = ROOT) -> int | None:
 
 
 def _machine(root: Path) -> Iterator[Limit]:
-    told = _table(root / "proc/meminfo")
-    if "MemTotal" in told and "MemAvailable" in told:
-        yield Limit(1024 * told["MemAvailable"], 1024 * told["MemTotal"], "MemAvailable of /proc/meminfo")
+    meminfo = _table(root / "proc/meminfo")
+    if "MemTotal" in meminfo and "MemAvailable" in meminfo:
+        yield Limit(1024 * meminfo["MemAvailable"], 1024 * meminfo["MemTotal"], "MemAvailable of /proc/meminfo")
         return
     with suppress(AttributeError, ValueError, OSError):  # not every system tells
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -67,26 +68,18 @@ def _cgroups(root: Path) -> Iterator[Limit]:
             continue
         top = root / "sys/fs/cgroup" / kind
         own = top / path.strip("/")
+        limit, usage, reclaimable = CGROUPS[kind]
         for folder in [own, *own.parents]:
-            yield from _cgroup(folder, kind, root)
+            with suppress(ValueError):  # `max`, or no such file
+                whole, used = int(_text(folder / limit)), int(_text(folder / usage))
+                freed = _table(folder / "memory.stat").get(reclaimable, 0)
+                name = f"the cgroup's limit, /{(folder / limit).relative_to(root)}"
+                yield Limit(max(whole - used + freed, 0), whole, name)
             if folder == top:
                 break
 
 
-def _cgroup(folder: Path, kind: str, root: Path) -> Iterator[Limit]:
-    limit, usage, reclaimable = CGROUPS[kind]
-    with suppress(ValueError):  # `max`, or no such file
-        whole, used = int(_text(folder / limit)), int(_text(folder / usage))
-        freed = _table(folder / "memory.stat").get(reclaimable, 0)
-        name = f"the cgroup's limit, /{(folder / limit).relative_to(root)}"
-        yield Limit(max(whole - used + freed, 0), whole, name)
-
-
 def _ulimits(threads: int, root: Path) -> Iterator[Limit]:
-    try:
-        import resource
-    except ImportError:  # Windows has none
-        return
     status = _table(root / "proc/self/status")
     stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
     stack = STACK if stack == resource.RLIM_INFINITY else stack

@@ -42,11 +42,10 @@ def locked_if_stale(path: Path) -> int | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:  # removed in the meantime, or another user's
         return None
+    held = False
     try:
-        if lock(handle) and is_at(path, handle):
-            return handle
-    except OSError:
-        os.close(handle)
-        raise
-    os.close(handle)
-    return None
+        held = bool(lock(handle)) and is_at(path, handle)
+    finally:
+        if not held:
+            os.close(handle)
+    return handle if held else None

@@ -27,8 +27,6 @@ class Guarded:
         self._attempt("flush")
 
     def __getattr__(self, name: str) -> Any:
-        if self._stream is None:
-            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def isatty(self) -> bool:
@@ -39,23 +37,22 @@ class Guarded:
             return
         try:
             getattr(self._stream, method)(*arguments)
-        except BrokenPipeError:  # The reader has seen enough, which is no failure.
-            self._leave()
         except OSError as error:
-            self.refusal = str(error.strerror or error)
-            self._leave()
-
-    def _leave(self) -> None:
-        """What stands in the stream's buffer goes nowhere; else the interpreter would fail on it as it exits."""
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), cast(TextIO, self._stream).fileno())
-        self._stream = None
+            if not isinstance(error, BrokenPipeError):  # that is no failure: the reader has seen enough
+                self.refusal = str(error.strerror or error)
+            # What stands in the stream's buffer goes nowhere; else the interpreter would fail on it as it exits.
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            self._stream = None
 
 
 @contextmanager
 def guarded() -> Iterator[Guarded]:
     """Standard output and error are guarded within the block; yields that of the output."""
-    _fill_closed()
+    # Open what is closed of 0, 1 and 2, so that no file of ours gets the number and what is printed with it.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
     out, err = sys.stdout, sys.stderr
     guard = Guarded(out)
     sys.stdout, sys.stderr = cast(TextIO, guard), cast(TextIO, Guarded(err))
@@ -65,10 +62,3 @@ def guarded() -> Iterator[Guarded]:
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = out, err
-
-
-def _fill_closed() -> None:
-    """Open what is closed of 0, 1 and 2, so that no file of ours gets the number and what is printed with it."""
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(number, True)
-    os.close(number)

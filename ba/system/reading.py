@@ -24,6 +24,7 @@ from typing import Any
 
 from ba.errors import SystemRefusal, UserError
 from ba.system import limits
+from ba.system.words import in_bytes
 
 MAX_CONFIGURATION = 1_000_000
 """Bytes of the largest configuration; the longest list of anything in one is far shorter."""
@@ -48,37 +49,32 @@ SHORT = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """What it answers where it cannot even read."""
 CORRUPT = (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError)
 
-OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
-KINDS: dict[Callable[[int], bool], str] = {
-    stat.S_ISDIR: "a folder",
-    stat.S_ISFIFO: "a pipe",
-    stat.S_ISCHR: "a device",
-    stat.S_ISBLK: "a device",
-    stat.S_ISSOCK: "a socket",
-}
+OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+KINDS = {"d": "a folder", "p": "a pipe", "c": "a device", "b": "a device", "s": "a socket"}
+"""By the letter that `ls -l` has for them."""
 
 
-def existing_file(path: Path | str) -> Path:
-    """`path` as a Path. Raises UserError where nothing is there (with the closest name that is), or no plain file."""
+def existing_file(path: Path | str, piped: bool = False) -> Path:
+    """`path` as a Path. Raises UserError where nothing is there (with the closest name that is), or no plain file.
+
+    piped: whether it may also be a pipe or a device.
+    """
     path = Path(path)
     with reported(path, "read"):
-        _check_kind(path, _status(path), piped=False)
+        _check_kind(path, _status(path), piped)
     return path
 
 
 @contextmanager
 def opened(path: Path | str, piped: bool = False) -> Iterator[BufferedReader]:
     """The bytes of a plain file, or also of a pipe or device if `piped`. Raises UserError like `existing_file`."""
-    path = Path(path)
-    with reported(path, "read"):
-        _check_kind(path, _status(path), piped)
-        with open(os.open(path, OPEN), "rb") as file:
-            _check_kind(path, os.fstat(file.fileno()), piped)
-            if piped and file.isatty():
-                raise UserError(f"{path}: is a terminal, a file or a pipe is expected")
-            if hasattr(os, "set_blocking"):
-                os.set_blocking(file.fileno(), True)  # opening must not wait for a writer, reading must
-            yield file
+    path = existing_file(path, piped)
+    with reported(path, "read"), open(os.open(path, OPEN), "rb") as file:
+        _check_kind(path, os.fstat(file.fileno()), piped)
+        if piped and file.isatty():
+            raise UserError(f"{path}: is a terminal, a file or a pipe is expected")
+        os.set_blocking(file.fileno(), True)  # opening must not wait for a writer, reading must
+        yield file
 
 
 def read_bytes(path: Path | str) -> bytes:
@@ -92,9 +88,7 @@ def read_bytes(path: Path | str) -> bytes:
         if path.suffix in DECOMPRESSORS:
             content = _unpacked(path, file, min(max(MAX_RATIO * size, ALWAYS_UNPACKED), _half_the_memory()))
         elif size > _half_the_memory():
-            raise UserError(
-                f"{path}: {_megabytes(size)}, more than half of this machine's memory; a part of it is right"
-            )
+            raise UserError(f"{path}: {in_bytes(size)}, more than half of this machine's memory; a part of it is right")
         else:
             content = file.read(size)
     return _not_empty(path, content)
@@ -116,20 +110,19 @@ def read_configuration(path: Path | str) -> str:
             content = _unpacked(path, file, MAX_CONFIGURATION)
         else:
             content = file.read(MAX_CONFIGURATION + 1)
+    return configuration_text(path, content)
+
+
+def configuration_text(name: Path | str, content: bytes) -> str:
+    """The text in the content of a configuration. name: what messages begin with."""
     if len(content) > MAX_CONFIGURATION:
-        raise UserError(f"{path}: larger than {MAX_CONFIGURATION // 1_000_000} MB, too large for a configuration")
-    return _text(path, _not_empty(path, content))
+        raise UserError(f"{name}: larger than {MAX_CONFIGURATION // 1_000_000} MB, too large for a configuration")
+    return _text(name, _not_empty(name, content))
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and text of each line; unlike `splitlines`, one at a time and only at line feeds."""
-    start, count = 0, 0
-    while start <= len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        count += 1
-        yield count, text[start:end]
-        start = end + 1
+    """Number, from 1, and text of each line; unlike `splitlines`, only at line feeds."""
+    return enumerate(text.split("\n"), 1)
 
 
 def number(word: str) -> float:
@@ -161,23 +154,15 @@ def _unpacked(path: Path, file: BufferedReader, limit: int) -> bytes:
                 size += len(parts[-1])
                 piece = stream.unused_data
             if size > limit:
-                raise UserError(_too_large(path, os.fstat(file.fileno()).st_size, limit))
+                sizes = f"{in_bytes(os.fstat(file.fileno()).st_size)} that unpack to more than {in_bytes(limit)}"
+                tool = f"{TOOLS[path.suffix]} --decompress --keep {path.name}"
+                right = f"which is too large to be what is expected here; if it is, unpack it first: {tool}"
+                raise UserError(f"{path}: {sizes}, {right}")
         if stream is not None and not stream.eof:
             raise EOFError("it ends before its end is marked")
     except CORRUPT as error:
         raise UserError(f"{path}: not a whole {path.suffix} archive ({error}); fetch or compress it again") from error
     return b"".join(parts)
-
-
-def _too_large(path: Path, size: int, limit: int) -> str:
-    return (
-        f"{path}: {_megabytes(size)} that unpack to more than {_megabytes(limit)}, which is too large to be what is "
-        f"expected here; if it is, unpack it first: {TOOLS[path.suffix]} --decompress --keep {path.name}"
-    )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.3g} MB" if size < 1e9 else f"{size / 1e9:,.3g} GB"
 
 
 def _half_the_memory() -> int:
@@ -186,9 +171,9 @@ def _half_the_memory() -> int:
     return 1 << 34 if most is None else most // 2
 
 
-def _not_empty(path: Path, content: bytes) -> bytes:
+def _not_empty(path: Path | str, content: bytes) -> bytes:
     if not content:
-        raise UserError(f"{path}: the file is empty")
+        raise UserError(f"{path}: is empty")
     return content
 
 
@@ -196,10 +181,8 @@ def _text(path: Path | str, content: bytes) -> str:
     try:
         return content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8 text; a text file is expected"
-        ) from error
+        line, byte = content.count(b"\n", 0, error.start) + 1, f"byte 0x{error.object[error.start]:02x}"
+        raise UserError(f"{path}, line {line}: {byte} is not UTF-8 text; a text file is expected") from error
 
 
 def _status(path: Path) -> os.stat_result:
@@ -209,11 +192,16 @@ def _status(path: Path) -> os.stat_result:
         raise UserError(f"{path}: no such file{_suggestion(path)}") from None
 
 
+def kind_of(status: os.stat_result) -> str | None:
+    """What stands there in words, None for a plain file."""
+    letter = stat.filemode(status.st_mode)[0]
+    return None if letter == "-" else KINDS.get(letter, "no plain file")
+
+
 def _check_kind(path: Path, status: os.stat_result, piped: bool) -> None:
-    if stat.S_ISREG(status.st_mode) or (piped and (stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode))):
-        return
-    kind = next((name for is_kind, name in KINDS.items() if is_kind(status.st_mode)), "no plain file")
-    raise UserError(f"{path}: is {kind}, a file is expected")
+    kind = kind_of(status)
+    if kind and not (piped and (stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode))):
+        raise UserError(f"{path}: is {kind}, a file is expected")
 
 
 def _suggestion(path: Path) -> str:
@@ -234,12 +222,10 @@ def reported(path: Path | str, action: str) -> Iterator[None]:
     """
     try:
         yield
-    except PermissionError as error:
-        refusal = UserError if action == "read" else SystemRefusal
-        raise refusal(
-            f"{path}: cannot be {action}, permission denied; check the owner and mode of it and of its folder"
-        ) from error
     except OSError as error:
         mendable = error.errno in MISPLACED or (action == "read" and error.errno not in SHORT)
         refusal = UserError if mendable else SystemRefusal
-        raise refusal(f"{path}: cannot be {action}: {error.strerror or error}") from error
+        reason = f": {error.strerror or error}"
+        if isinstance(error, PermissionError):
+            reason = ", permission denied; check the owner and mode of it and of its folder"
+        raise refusal(f"{path}: cannot be {action}{reason}") from error

@@ -7,9 +7,7 @@ or the file system does not know it, the old folder is renamed aside before the 
 import ctypes
 import errno
 import os
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 UNKNOWN = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
@@ -17,7 +15,7 @@ UNKNOWN = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 def exchange(first: Path, second: Path) -> bool:
     """Let two paths change places. False where the system cannot; then nothing has changed. Raises OSError."""
-    call = _renameat2()
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
     if call(AT_FDCWD, os.fsencode(first), AT_FDCWD, os.fsencode(second), RENAME_EXCHANGE) == 0:
@@ -26,12 +24,3 @@ def exchange(first: Path, second: Path) -> bool:
     if number in UNKNOWN:
         return False
     raise OSError(number, os.strerror(number), str(second))
-
-
-@cache
-def _renameat2() -> Any:
-    """The C library's function, or None."""
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if call is not None:
-        call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
-    return call

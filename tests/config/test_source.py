@@ -54,7 +54,7 @@ def test_a_data_file_is_a_configuration_with_only_its_path(name: str, folder: Pa
 
 def test_a_configuration_may_have_the_name_of_a_data_file(folder: Path) -> None:
     (folder / "config.txt").write_text(f"# mine\n{CONFIG}")
-    assert not source.is_data("config.txt")
+    assert not io.is_data("config.txt")
     assert cli.main(["run", "config.txt", "--out", "here", "--quiet"]) == 0
 
 
@@ -89,7 +89,7 @@ def test_standard_input_may_be_a_file(folder: Path) -> None:
         ("", "standard input: is empty"),
         ("# " + "x" * 1_100_000, "standard input: larger than 1 MB"),
         ("kind: alignment", "standard input, line 1: kind: "),
-        (b"data: \xff\n", "standard input: not UTF-8"),
+        (b"data: \xff\n", "standard input, line 1: byte 0xff is not UTF-8 text"),
         ("data: {path: nowhere.txt}\n", "standard input, line 1: data.path: "),
     ],
 )

@@ -117,7 +117,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "text promises too much": (
         TEXT.replace(b"vertex 3", b"vertex 999999999999999"),
-        "vertices are announced, but 2",
+        "line 10: the file ends after 3 of 999,999,999,999,999 vertices; it is cut short",
     ),
     "text cut": (TEXT[:-7], "line 9: the file ends after 2 of 3 vertices; it is cut short"),
     "line cut": (TEXT[:-3], "line 10: 2 numbers found, 3 for each vertex are announced"),

@@ -71,7 +71,7 @@ def test_a_configuration_may_come_from_standard_input() -> None:
     assert run.stdout == "seed: 1\n"
 
 
-@pytest.mark.parametrize(("path", "said"), [("/dev/zero", "larger than 1 MB"), ("/dev/null", "the file is empty")])
+@pytest.mark.parametrize(("path", "said"), [("/dev/zero", "larger than 1 MB"), ("/dev/null", "is empty")])
 def test_a_device_is_read_as_far_as_a_configuration_can_go(path: str, said: str) -> None:
     with pytest.raises(UserError, match=f"{path}: {said}"):
         reading.read_configuration(path)
@@ -79,7 +79,7 @@ def test_a_device_is_read_as_far_as_a_configuration_can_go(path: str, said: str)
 
 def test_a_pipe_without_a_writer_is_an_empty_configuration(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UserError, match="pipe: the file is empty"):
+    with pytest.raises(UserError, match="pipe: is empty"):
         reading.read_configuration(tmp_path / "pipe")
 
 
@@ -125,7 +125,7 @@ def test_a_file_larger_than_the_memory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "scene.txt"
     with path.open("wb") as file:
         file.truncate(1 << 42)
-    with pytest.raises(UserError, match=r"scene.txt: 4,400 GB|scene.txt: 4.4e\+03 GB"):
+    with pytest.raises(UserError, match=r"scene.txt: 4.4 TB, more than half of this machine's memory"):
         reading.read_bytes(path)
 
 

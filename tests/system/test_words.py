@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import ba
 from ba import cli
-from ba.check.subproblem import image_name
+from ba.analyse.undetermined import image_name
 from ba.model.problem import Problem
 from ba.options import load
 from ba.prepare.noise import note_of_second_noise

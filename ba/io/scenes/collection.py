@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ba.io.scenes.layout import (
-    UP,
-    Candidates,
-    Index,
-    Layout,
-    Random,
-    Surface,
-    house_colors,
-    longest_track,
-    look,
-)
+from ba.io.scenes.layout import Candidates, Index, Layout, Random, Surface, house_colors, longest_track, look
 from ba.model.problem import Bool, Float
 
 if TYPE_CHECKING:
@@ -56,7 +46,8 @@ def internet(rng: Random, scene: Scene) -> Layout:
     mass = np.concatenate([[0.0], np.cumsum(popularity)])
     first, end = np.where(shown > 0, ends[shown] - sizes[shown] - LINKS, 0), ends[shown]
     longest = longest_track(scene)
-    cumulative = _power_law(longest)
+    power_law = np.arange(2.0, longest + 1.0) ** -LENGTH_TAIL
+    cumulative = np.cumsum(power_law) / power_law.sum()  # probabilities of the lengths 2 to `longest`, summed up
 
     def facade(rng: Random, pair: Index) -> Surface:
         middle = np.where(_firsts(pair), 0.75, 0.0)
@@ -81,14 +72,8 @@ def internet(rng: Random, scene: Scene) -> Layout:
         return row, np.minimum(image, n - 1)
 
     weights = popularity[pairs[:, 0]] / popularity[pairs[:, 0]].mean()
-    return Layout(
-        look(ahead, np.tile(UP, (n, 1))),
-        centers,
-        pairs,
-        facade,
-        further,
-        LEAST_SHARE + (1.0 - LEAST_SHARE) * weights,
-    )
+    weights = LEAST_SHARE + (1.0 - LEAST_SHARE) * weights
+    return Layout(look(ahead), centers, pairs, facade, further, weights)
 
 
 def _visitors(rng: Random, images: int) -> Index:
@@ -117,9 +102,3 @@ def _tourists(rng: Random, target: Float, side: Float) -> tuple[Float, Float]:
 def _firsts(pair: Index) -> Bool:
     """The first point of each pair, where pairs ascend."""
     return np.diff(pair, prepend=-1) > 0
-
-
-def _power_law(longest: int) -> Float:
-    """Cumulative probabilities of the lengths 2 .. longest."""
-    share = np.arange(2.0, longest + 1.0) ** -LENGTH_TAIL
-    return np.asarray(np.cumsum(share) / share.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +19,18 @@ Random = np.random.Generator
 Candidates = tuple[Index, Index]
 
 HOUSES = [(190, 90, 70), (220, 190, 140), (150, 150, 155), (235, 225, 210), (170, 120, 90)]
-UP = (0.0, 0.0, 1.0)
+UP = np.array([0.0, 0.0, 1.0])
 
 
-@dataclass(frozen=True)
-class Surface:
+class Surface(NamedTuple):
     """Points (n, 3), their normals (n, 3), zero where a point is seen from all sides, and colors (n, 3) uint8."""
 
-    points: Float
-    normals: Float
-    colors: NDArray[np.uint8]
+    points: NDArray[Any]
+    normals: NDArray[Any]
+    colors: NDArray[Any]
 
-
-def _nothing_hides(centers: Float, points: Float) -> Bool:
-    return np.zeros(len(points), bool)
+    def rows(self, index: Index) -> Surface:
+        return Surface(*(part[index] for part in self))
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Layout:
     further(rng, pair (m,)): candidates to see the points too, as row (k,) in 0 .. m-1 and image (k,), at most
     `observations_per_point` - 2 a row; an image named twice counts once.
     weights (n_pairs,): shares of the points, beyond the few that each pair has anyway; None: the same for all.
-    hidden(centers (k, 3), points (k, 3)): whether something stands between, (k,).
+    hidden(centers (k, 3), points (k, 3)): whether something stands between, (k,); None: nothing ever does.
     """
 
     rotations: Float
@@ -54,7 +52,7 @@ class Layout:
     surface: Callable[[Random, Index], Surface]
     further: Callable[[Random, Index], Candidates]
     weights: Float | None = None
-    hidden: Callable[[Float, Float], Bool] = _nothing_hides
+    hidden: Callable[[Float, Float], Bool] | None = None
 
 
 def chain(images: int, closed: bool) -> Index:
@@ -89,8 +87,8 @@ def unit(vectors: Float) -> Float:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
-def look(ahead: Float, up: Float) -> Float:
-    """(n, 3, 3) cam_from_world rotations whose z axis is `ahead` and whose y axis points away from `up`."""
+def look(ahead: Float, up: Float = UP) -> Float:
+    """(n, 3, 3) cam_from_world rotations whose z axis is `ahead` (n, 3) and whose y axis points away from `up`."""
     forward = unit(ahead)
     right = unit(np.cross(forward, up))
     return np.stack([right, np.cross(forward, right), forward], axis=1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ba.io.scenes.layout import UP, Index, Layout, Random, Surface, along, blend, chain, house_colors, look, unit
+from ba.io.scenes.layout import Index, Layout, Random, Surface, along, blend, chain, house_colors, look, unit
 
 if TYPE_CHECKING:
     from ba.io.options import Scene
@@ -30,7 +30,7 @@ def ring(rng: Random, scene: Scene) -> Layout:
         return Surface(points, up, blend(rng, (relief + 1.0) / 2.0, sea_and_land))
 
     closed = n >= 18
-    rotations = look(rng.normal(0.0, 0.03, (n, 3)) - centers, np.tile(UP, (n, 1)))
+    rotations = look(rng.normal(0.0, 0.03, (n, 3)) - centers)
     further = along(scene, round(np.radians(100.0) / step), closed)
     return Layout(rotations, centers, chain(n, closed), planet, further)
 
@@ -45,13 +45,12 @@ def street(rng: Random, scene: Scene) -> Layout:
         x = centers[home, 0] + rng.uniform(10.0, 30.0, len(home))
         z = rng.uniform(0.0, 9.0, len(home))
         normals = np.column_stack([np.zeros_like(x), -left, np.zeros_like(x)])
-        return Surface(
-            np.column_stack([x, side * left, z]), normals, house_colors(rng, x, z, (left > 0.0).astype(float))
-        )
+        colors = house_colors(rng, x, z, (left > 0.0).astype(float))
+        return Surface(np.column_stack([x, side * left, z]), normals, colors)
 
     ahead = np.array([1.0, 0.0, 0.05]) + rng.normal(0.0, 0.03, (n, 3))
     further = along(scene, round(15.0 / spacing), False)
-    return Layout(look(ahead, np.tile(UP, (n, 1))), centers, chain(n, False), facade, further)
+    return Layout(look(ahead), centers, chain(n, False), facade, further)
 
 
 def cloud(rng: Random, scene: Scene) -> Layout:

@@ -12,18 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ba.io.scenes.layout import (
-    UP,
-    Candidates,
-    Index,
-    Layout,
-    Random,
-    Surface,
-    chain,
-    house_colors,
-    longest_track,
-    look,
-)
+from ba.io.scenes.layout import Candidates, Index, Layout, Random, Surface, chain, house_colors, longest_track, look
 from ba.model.problem import Bool, Float
 
 if TYPE_CHECKING:
@@ -85,9 +74,8 @@ def _drive(rng: Random, scene: Scene, corners: Float, period: float) -> Layout:
         facing = np.column_stack([wall_of_x, ~wall_of_x, np.zeros(len(home), bool)])
         normals = np.where(facing, -np.sign(np.column_stack([direction, height])), 0.0)
         along_wall, depth = (np.where(wall_of_x == flip, place[:, 0], place[:, 1]) for flip in (False, True))
-        return Surface(
-            np.column_stack([place, height]), normals, house_colors(rng, along_wall, height, np.round(depth / 5.0))
-        )
+        colors = house_colors(rng, along_wall, height, np.round(depth / 5.0))
+        return Surface(np.column_stack([place, height]), normals, colors)
 
     def hidden(seen_from: Float, points: Float) -> Bool:
         ray = (points - seen_from)[:, :2]
@@ -95,8 +83,8 @@ def _drive(rng: Random, scene: Scene, corners: Float, period: float) -> Layout:
         free, _ = _cast(seen_from[:, :2], ray / distance[:, None], period)
         return np.asarray((distance > SIGHT) | (free < distance - 1e-6))
 
-    rotations = look(ahead, np.tile(UP, (n, 1)))
-    return Layout(rotations, centers, chain(n, False), facade, _nearby(centers, longest_track(scene) - 2), None, hidden)
+    further = _nearby(centers, longest_track(scene) - 2)
+    return Layout(look(ahead), centers, chain(n, False), facade, further, hidden=hidden)
 
 
 def _cast(start: Float, direction: Float, period: float) -> tuple[Float, Bool]:

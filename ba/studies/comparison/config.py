@@ -20,10 +20,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from ba.config import reading, schema
-from ba.config.section import NonNegative, Section, Seed
-from ba.config.source import Locations, fault, is_data, location_of, name_of, read
+from ba.config.section import DOTTED, NonNegative, Section, Seed
+from ba.config.source import Locations, fault, location_of, name_of, read
 from ba.config.yamltext import Key
 from ba.errors import UserError
+from ba.io import is_data
 from ba.options import Config
 
 
@@ -40,7 +41,7 @@ class Comparison(Section):
     base: dict[str, Any] = Field(default_factory=dict, description="what every run has")
     datasets: dict[str, dict[str, Any]] = Field(min_length=1, description="by name: data, and other keys of a run")
     vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
-        min_length=1, description="by key of a run: the values to compare", json_schema_extra={"keys": "dotted"}
+        min_length=1, description="by key of a run: the values to compare", json_schema_extra=DOTTED
     )
     seeds: list[Seed] = Field([0], min_length=1, description="seeds of the start noise")
     stop: Stop = Field(default_factory=Stop, description="the rule by which every run stops")

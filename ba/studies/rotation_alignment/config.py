@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ba.config import reading
-from ba.config.section import AnyPath, Finite, NonNegative, Section, Seed, input_file, refuse, registered
+from ba.config.section import AnyPath, Finite, NonNegative, Section, Seed, input_file, registered
 from ba.model.rotation import ROTATIONS
 from ba.show.options import Output
 
@@ -33,19 +33,12 @@ class Sets(Section):
     @model_validator(mode="after")
     def _check_source(self) -> Self:
         read = [name for name in ("p1", "p2") if getattr(self, name) is not None]
-        refuse(
-            [
-                (
-                    bool(read) and self.generated is not None,
-                    f"data.generated: data.{''.join(read[:1])} is given too; set one of the two to null",
-                ),
-                (len(read) == 1, f"data.{'p1' if read == ['p2'] else 'p2'}: missing; an alignment needs two sets"),
-                (
-                    not read and self.generated is None,
-                    "data.p1: nothing to read; set it and data.p2, or set data.generated",
-                ),
-            ]
-        )
+        if read and self.generated is not None:
+            raise ValueError(f"data.generated: data.{read[0]} is given too; set one of the two to null")
+        if len(read) == 1:
+            raise ValueError(f"data.{'p1' if read == ['p2'] else 'p2'}: missing; an alignment needs two sets")
+        if not read and self.generated is None:
+            raise ValueError("data.p1: nothing to read; set it and data.p2, or set data.generated")
         return self
 
 
@@ -67,7 +60,7 @@ class RotationAlignment(Section):
     kind: Literal["rotation_alignment"] = Field(description="the kind of problem")
     data: Sets = Field(default_factory=lambda: Sets(generated=Generated()), description="the two point sets")
     rotation: str | list[str] = registered(
-        ALL, "ba.model.rotation:ROTATIONS", "rotation parameterization, a list of them, or all", words=(ALL,)
+        ALL, ROTATIONS, "rotation parameterization, a list of them, or all", words=(ALL,)
     )
     residual: Literal["vector", "norm", "both"] = Field(
         "vector", description="p1 - R p2, three numbers a point; or norm, its length; or both in turn"
@@ -79,7 +72,8 @@ class RotationAlignment(Section):
 
     @model_validator(mode="after")
     def _check_rotation(self) -> Self:
-        refuse([(self.rotation == [], f"rotation: [] found, a name, a list of names or {ALL} expected")])
+        if self.rotation == []:
+            raise ValueError(f"rotation: [] found, a name, a list of names or {ALL} expected")
         return self
 
     @property

@@ -360,12 +360,11 @@ def test_what_decides_how_a_run_ends_is_found_from_imports() -> None:
         "studies/comparison/measure.py",
     ):
         assert program.PACKAGE / name in found
-    for function in (pipeline.load_start, pipeline._path):
-        for name in function.__code__.co_names:
-            used = function.__globals__.get(name)
-            module = getattr(used, "__module__", None) or getattr(used, "__name__", "")
-            path = program.path_of(module)
-            assert path is None or path in found or path == Path(pipeline.__file__), name
+    for name in pipeline.load_start.__code__.co_names:
+        used = pipeline.load_start.__globals__.get(name)
+        module = getattr(used, "__module__", None) or getattr(used, "__name__", "")
+        path = program.path_of(module)
+        assert path is None or path in found or path == Path(pipeline.__file__), name
     assert program.PACKAGE / "show" / "report.py" not in found
 
 
