@@ -87,13 +87,16 @@ def text_of(path: Path | str) -> str:
 
 
 def is_data(path: Path | str) -> bool:
-    """Whether it is a data file: its name is that of a format that can be read, and it does not begin as YAML does."""
+    """Whether it is data: a file whose name is that of a format that can be read, and that does not begin as YAML does,
+    or a folder of such a format."""
     path = Path(path)
-    if _descriptor(path) is not None or not path.is_file():
+    if _descriptor(path) is not None or not (path.is_file() or path.is_dir()):
         return False
-    suffix = (path.with_suffix("") if path.suffix in COMPRESSORS else path).suffix
-    if not any(suffix in entry.suffixes for entry in import_module("ba.io").FORMATS.values() if entry.read):
+    io = import_module("ba.io")
+    if io.known_format(path) not in io.READERS:
         return False
+    if path.is_dir():
+        return True
     with path.open("rb") as file:
         head = file.read(4096)
     return path.suffix in COMPRESSORS or b"\0" in head or not BEGINNING.match(head)
