@@ -53,6 +53,8 @@ def test_a_folder_is_known_by_its_files_or_its_suffix(folder: Path) -> None:
     (folder / "later.toy").write_text("a file")
     (folder / "other.txt").mkdir()
     assert io.known_format("other.txt") is None
+    (folder / "other.txt" / "kind.txt").write_text("toy")
+    assert io.known_format("other.txt") is None
     for path, reason in (("other.txt", "is a folder, a file"), ("nowhere.toy", "no such file")):
         with pytest.raises(UserError, match=reason):
             io.load(path)
