@@ -90,8 +90,8 @@ def load_start(config: Config) -> tuple[Problem, Problem]:
 
 
 def open_scene(path: Path) -> tuple[Problem | None, Problem]:
-    """Start and solution of a run folder, or None and the problem of a data file."""
-    if not path.is_dir():
+    """Start and solution of a run folder, or None and the problem of a data file or of a folder of data."""
+    if not path.is_dir() or io.known_format(path):
         return None, io.load(path)
     solutions = [file for file in sorted(path.glob(f"{SOLUTION}.*")) if file.suffix != ".ply"]
     if not solutions or not (path / "config.yaml").is_file():

@@ -27,7 +27,7 @@ def asked(backend: str, **keys: object) -> dict[str, object]:
 
 
 def test_a_key_of_solver_belongs_to_one_backend_or_to_all() -> None:
-    own = [getattr(options, entry.section) for entry in SOLVERS.values() if entry.section]
+    own = [entry.keys for entry in SOLVERS.values() if entry.keys]
     keys = [key for section in (options.Choice, *own, options.Limits) for key in section.model_fields]
     assert keys == list(options.Solver.model_fields)
 
@@ -35,7 +35,7 @@ def test_a_key_of_solver_belongs_to_one_backend_or_to_all() -> None:
 @pytest.mark.parametrize("name", SOLVERS)
 def test_the_methods_of_a_backend_are_those_of_its_key(name: str) -> None:
     entry = SOLVERS[name]
-    section = getattr(options, entry.section) if entry.section else options.Limits
+    section = entry.keys or options.Limits
     field = section.model_fields.get("method")
     assert list(entry.methods) == list(get_args(field.annotation) if field else ())
 

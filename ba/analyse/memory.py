@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import Layout, make_layout
 from ba.prepare.conditioning import condition
+from ba.solve.backends import SOLVERS
 from ba.solve.reduced import LINEAR_SOLVERS, choose, choose_factorization, make_structure
 from ba.solve.reduced.sparse import analyzed
 from ba.solve.reduced.structure import PARTS, is_shared
@@ -61,6 +63,7 @@ WAYS: dict[str, dict[str, str]] = {
     **{f"schur, {name}": {"backend": "schur", "linear": name} for name in LINEAR_SOLVERS},
     "scipy, preconditioner schur": {"backend": "scipy", "method": "trf", "preconditioner": "schur"},
     "scipy, preconditioner none": {"backend": "scipy", "preconditioner": "none"},
+    **{name: {"backend": name} for name in SOLVERS if name not in ("schur", "scipy")},
 }
 """Every way to solve, by the options that ask for it."""
 
@@ -104,7 +107,10 @@ class Sizes:
 
 def forecast(sizes: Sizes, options: Solver) -> dict[str, int]:
     """Bytes at the peak of a run by what needs them; their sum is the peak of the whole process."""
-    way = _schur if options.backend == "schur" else _preconditioned if _is_preconditioned(options) else _plain
+    if options.backend not in ("schur", "scipy"):
+        way = _other
+    else:
+        way = _schur if options.backend == "schur" else _preconditioned if _is_preconditioned(options) else _plain
     return {**_always(sizes), **way(sizes, options)}
 
 
@@ -117,6 +123,8 @@ def chosen(sizes: Sizes, options: Solver) -> str:
     """The one of WAYS that `options` lead to."""
     if options.backend == "schur":
         return f"schur, {options.linear or sizes.linear}"
+    if options.backend != "scipy":
+        return options.backend
     return f"scipy, preconditioner {'schur' if _is_preconditioned(options) else 'none'}"
 
 
@@ -240,6 +248,12 @@ def _schur(of: Sizes, options: Solver) -> dict[str, int]:
     if name == "cg":
         return known | {"S as a matrix": 0 if of.implicit else 3 * of.blocks * of.width**2 * NUMBER}
     return known | _factor(of, name)
+
+
+def _other(of: Sizes, options: Solver) -> dict[str, int]:
+    """The blocks, and what a backend's own `memory` adds to them."""
+    own = getattr(import_module(SOLVERS[options.backend].module), "memory", None)
+    return {"blocks r, A, B": _blocks(of), **_columns(of), **(own(of, options) if own else {})}
 
 
 def _preconditioned(of: Sizes, options: Solver) -> dict[str, int]:

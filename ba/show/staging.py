@@ -3,8 +3,8 @@
     .NAME.ba-running    what a run writes until it has ended; while it lives it holds its lock
     .NAME.ba-aside      the earlier folder, where the system cannot exchange two, until the new one has its name
 
-Only what a run writes (PRODUCTS) is ever removed. Whatever else is in an earlier run's folder is moved to the folder in
-its place; where a process was killed before that, the next one does it.
+Only what a run writes (PRODUCTS) is ever removed. Whatever else is in an earlier run's folder, or in a product that is
+a folder, is moved to the folder in its place; where a process was killed before that, the next one does it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +38,8 @@ PRODUCTS = (
     *("results.csv", "starts.csv", "aligned.ply"),
 )
 """All that a run of any kind may write."""
+FOLDERS = {f"{SOLUTION}{suffix}": entry.files for entry in io.FORMATS.values() for suffix in entry.suffixes}
+"""The files of each product that is a folder."""
 
 RUNNING, ASIDE = ".ba-running", ".ba-aside"
 
@@ -78,7 +80,7 @@ def remove(path: Path, handle: int) -> None:
     """Remove a hidden folder and let go of its lock; what the system refuses is left to the next run."""
     try:
         with suppress(OSError):
-            _empty(path)
+            _empty(path, PRODUCTS)
             path.rmdir()
     finally:
         os.close(handle)
@@ -109,8 +111,8 @@ def _replace(path: Path, place: Path) -> None:
         lock(old)  # else another run takes it for left as soon as it has the hidden name
         left = path if exchange(path, place) else _change_by_turns(path, place)
         files.sync(place.parent)
-        _hand_over(left, place)
-        _empty(left)
+        _hand_over(left, place, PRODUCTS)
+        _empty(left, PRODUCTS)
         left.rmdir()
     finally:
         os.close(old)
@@ -137,16 +139,16 @@ def recover(path: Path) -> None:
             _recover_aside(aside, place)
         finally:
             os.close(handle)
-    _hand_over(path, place)
-    _empty(path)
+    _hand_over(path, place, PRODUCTS)
+    _empty(path, PRODUCTS)
 
 
 def _recover_aside(aside: Path, place: Path) -> None:
     if not os.path.lexists(place):
         os.rename(aside, place)
         return
-    _hand_over(aside, place)
-    _empty(aside)
+    _hand_over(aside, place, PRODUCTS)
+    _empty(aside, PRODUCTS)
     aside.rmdir()
 
 
@@ -173,24 +175,43 @@ def numbered(path: Path) -> Iterator[Path]:
     return (candidate for candidate in candidates if not os.path.lexists(candidate))
 
 
-def _hand_over(old: Path, place: Path) -> None:
+def _hand_over(old: Path, place: Path, ours: Sequence[str]) -> None:
     """Move what no run wrote from an earlier folder to the one in its place, under a free name if its own is taken."""
     for entry in list(os.scandir(old)):
-        if not _is_ours(entry.name):
+        if _is_ours(entry.name, ours):
+            if _is_folder(entry):
+                _hand_over(Path(entry.path), place, FOLDERS[entry.name])
+        else:
             place.mkdir(exist_ok=True)
             to = place / entry.name
             os.rename(entry.path, next(numbered(to)) if os.path.lexists(to) else to)
 
 
-def _empty(folder: Path) -> None:
+def _empty(folder: Path, ours: Sequence[str]) -> None:
     """Remove what a run writes from a folder."""
     for entry in list(os.scandir(folder)):
-        if _is_ours(entry.name):
+        if not _is_ours(entry.name, ours):
+            continue
+        if _is_folder(entry):
+            _empty(Path(entry.path), FOLDERS[entry.name])
+            os.rmdir(entry.path)
+        elif _is_temporary(entry.name):
+            files.remove(Path(entry.path))
+        else:
             os.unlink(entry.path)
 
 
-def _is_ours(name: str) -> bool:
-    return name in PRODUCTS or files.TEMPORARY.fullmatch(name) is not None
+def _is_ours(name: str, ours: Sequence[str]) -> bool:
+    return name in ours or _is_temporary(name)
+
+
+def _is_temporary(name: str) -> bool:
+    return files.TEMPORARY.fullmatch(name) is not None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a product that is a folder."""
+    return bool(FOLDERS.get(entry.name)) and entry.is_dir(follow_symlinks=False)
 
 
 def _make_parents(folder: Path) -> list[Path]:

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ba import io
 from ba.model.loss import LOSSES, scaled
 from ba.model.problem import Float, Problem, unconstrained
 from ba.model.residual import Projection, project, whitener
 from ba.model.robust import inlier_limit, rms, squared_norms, weighted_rms
 from ba.solve.result import Solution
-from ba.system import reading
 
 if TYPE_CHECKING:
     from ba.model.options import Loss as LossOptions
@@ -166,9 +166,9 @@ def summarize(
 
 
 def data_digest(config: Config, problem: Problem) -> str:
-    """SHA-256 of the input file, or of a generated scene's pixels."""
+    """SHA-256 of the input, or of a generated scene's pixels."""
     if config.data.path is not None:
-        return reading.sha256(config.data.path)
+        return io.digest(config.data.path, config.data.format)
     return hashlib.sha256(problem.pixels.tobytes()).hexdigest()
 
 

@@ -2,8 +2,10 @@
 
 To add a backend: write one file with `solve(variables, objective, options, bounds, history) -> SolveResult` and add one
 line to `SOLVERS`. It minimizes `objective` from `variables.start`, calls `history.accept` at the start and after each
-accepted step, catches KeyboardInterrupt, and returns its best state. Keys of `solver` that it alone has are a section
-in `ba.solve.options`, of which `Solver` inherits.
+accepted step, catches KeyboardInterrupt, and returns its best state. Keys of `solver` that it alone has are a `Section`
+in a file of their own, NAME_options.py, since code is imported when it solves and keys with every configuration; the
+line names it. What it holds beside the Jacobian's blocks it may tell by a function `memory(sizes, options)`, as in
+`ba.analyse.memory`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from ba.config.section import Section
     from ba.model.variables import Variables
     from ba.solve.objective import History, Objective, SolveResult
     from ba.solve.options import Solver
@@ -40,7 +43,7 @@ class Can:
 
 @dataclass(frozen=True)
 class Backend:
-    """module: where its `solve` stands; section: the class of its own keys in `ba.solve.options`, if it has any.
+    """module: where its `solve` stands; section: the class of its own keys, `module:CLASS`, if it has any.
 
     can: what it can do, with any of its methods; methods: what each value of `solver.method` can, where it has those;
     with_bounds: the settings under which it keeps bounds.
@@ -57,15 +60,24 @@ class Backend:
         found: Solve = import_module(self.module).solve
         return found
 
+    @property
+    def keys(self) -> type[Section] | None:
+        """The class that `section` names."""
+        if self.section is None:
+            return None
+        module, _, name = self.section.partition(":")
+        found: type[Section] = getattr(import_module(module), name)
+        return found
+
 
 SOLVERS: dict[str, Backend] = {
     "scipy": Backend(
         "ba.solve.scipy_backend",
-        section="Scipy",
+        section="ba.solve.options:Scipy",
         methods={"trf": Can(), "dogbox": Can(), "lm": Can(bounds=False, losses=("linear",))},
         with_bounds="solver.preconditioner none",
     ),
-    "schur": Backend("ba.solve.schur", section="Schur", can=Can(bounds=False)),
+    "schur": Backend("ba.solve.schur", section="ba.solve.options:Schur", can=Can(bounds=False)),
 }
 
 
@@ -96,5 +108,9 @@ def _lacks(key: str, among: Mapping[str, Can], name: str, loss: str, *, bounded:
 
 def without_bounds(backend: str) -> str:
     """What to say where a backend is to keep bounds that it cannot."""
-    able = [f"{name}, with {entry.with_bounds}," for name, entry in SOLVERS.items() if entry.can.bounds]
+    able = [
+        f"{name}, with {entry.with_bounds}," if entry.with_bounds else name
+        for name, entry in SOLVERS.items()
+        if entry.can.bounds
+    ]
     return f"camera.bounds: solver.backend {backend} has none; {' or '.join(able)} has"

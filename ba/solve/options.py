@@ -1,12 +1,12 @@
 """Options of solving: what each backend alone has, and what all of them obey. `solver` has the keys of all of them.
 
-To add keys for a backend: a class here, named in the backend's line of `ba.solve.backends.SOLVERS`, and a base of
-`Solver`. Keys of a backend that is not chosen are accepted and do nothing.
+To add keys for a backend: a class in a file of its own, named in the backend's line of `ba.solve.backends.SOLVERS`, of
+which `Solver` is made. Keys of a backend that is not chosen are accepted and do nothing.
 """
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from ba.config.section import NonNegative, Positive, Section, registered
 from ba.model.options import Loss, Rotation
@@ -57,8 +57,15 @@ class Limits(Section):
     threads: int = Field(0, ge=0, description="threads for residuals and derivatives; 0: one a core")
 
 
-class Solver(Limits, Schur, Scipy, Choice):
-    """Fields are listed from the last base to the first."""
+if TYPE_CHECKING:
+
+    class Solver(Limits, Schur, Scipy, Choice):
+        """What is known of it here; a backend that is added reads its own keys as its own section has them."""
+
+else:
+    # Fields are listed from the last base to the first.
+    _OWN = [entry.keys for entry in SOLVERS.values() if entry.section]
+    Solver = create_model("Solver", __base__=(Limits, *reversed(_OWN), Choice), __module__=__name__)
 
 
 class Settings(Section):

@@ -15,7 +15,7 @@ import lzma
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import BufferedReader
@@ -62,6 +62,16 @@ def existing_file(path: Path | str, piped: bool = False) -> Path:
     path = Path(path)
     with reported(path, "read"):
         _check_kind(path, _status(path), piped)
+    return path
+
+
+def existing_folder(path: Path | str) -> Path:
+    """`path` as a Path. Raises UserError where nothing is there (with the closest name that is), or no folder."""
+    path = Path(path)
+    with reported(path, "read"):
+        status = _status(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise UserError(f"{path}: is a file, a folder is expected")
     return path
 
 
@@ -130,11 +140,15 @@ def number(word: str) -> float:
     return float(word.replace("_", "?"))
 
 
-def sha256(path: Path | str) -> str:
-    """Hexadecimal digest of a file's bytes as they lie on the disk, or of a folder's relative names and digests."""
+def sha256(path: Path | str, names: Sequence[str] = ()) -> str:
+    """Hexadecimal digest of a file's bytes as they lie on the disk, or of a folder's relative names and digests.
+
+    names: the files of a folder that count, all of them if not given.
+    """
     path = Path(path)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
+        found = [path / name for name in names] if names else path.rglob("*")
+        files = sorted(file for file in found if file.is_file())
         listing = "".join(f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
         return hashlib.sha256(listing.encode()).hexdigest()
     with opened(path) as file:

@@ -17,6 +17,7 @@ import ba.io
 import ba.studies.comparison.config
 import ba.studies.rotation_alignment.config
 import ba.studies.rotation_alignment.data
+from ba.errors import UserError
 from ba.io.options import Scene
 from ba.io.synthetic import generate
 from ba.model.problem import Problem
@@ -71,11 +72,38 @@ def readers() -> dict[str, Reader]:
 def problem_readers() -> dict[str, Reader]:
     found = {}
     for name, read in ba.io.READERS.items():
+        if ba.io.FORMATS[name].files:
+            found |= readers_of_folder(name)
+            continue
         suffix = ba.io.FORMATS[name].suffixes[0]
         seeds = [saved(problem, name, suffix) for problem in problems()]
         for packing in ("", *COMPRESSORS):
             found[f"{name}{packing}"] = Reader(read, suffix + packing, seeds, packing)
     return found
+
+
+def readers_of_folder(format: str) -> dict[str, Reader]:
+    """One for each file of a format that is a folder; the others are sound."""
+    with TemporaryDirectory() as place:
+        folder = Path(place, "seed")
+        ba.io.save(problems()[0], folder, format)
+        sound = {file: (folder / file).read_bytes() for file in ba.io.FORMATS[format].files}
+    read = ba.io.READERS[format]
+    return {
+        f"{format}.{file}": Reader(partial(read_among, read, sound, file), Path(file).suffix, [content])
+        for file, content in sound.items()
+    }
+
+
+def read_among(read: Callable[[Path], Any], sound: dict[str, bytes], file: str, path: Path) -> Any:
+    """What the reader of a folder makes of `path` in the place of one of its files."""
+    with TemporaryDirectory(dir=path.parent) as place:
+        for name, content in (sound | {file: path.read_bytes()}).items():
+            Path(place, name).write_bytes(content)
+        try:
+            return read(Path(place))
+        except UserError as error:
+            raise UserError(str(error).replace(str(Path(place, file)), str(path)).replace(place, str(path))) from error
 
 
 def problems() -> list[Problem]:

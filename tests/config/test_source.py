@@ -41,7 +41,7 @@ NAMES = [
     f"y{suffix}{compression}"
     for entry in io.FORMATS.values()
     for suffix in (entry.suffixes if entry.read else ())
-    for compression in ("", *COMPRESSORS)
+    for compression in ("", *([] if entry.files else COMPRESSORS))
 ]
 
 

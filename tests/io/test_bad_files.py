@@ -42,7 +42,10 @@ def test_every_reader_refuses_what_is_not_its_format(format: str, tmp_path: Path
         io.load(path, format)
 
 
-@pytest.mark.parametrize("format", sorted(io.READERS.keys() & io.WRITERS.keys()))
+BOTH_WAYS = sorted(io.READERS.keys() & io.WRITERS.keys())
+
+
+@pytest.mark.parametrize("format", [name for name in BOTH_WAYS if not io.FORMATS[name].files])
 @pytest.mark.parametrize("length", [0.0, 0.3, 0.7, 0.95])
 def test_every_reader_refuses_a_file_cut_short(format: str, length: float, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -54,6 +57,22 @@ def test_every_reader_refuses_a_file_cut_short(format: str, length: float, tmp_p
     cut.write_bytes(content[: int(length * len(content))])
     with pytest.raises(UserError, match="cut"):
         io.load(cut, format)
+
+
+@pytest.mark.parametrize(("format", "file"), [(name, file) for name in BOTH_WAYS for file in io.FORMATS[name].files])
+def test_every_reader_refuses_a_folder_that_lacks_a_file_or_has_an_empty_one(
+    format: str, file: str, tmp_path: Path
+) -> None:
+    scene, whole = tmp_path / "scene.txt", tmp_path / "whole"
+    scene.write_bytes(GOOD)
+    io.save(io.load(scene), whole, format)
+    assert io.load(whole).num_observations == 3
+    (whole / file).write_bytes(b"")
+    with pytest.raises(UserError, match=file):
+        io.load(whole, format)
+    (whole / file).unlink()
+    with pytest.raises(UserError, match=file):
+        io.load(whole, format)
 
 
 def test_an_unknown_format_is_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ba.errors import UserError
-from ba.io import READERS
+from ba.io import FORMATS, READERS
 from ba.studies.rotation_alignment import data
 from ba.system.files import COMPRESSORS
 from scripts import fuzz
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measu
 
 def test_every_reader_of_the_registries_is_there() -> None:
     known = readers.readers()
-    assert {f"{name}{packing}" for name in READERS for packing in ("", *COMPRESSORS)} < known.keys()
+    files = [name for name in READERS if not FORMATS[name].files]
+    assert {f"{name}{packing}" for name in files for packing in ("", *COMPRESSORS)} < known.keys()
+    assert {f"{name}.{file}" for name in READERS for file in FORMATS[name].files} <= known.keys()
     assert {f"points{suffix}" for suffix in data.READERS} < known.keys()
 
 

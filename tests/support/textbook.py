@@ -6,21 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ba.model.problem import Free, Problem
-
-
-def _bal(params: np.ndarray, x: float, y: float) -> list[float]:
-    f, k1, k2 = params[:3]
-    s = x**2 + y**2
-    distortion = 1.0 + k1 * s + k2 * s**2
-    return [f * distortion * x, f * distortion * y]
-
-
-def _pinhole(params: np.ndarray, x: float, y: float) -> list[float]:
-    fx, fy, cx, cy, skew = params[:5]
-    return [fx * x + skew * y + cx, fy * y + cy]
-
-
-PROJECTED = {"bal": _bal, "pinhole": _pinhole}
+from tests.support.cameras import PROJECTED
 
 RHO = {
     "linear": lambda z: z,

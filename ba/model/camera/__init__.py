@@ -1,7 +1,8 @@
 """Camera models: point in camera -> pixel, with both derivatives.
 
 To add a model: write one file with its formulas (copy `pinhole.py`), make a `CameraModel` of them, and add one line to
-`CAMERAS`. Tests, configuration and reports walk the registry.
+`CAMERAS`. Tests, configuration and reports walk the registry; they hold the model to its formula written a second time,
+a file in tests/support/cameras.
 """
 
 from ba.model.camera import bal, pinhole

@@ -6,7 +6,7 @@
 To add one: write one file with a frozen dataclass that derives from `Term`. It says how many residuals a member has,
 what its members touch, and gives residuals and derivatives at a state. Solvers, Hessian products, sensitivities and the
 count of free directions then take it as it is; nothing else knows its name. Add one line to `TERMS`, which the tests
-walk.
+walk; they try an example of it, a file in tests/support/terms.
 """
 
 from ba.model.terms.alignment import AlignmentDistance, PointAlignment

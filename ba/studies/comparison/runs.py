@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ba import io
 from ba.show.summary import versions
 from ba.studies.comparison.config import Source, run_config
 from ba.studies.comparison.program import PACKAGE, sources
@@ -91,7 +92,7 @@ def in_words(value: Any) -> str:
 def _start_key(config: Config) -> str:
     parts = config.model_dump(mode="json", include={"data", "camera", "fix", "gauge", "noise", "seed"})
     path = config.data.path
-    return digest([parts, _program(), None if path is None else _file(path)])
+    return digest([parts, _program(), None if path is None else _file(path, config.data.format)])
 
 
 def _run_key(start: Start, config: Config) -> str:
@@ -110,5 +111,5 @@ def _program() -> str:
 
 
 @cache
-def _file(path: Path) -> str:
-    return reading.sha256(path)
+def _file(path: Path, format: str | None) -> str:
+    return io.digest(path, format)

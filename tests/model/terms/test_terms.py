@@ -17,7 +17,7 @@ from ba.model.problem import Problem
 from ba.model.residual import Residuals, as_state
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.similarity import Similarity, transform
-from ba.model.terms import TERMS, AlignmentDistance, Distance, PointAlignment, PositionPrior
+from ba.model.terms import TERMS
 from ba.model.variables import make_variables
 from ba.prepare.conditioning import condition
 from ba.prepare.noise import perturb
@@ -25,6 +25,7 @@ from ba.prepare.options import Camera, Fix, Noise
 from ba.prepare.select import select
 from ba.solve import solve
 from tests.support.scenes import random_problem
+from tests.support.terms import MADE
 
 RNG = np.random.default_rng(5)
 TIGHT = {"ftol": 0.0, "xtol": 1e-15, "gtol": 1e-11, "max_iterations": 500}
@@ -39,44 +40,15 @@ WAYS = {
 }
 
 
-def position(problem: Problem, off: float = 1.0) -> PositionPrior:
-    n = problem.num_images
-    root = RNG.normal(size=(n, 3, 3)) + 2.0 * np.eye(3)
-    where = problem.centers + 0.05 * off * RNG.normal(size=(n, 3))
-    return PositionPrior(np.arange(n, dtype=np.int32), where, 0.01 * root @ root.transpose(0, 2, 1))
-
-
-def distance(problem: Problem, off: float = 1.0) -> Distance:
-    """Point 3 takes part twice."""
-    first, second = np.array([3, 1, 6], np.int32), np.array([5, 3, 0], np.int32)
-    right = np.linalg.norm(problem.points[first] - problem.points[second], axis=1)
-    return Distance(first, second, right + off * np.array([0.1, -0.05, 0.02]), np.array([0.01, 0.02, 0.05]))
-
-
-def alignment(problem: Problem, off: float = 1.0, kind: type[PointAlignment] = PointAlignment) -> PointAlignment:
-    image = np.array([0, 0, 1, 2, 2, 3], np.int32)
-    world = RNG.normal(size=(6, 3))
-    camera = np.einsum("nij,nj->ni", problem.rotations[image], world) + problem.translations[image]
-    return kind(image, camera + 0.1 * off * RNG.normal(size=(6, 3)), world, RNG.uniform(0.1, 0.3, 6))
-
-
-MADE = {
-    "position": position,
-    "distance": distance,
-    "alignment": alignment,
-    "alignment_distance": lambda problem, off=1.0: alignment(problem, off, AlignmentDistance),
-}
-
-
 def test_every_term_of_the_registry_is_tried() -> None:
-    assert list(MADE) == list(TERMS)
+    assert MADE.keys() == TERMS.keys()
 
 
 def with_terms(names: str, models: tuple[str, ...] = ("pinhole",), noise: float = 1.0) -> Problem:
     """Four images of seven points, intrinsics held; noise: of pixels, px, and of what the terms know, as a share."""
     problem = random_problem(np.random.default_rng(7), models, noise_px=noise)
     problem = select(problem, Camera(refine="none"), Fix(), "free")
-    return replace(problem, terms=tuple(MADE[name](problem, noise) for name in names.split()))
+    return replace(problem, terms=tuple(MADE[name](problem, RNG, noise) for name in names.split()))
 
 
 def stacked(problem: Problem) -> np.ndarray:
