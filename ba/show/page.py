@@ -65,6 +65,27 @@ def section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>"
 
 
+def span(kind: str, text: str) -> Html:
+    """Text of a kind that a style describes."""
+    return Html(f'<span class="{kind}">{escape(text)}</span>')
+
+
+def soft(text: str) -> str:
+    """A paragraph in the soft colour."""
+    return f'<p class="soft">{escape(text)}</p>'
+
+
+def figure(content: str, caption: str) -> str:
+    """A figure with its caption, or with none where that is empty."""
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f"<figure>{content}{below}</figure>"
+
+
+def polyline(points: Sequence[tuple[float, float]], attributes: str) -> str:
+    """SVG of a line through `points`."""
+    return f'<polyline {attributes} points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
+
+
 def text_of(value: Any) -> str:
     """A value as a reader wants it: six digits, thousands set apart, pairs for a mapping."""
     if isinstance(value, bool) or value is None:

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from ba import io
 from ba.errors import UserError
 from ba.pipeline import load_start
-from ba.studies.comparison.measure import Ending, measure, timed
+from ba.studies.comparison.measure import measure, timed
+from ba.studies.comparison.outcome import Ending
 from ba.studies.comparison.runs import Run, Start
 from ba.system import children, files, interrupt, safepath
 
@@ -83,7 +84,7 @@ def truth_path(start: Start, folder: Path) -> Path:
 
 
 def result_of(run: Run, folder: Path) -> dict[str, Any]:
-    """The fields of a `measure.Ending`. Raises TypeError or ValueError where the file holds none."""
+    """The fields of a `Ending`. Raises TypeError or ValueError where the file holds none."""
     found: dict[str, Any] = json.loads((folder / "runs" / f"{run.key}.json").read_text())
     Ending(**found)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +16,13 @@ from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.solve import solve
 from ba.solve.result import Solution, Status
+from ba.studies.comparison.outcome import Ending
 
 if TYPE_CHECKING:
     from ba.options import Config
 
 MOST_SOLVES, ENOUGH_S = 5, 0.5
 """Solves of a few milliseconds vary by half; five of them, or as many as take half a second, do not."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What a run brings back before it is timed; see `ba.studies.comparison.outcome.Outcome`."""
-
-    status: str
-    message: str
-    cost: tuple[float, ...]
-    free_numbers: int
-    free_directions: int
-    condition: float
-    distance_from_so3: float
 
 
 def measure(start: Path, config: Config) -> tuple[dict[str, Any], NDArray[np.float64]]:

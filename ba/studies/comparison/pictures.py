@@ -5,38 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ba.studies.comparison.charts import (
-    COLOURS,
-    GAP_CEILING,
-    GAP_FLOOR,
-    UNRANKED,
-    Ink,
-    along,
-    drawable,
-    farthest,
-    inks,
-    limits,
-    ratio_ticks,
-    round_numbers,
-    short,
-    stairs,
-    visible,
-)
+from ba.studies.comparison import charts
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import MEASURES, Course, best_cost, course, profile
+from ba.studies.comparison.profiles import MEASURES, grouped, profile
 from ba.system.files import replacing
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-SIZE = (9.0, 5.2)
 DPI = 150
 PROFILE_SHARE = 1e-6
+"""The share above the best cost that the profiles are of."""
 
 
 def write(outcomes: Sequence[Outcome], folder: Path) -> None:
@@ -44,12 +21,18 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> None:
 
     Raises UserError where `folder` cannot be written.
     """
-    drawn = inks(outcomes)
-    for dataset in dict.fromkeys(outcome.dataset for outcome in outcomes):
-        here = [outcome for outcome in outcomes if outcome.dataset == dataset]
-        for across in ("steps", "seconds"):
-            _save(_gaps(here, drawn, across), folder / f"cost-{across}-{file_name(dataset)}.png")
-    _save(_profiles(outcomes, drawn), folder / "profiles.png")
+    inks = charts.inks(outcomes)
+    for dataset, group in grouped(outcomes, lambda outcome: outcome.dataset).items():
+        for across in MEASURES:
+            file = folder / f"cost-{across}-{file_name(dataset)}.png"
+            _save({f"{dataset}: medians over seeds": charts.gaps(group, across)}, inks, file)
+    panels = {
+        f"{name} to {charts.short(PROFILE_SHARE)} of the best cost": charts.profiles(
+            profile(outcomes, measure, PROFILE_SHARE), name
+        )
+        for name, measure in MEASURES.items()
+    }
+    _save(panels, inks, folder / "profiles.png")
 
 
 def file_name(dataset: str) -> str:
@@ -57,88 +40,31 @@ def file_name(dataset: str) -> str:
     return re.sub(r"[^\w.-]+", "-", dataset)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=DPI)
-
-
-def _figure(columns: int) -> tuple[Figure, list[Axes]]:
-    """A figure that no global state of pyplot knows, so that nothing has to be closed."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def _save(panels: Mapping[str, charts.Chart], inks: Mapping[str, charts.Ink], path: Path) -> None:
+    """Charts by title, side by side, with the legend of the first."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(SIZE[0] + 3.5 * (columns - 1), SIZE[1]), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
-
-
-def _style(ink: Ink) -> dict[str, Any]:
-    return {"color": COLOURS[ink.colour][0], "linestyle": (0, ink.dash) if ink.dash else "-"}
-
-
-def _gaps(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink], across: str) -> Figure:
-    figure, (axes,) = _figure(1)
-    best, groups = best_cost(outcomes), drawable(outcomes)
-    for label, group in groups.items():
-        style = _style(drawn[label])
-        for single in ([outcome] for outcome in group):
-            _draw(axes, course(single, best), across, style | {"linestyle": "-", "linewidth": 0.5, "alpha": 0.25})
-        _draw(axes, course(group, best), across, style | {"linewidth": 1.4, "label": label})
-    singles = [course([outcome], best) for group in groups.values() for outcome in group]
-    if singles:
-        _scale(axes, singles, across)
-    axes.set(xlabel=across, ylabel="cost / best - 1", title=f"{outcomes[0].dataset}: medians over seeds")
-    if any(drawn[label].dash == UNRANKED for label in groups):
-        figure.supxlabel("dashed: not ranked", fontsize=8, color="gray", ha="left", x=0.01)
-    _finish(figure, axes)
-    return figure
-
-
-def _draw(axes: Axes, median: Course, across: str, style: dict[str, Any]) -> None:
-    shown = visible(median)
-    axes.plot(along(shown, across), shown.gaps, **style)
-
-
-def _scale(axes: Axes, singles: Sequence[Course], across: str) -> None:
-    """Both axes logarithmic, steps as steps + 1, with ticks at round numbers."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
-    low, high = limits(singles, across)
-    axes.set_xlim(low, high)
-    axes.set_yscale("log")
-    axes.set_ylim(GAP_FLOOR / 1.5, min(axes.get_ylim()[1], GAP_CEILING))
-    if across == "steps":
-        axes.set_xscale("function", functions=(np.log1p, np.expm1))
-        ticks = [0.0, *round_numbers(1.0, high)]
-    else:
-        axes.set_xscale("log")
-        ticks = round_numbers(low, high)
-    axes.set_xticks(ticks)
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _finish(figure: Figure, axes: Axes) -> None:
-    axes.grid(alpha=0.3)
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", fontsize=9, handlelength=3.0, frameon=False)
-
-
-def _profiles(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> Figure:
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
-    figure, places = _figure(2)
-    for axes, (name, measure) in zip(places, MEASURES.items(), strict=True):
-        curves = {label: curve for label, curve in profile(outcomes, measure, PROFILE_SHARE).items() if len(curve[0])}
-        end = farthest(curves)
-        for label, curve in curves.items():
-            axes.plot(*stairs(curve, end), linewidth=1.4, label=label, **_style(drawn[label]))
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(ratio_ticks(end))
-        axes.set(xlim=(1.0, end), ylim=(-0.02, 1.02), xlabel=f"{name} over the least", ylabel="share of problems")
-        axes.set_title(f"{name} to {short(PROFILE_SHARE)} of the best cost")
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    # A figure that pyplot does not know, so that nothing has to be closed.
+    figure = Figure(figsize=(5.5 + 3.5 * len(panels), 5.2), layout="constrained")
+    places = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, chart) in zip(places, panels.items(), strict=True):
+        for label, line in chart.lines.items():
+            ink = inks[label]
+            colour = charts.COLOURS[ink.colour][0]
+            for seed in chart.seeds.get(label, ()):
+                axes.plot(*zip(*seed, strict=True), color=colour, linewidth=0.5, alpha=0.25)
+            dashes = (0, ink.dash) if ink.dash else "-"
+            axes.plot(*zip(*line, strict=True), color=colour, linestyle=dashes, linewidth=1.4, label=label)
+        margin = 0.02 * (chart.y[1] - chart.y[0])
+        axes.set(xlim=chart.x, ylim=(chart.y[0] - margin, chart.y[1] + margin), title=title)
+        axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
+        axes.set_xticks(*zip(*chart.x_ticks, strict=True))
+        axes.set_yticks(*zip(*chart.y_ticks, strict=True))
         axes.grid(alpha=0.3)
-    _finish(figure, places[0])
-    return figure
+    if any(inks[label].dash == charts.UNRANKED for chart in panels.values() for label in chart.lines):
+        figure.supxlabel("dashed: not ranked", fontsize=8, color="gray", ha="left", x=0.01)
+    figure.legend(
+        *places[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9, handlelength=3.0, frameon=False
+    )
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=DPI)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ SHARES = tuple(10.0**-k for k in range(1, 7))
 FAILED = 1e-4
 """A run that never comes within this share of the best cost has failed: another minimum, or stuck."""
 
+Item = TypeVar("Item")
+Key = TypeVar("Key")
 Problem = tuple[str, int]
 Measure = Callable[[Outcome, float, float], float]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -62,6 +65,14 @@ class Course:
 def problem(outcome: Outcome) -> Problem:
     """What an outcome is compared within: the runs of the same dataset from the same start."""
     return outcome.dataset, outcome.seed
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Items by what `key` makes of them, in the order in which each key comes first."""
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def objections(outcome: Outcome) -> tuple[str, ...]:
@@ -112,9 +123,7 @@ def spreads(outcomes: Sequence[Outcome], measure: Measure, share: float) -> dict
     A run that may not be ranked counts as one that does not arrive in the median, and apart from the failures.
     """
     best = best_cost(outcomes)
-    groups: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault((outcome.dataset, outcome.label), []).append(outcome)
+    groups = grouped(outcomes, lambda outcome: (outcome.dataset, outcome.label))
     return {key: _spread(group, [_measured(o, best, measure, share) for o in group]) for key, group in groups.items()}
 
 

@@ -40,6 +40,8 @@ Array = NDArray[np.float64]
 REMOTE = 10.0
 """Points beyond this many median distances from the median have run off: no image holds them, and none is compared."""
 
+FIRST = ("dataset", "seed", "label", "settings", "status", "message", "cost", "seconds")
+"""The columns that come first in results.parquet."""
 SAME = 1e-9
 """Share by which the costs of a run and of its timing may differ: the same sums on other numbers of threads."""
 
@@ -186,8 +188,10 @@ def write(found: Sequence[Outcome], rows: Sequence[Summary], folder: Path) -> No
 
 
 def _row(outcome: Outcome, best: float) -> dict[str, Any]:
-    row = asdict(outcome) | {"settings": _joined(outcome.settings), "flags": "; ".join(outcome.flags)}
-    row |= {"steps": outcome.steps, "final_cost": outcome.cost[-1], "best_cost": best}
+    row = dict.fromkeys(FIRST) | asdict(outcome)
+    row |= {"settings": "; ".join(f"{axis}={value}" for axis, value in outcome.settings.items())}
+    row |= {"flags": "; ".join(outcome.flags), "steps": outcome.steps}
+    row |= {"final_cost": outcome.cost[-1], "best_cost": best}
     for share in SHARES:
         row[f"steps_to_{share:.0e}"] = steps_to(outcome, best, share)
         row[f"seconds_to_{share:.0e}"] = seconds_to(outcome, best, share)
@@ -199,10 +203,6 @@ def _summary_row(row: Summary) -> dict[str, Any]:
     for name in ("steps", "seconds"):
         flat |= {f"{name}_to_{share:.0e}": value for share, value in zip(SHARES, flat.pop(name), strict=True)}
     return flat
-
-
-def _joined(settings: dict[str, str]) -> str:
-    return "; ".join(f"{axis}={value}" for axis, value in settings.items())
 
 
 def _write_table(rows: list[dict[str, Any]], path: Path) -> None:
