@@ -108,14 +108,9 @@ def _lines(pieces: Sequence[str], room: float, height: int) -> list[str]:
 def _numbers(limit: float) -> list[Text]:
     """0, the middle and the end of the scale; the end is not centred where it would leave the picture."""
     y = SCALE_TOP + SCALE_HEIGHT + 6
-    last = Text(short(limit) + "+", (SCALE_LEFT + SCALE_WIDTH, y), "mt", 20)
-    if last.box[2] > SIZE[0]:
-        last = Text(last.text, (SIZE[0] - 4, y), "rt", 20)
-    return [
-        Text(short(0.0), (SCALE_LEFT, y), "mt", 20),
-        Text(short(limit / 2.0), (SCALE_LEFT + SCALE_WIDTH / 2, y), "mt", 20),
-        last,
-    ]
+    texts = short(0.0), short(limit / 2.0), short(limit) + "+"
+    first, middle, last = (Text(t, (SCALE_LEFT + i * SCALE_WIDTH / 2, y), "mt", 20) for i, t in enumerate(texts))
+    return [first, middle, last if last.box[2] <= SIZE[0] else Text(last.text, (SIZE[0] - 4, y), "rt", 20)]
 
 
 def _scale(limit: float) -> Image.Image:

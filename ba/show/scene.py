@@ -80,7 +80,7 @@ class Cloud:
     """One state of a problem, ready to draw, in a `Frame`.
 
     points (m, 3), errors (m,) px median reprojection error with NaN where nothing sees the point, colors (m, 3) uint8
-    RGB or None, frusta (n_images, 8, 2, 3) line segments, hidden: how many points are too far away to draw.
+    RGB or None, frusta (n_images * 8, 2, 3) line segments, hidden: how many points are too far away to draw.
     """
 
     points: Float
@@ -204,7 +204,7 @@ def picture_corners(problem: Problem) -> Float:
 def _principal_and_focal(problem: Problem) -> tuple[Float, Float]:
     """(n_images, 2) and (n_images,) px."""
     principal, focal = np.zeros((problem.num_images, 2)), np.ones(problem.num_images)
-    for name, images in _images_by_model(problem):
+    for name, images in _by_model(problem, np.arange(problem.num_images)):
         params = problem.intrinsics[problem.camera_of_image[images]]
         model = CAMERAS[name]
         if model.principal_point:
@@ -213,8 +213,9 @@ def _principal_and_focal(problem: Problem) -> tuple[Float, Float]:
     return principal, focal
 
 
-def _images_by_model(problem: Problem) -> Iterator[tuple[str, NDArray[np.intp]]]:
-    names = np.array(problem.camera_models)[problem.camera_of_image]
+def _by_model(problem: Problem, images: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    """Each camera model, and which of the images have it."""
+    names = np.array(problem.camera_models)[problem.camera_of_image[images]]
     for name in dict.fromkeys(problem.camera_models):
         yield name, np.flatnonzero(names == name)
 
@@ -224,12 +225,10 @@ def unproject(problem: Problem, images: NDArray[np.intp], pixels: Float) -> Floa
 
     Where the distortion does not reach a pixel, it is left out.
     """
-    rays = np.ones((len(pixels), 3))
     principal, focal = _principal_and_focal(problem)
-    rays[:, :2] = (pixels - principal[images]) / focal[images, None]
-    names = np.array(problem.camera_models)[problem.camera_of_image[images]]
-    for name in dict.fromkeys(problem.camera_models):
-        rows = np.flatnonzero(names == name)
+    undistorted = (pixels - principal[images]) / focal[images, None]
+    rays = np.concatenate([undistorted, np.ones((len(pixels), 1))], axis=1)
+    for name, rows in _by_model(problem, images):
         cameras = problem.camera_of_image[images[rows]]
         rays[rows, :2] = _newton(name, problem.intrinsics, cameras, rays[rows], pixels[rows])
     return rays
@@ -245,10 +244,8 @@ def _newton(name: str, intrinsics: Float, cameras: NDArray[np.int32], start: Flo
         step = np.linalg.pinv(d_point[:, :, :2]) @ (pixels - uv)[:, :, None]
         ray[:, :2] += np.clip(step[:, :, 0], -0.3, 0.3)
     CAMERAS[name].project(intrinsics, cameras, ray, uv, d_point, d_params, domain)
-    reached = (np.abs(uv - pixels).max(axis=1, initial=0.0) < 1e-6 * np.abs(pixels).max(initial=1.0)) & (
-        domain == INSIDE
-    )
-    return np.where(reached[:, None], ray[:, :2], start[:, :2])
+    close = np.abs(uv - pixels).max(axis=1, initial=0.0) < 1e-6 * np.abs(pixels).max(initial=1.0)
+    return np.where((close & (domain == INSIDE))[:, None], ray[:, :2], start[:, :2])
 
 
 def point_errors(problem: Problem) -> Float:
@@ -303,6 +300,6 @@ def cloud_of(problem: Problem, frame: Frame, size: float, most: int = MOST_POINT
         points=points[kept],
         errors=point_errors(problem)[kept],
         colors=None if problem.colors is None else problem.colors[kept],
-        frusta=frame.from_world(frusta(problem, size * frame.scale)),
+        frusta=frame.from_world(frusta(problem, size * frame.scale)).reshape(-1, 2, 3),
         hidden=problem.num_points - len(near),
     )

@@ -14,10 +14,9 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from ba.errors import UserError
 from ba.pipeline import load_start
 from ba.studies.comparison.measure import measure, timed
 from ba.studies.comparison.outcome import Ending
+from ba.studies.comparison.profiles import grouped
 from ba.studies.comparison.runs import Run, Start
 from ba.system import children, files, interrupt, safepath
 
@@ -61,16 +61,17 @@ DAMAGE = (UserError, OSError, EOFError, ValueError, KeyError, TypeError)
 """What readers raise on a file that was cut or overwritten."""
 
 
-def _is_kept(path: Path, read: Callable[[], Any], damaged: list[str]) -> bool:
-    """Whether a file is there, and what `read` makes of it raises nothing; if that does, `damaged` grows by a line."""
-    if not path.exists():
-        return False
-    try:
-        read()
-    except DAMAGE as error:
-        reason = " ".join(str(error).removeprefix(f"{path}: ").split())
-        damaged.append(f"{path}: damaged, so done again ({reason})")
-        return False
+def _are_kept(readers: Mapping[Path, Callable[[Path], Any]], damaged: list[str]) -> bool:
+    """Whether every file is there, and its reader raises nothing; where that does, `damaged` grows by a line."""
+    for path, read in readers.items():
+        if not path.exists():
+            return False
+        try:
+            read(path)
+        except DAMAGE as error:
+            reason = " ".join(str(error).removeprefix(f"{path}: ").split())
+            damaged.append(f"{path}: damaged, so done again ({reason})")
+            return False
     return True
 
 
@@ -83,28 +84,36 @@ def truth_path(start: Start, folder: Path) -> Path:
     return folder / "starts" / f"truth-{start.key}.npz"
 
 
-def result_of(run: Run, folder: Path) -> dict[str, Any]:
-    """The fields of a `Ending`. Raises TypeError or ValueError where the file holds none."""
-    found: dict[str, Any] = json.loads((folder / "runs" / f"{run.key}.json").read_text())
-    Ending(**found)
-    return found
+def ending_path(run: Run, folder: Path) -> Path:
+    return folder / "runs" / f"{run.key}.json"
 
 
-def points_of(run: Run, folder: Path) -> NDArray[np.float64]:
-    """(n_points, 3). Raises ValueError, EOFError or OSError where the file does not hold all of them."""
-    return np.asarray(np.load(_points_path(run, folder), allow_pickle=False)).reshape(-1, 3)
-
-
-def _points_path(run: Run, folder: Path) -> Path:
+def points_path(run: Run, folder: Path) -> Path:
     return folder / "runs" / f"{run.key}.npy"
 
 
-def timing_of(run: Run, folder: Path) -> dict[str, list[float]]:
+def timing_path(run: Run, folder: Path) -> Path:
+    return folder / "timings" / f"{run.key}.json"
+
+
+def read_ending(path: Path) -> dict[str, Any]:
+    """The fields of an `Ending`. Raises TypeError or ValueError where the file holds none."""
+    ending: dict[str, Any] = json.loads(path.read_text())
+    Ending(**ending)
+    return ending
+
+
+def read_points(path: Path) -> NDArray[np.float64]:
+    """(n_points, 3). Raises ValueError, EOFError or OSError where the file does not hold all of them."""
+    return np.asarray(np.load(path, allow_pickle=False)).reshape(-1, 3)
+
+
+def read_timing(path: Path) -> dict[str, list[float]]:
     """`cost` and `seconds` of each step. Raises KeyError or ValueError where the file does not hold both."""
-    found: dict[str, list[float]] = json.loads((folder / "timings" / f"{run.key}.json").read_text())
-    if len(found["cost"]) != len(found["seconds"]):
+    timing: dict[str, list[float]] = json.loads(path.read_text())
+    if len(timing["cost"]) != len(timing["seconds"]):
         raise ValueError("costs and seconds of different length")
-    return found
+    return timing
 
 
 def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[str]) -> None:
@@ -115,33 +124,29 @@ def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[st
         paths = [start_path(start, folder)]
         if start.config.data.scene is not None:
             paths.append(truth_path(start, folder))
-        if all(_is_kept(path, partial(io.load, path), damaged) for path in paths):
+        if _are_kept(dict.fromkeys(paths, io.load), damaged):
             continue
         with _named(start.group):
             loaded, problem = load_start(start.config.model_copy(update={"rotation": REFERENCE}))
         with interrupt.uninterrupted():
-            if start.config.data.scene is not None:
-                io.save(loaded, truth_path(start, folder))
-            io.save(problem, start_path(start, folder))
+            for path, saved in zip(paths, (problem, loaded), strict=False):
+                io.save(saved, path)
 
 
 def _find_results(runs: Sequence[Run], folder: Path, workers: int, tick: Tick, damaged: list[str]) -> None:
-    missing = [run for run in runs if not _has_result(run, folder, damaged)]
-    done = len(runs) - len(missing)
-    for run, (ending, points) in _measured(missing, folder, min(workers, len(missing))):
+    missing = [
+        run
+        for run in runs
+        if not _are_kept({ending_path(run, folder): read_ending, points_path(run, folder): read_points}, damaged)
+    ]
+    measured = _measured(missing, folder, min(workers, len(missing)))
+    for done, (run, (ending, points)) in enumerate(measured, len(runs) - len(missing) + 1):
         with interrupt.uninterrupted():
-            with files.replacing(_points_path(run, folder)) as temporary:
+            with files.replacing(points_path(run, folder)) as temporary:
                 np.save(temporary, points, allow_pickle=False)
-            _write(folder / "runs" / f"{run.key}.json", ending)
+            _write(ending_path(run, folder), ending)
         interrupt.check()
-        done += 1
         tick(f"runs, {workers} at a time", done, len(runs))
-
-
-def _has_result(run: Run, folder: Path, damaged: list[str]) -> bool:
-    return _is_kept(folder / "runs" / f"{run.key}.json", partial(result_of, run, folder), damaged) and _is_kept(
-        _points_path(run, folder), partial(points_of, run, folder), damaged
-    )
 
 
 def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple[Run, Any]]:
@@ -193,19 +198,18 @@ def _end_quietly(parent: int) -> None:
 
 
 def _take_timings(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[str]) -> None:
-    paths = {run.key: folder / "timings" / f"{run.key}.json" for run in runs}
-    missing = [run for run in runs if not _is_kept(paths[run.key], partial(timing_of, run, folder), damaged)]
-    # Within a start by chance, and by another for each seed: nothing is always first, when caches are cold.
-    order = {key: place for place, key in enumerate(dict.fromkeys(run.start.key for run in runs))}
-    missing.sort(key=lambda run: (order[run.start.key], run.key))
-    loaded: tuple[str, Any] = "", None
-    for done, run in enumerate(missing, len(runs) - len(missing)):
-        interrupt.check()
-        tick("timings, one alone", done, len(runs))
-        if loaded[0] != run.start.key:
-            loaded = run.start.key, io.load(start_path(run.start, folder))
-        _warm(run, loaded[1])
-        _write(paths[run.key], timed(loaded[1], run.config))
+    missing = [run for run in runs if not _are_kept({timing_path(run, folder): read_timing}, damaged)]
+    done = len(runs) - len(missing)
+    for group in grouped(missing, lambda run: run.start.key).values():
+        problem = io.load(start_path(group[0].start, folder))
+        # The order within a start is that of the keys, random and another for each seed, so that nothing is always
+        # first, when caches are cold.
+        for run in sorted(group, key=lambda run: run.key):
+            interrupt.check()
+            tick("timings, one alone", done, len(runs))
+            _warm(run, problem)
+            _write(timing_path(run, folder), timed(problem, run.config))
+            done += 1
     tick("timings, one alone", len(runs), len(runs))
 
 

@@ -7,6 +7,7 @@ summary.csv, summary.parquet   a row a dataset and label, over the seeds
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,26 +20,24 @@ from numpy.typing import NDArray
 from ba import io
 from ba.errors import UserError
 from ba.model.rotation.so3 import OFF_SO3
-from ba.model.similarity import align
-from ba.studies.comparison.execute import points_of, result_of, timing_of, truth_path
+from ba.model.similarity import align, not_remote
+from ba.studies.comparison import execute
 from ba.studies.comparison.outcome import Outcome
 from ba.studies.comparison.profiles import (
     FAILED,
+    MEASURES,
     SHARES,
     best_cost,
+    grouped,
+    objections,
     problem,
     ranked,
-    seconds_to,
     spreads,
-    steps_to,
 )
 from ba.studies.comparison.runs import Run
 from ba.system import files
 
 Array = NDArray[np.float64]
-
-REMOTE = 10.0
-"""Points beyond this many median distances from the median have run off: no image holds them, and none is compared."""
 
 FIRST = ("dataset", "seed", "label", "settings", "status", "message", "cost", "seconds")
 """The columns that come first in results.parquet."""
@@ -71,25 +70,31 @@ class Summary:
 
 def outcomes(runs: Sequence[Run], folder: Path) -> list[Outcome]:
     """The outcomes of a plan that was carried out, each compared with the best of its dataset and seed."""
-    found = _flagged([_outcome(run, folder) for run in runs])
-    best = best_cost(found)
+    flagged = _flagged([_outcome(run, folder) for run in runs])
+    best = best_cost(flagged)
     winners = {
-        problem(o): run for o, run in zip(found, runs, strict=True) if ranked(o) and o.cost[-1] == best[problem(o)]
+        problem(o): run for o, run in zip(flagged, runs, strict=True) if ranked(o) and o.cost[-1] == best[problem(o)]
     }
     return [
-        replace(
-            outcome,
-            difference=_difference(run, winners[problem(outcome)], folder)
-            if problem(outcome) in winners and outcome.distance_from_so3 <= OFF_SO3
-            else math.nan,
-        )
-        for outcome, run in zip(found, runs, strict=True)
+        replace(outcome, difference=_difference(outcome, run, winners.get(problem(outcome)), folder))
+        for outcome, run in zip(flagged, runs, strict=True)
     ]
 
 
+def _difference(outcome: Outcome, run: Run, best: Run | None, folder: Path) -> float:
+    if best is None or outcome.distance_from_so3 > OFF_SO3:
+        return math.nan
+    return 0.0 if run is best else distance(_points(run, folder), _points(best, folder))
+
+
+def _points(run: Run, folder: Path) -> Array:
+    return execute.read_points(execute.points_path(run, folder))
+
+
 def _outcome(run: Run, folder: Path) -> Outcome:
-    ending, timing = result_of(run, folder), timing_of(run, folder)
-    truth = truth_path(run.start, folder)
+    ending = execute.read_ending(execute.ending_path(run, folder))
+    timing = execute.read_timing(execute.timing_path(run, folder))
+    truth = execute.truth_path(run.start, folder)
     return Outcome(
         dataset=run.start.group,
         seed=run.start.seed,
@@ -98,7 +103,7 @@ def _outcome(run: Run, folder: Path) -> Outcome:
         cost=tuple(timing["cost"]),
         seconds=tuple(timing["seconds"]),
         difference=math.nan,
-        truth_error=distance(points_of(run, folder), io.load(truth).points) if truth.exists() else math.nan,
+        truth_error=distance(_points(run, folder), io.load(truth).points) if truth.exists() else math.nan,
         flags=() if _is_same(ending.pop("cost"), timing["cost"]) else ("timed along another course",),
         **ending,
     )
@@ -127,16 +132,12 @@ def _flags(outcome: Outcome, best: float, reference: int | None) -> list[str]:
     return flags
 
 
-def _difference(run: Run, best: Run, folder: Path) -> float:
-    return 0.0 if run is best else distance(points_of(run, folder), points_of(best, folder))
-
-
 def distance(points: Array, reference: Array) -> float:
     """Root mean square distance after Sim(3) alignment over the reference's extent, of points that have not run off.
 
     NaN where no alignment exists.
     """
-    near = _near(points) & _near(reference)
+    near = not_remote(points) & not_remote(reference)
     source, target = points[near], reference[near]
     try:
         aligned = align(source, target).apply(source)
@@ -146,19 +147,13 @@ def distance(points: Array, reference: Array) -> float:
     return float(np.sqrt(np.mean(np.sum((aligned - target) ** 2, axis=1))) / extent)
 
 
-def _near(points: Array) -> NDArray[np.bool_]:
-    distances = np.linalg.norm(points - np.median(points, axis=0), axis=1)
-    return np.asarray(distances <= REMOTE * np.median(distances))
-
-
 def summaries(found: Sequence[Outcome]) -> list[Summary]:
     """A row a dataset and label, in order."""
-    steps = [spreads(found, steps_to, share) for share in SHARES]
-    seconds = [spreads(found, seconds_to, share) for share in SHARES]
+    steps, seconds = ([spreads(found, measure, share) for share in SHARES] for measure in MEASURES.values())
     at_failure = steps[SHARES.index(FAILED)]
     rows = []
-    for (dataset, label), spread in at_failure.items():
-        group = [o for o in found if (o.dataset, o.label) == (dataset, label)]
+    for (dataset, label), group in grouped(found, lambda o: (o.dataset, o.label)).items():
+        spread = at_failure[dataset, label]
         rows.append(
             Summary(
                 dataset=dataset,
@@ -174,7 +169,7 @@ def summaries(found: Sequence[Outcome]) -> list[Summary]:
                 distance_from_so3=max(o.distance_from_so3 for o in group),
                 difference=float(np.median([o.difference for o in group])),
                 truth_error=float(np.median([o.truth_error for o in group])),
-                flags=tuple(dict.fromkeys(flag for o in group for flag in o.flags)),
+                flags=tuple(dict.fromkeys(flag for o in group for flag in objections(o))),
             )
         )
     return rows
@@ -192,15 +187,14 @@ def _row(outcome: Outcome, best: float) -> dict[str, Any]:
     row |= {"settings": "; ".join(f"{axis}={value}" for axis, value in outcome.settings.items())}
     row |= {"flags": "; ".join(outcome.flags), "steps": outcome.steps}
     row |= {"final_cost": outcome.cost[-1], "best_cost": best}
-    for share in SHARES:
-        row[f"steps_to_{share:.0e}"] = steps_to(outcome, best, share)
-        row[f"seconds_to_{share:.0e}"] = seconds_to(outcome, best, share)
+    for share, (name, measure) in itertools.product(SHARES, MEASURES.items()):
+        row[f"{name}_to_{share:.0e}"] = measure(outcome, best, share)
     return row
 
 
 def _summary_row(row: Summary) -> dict[str, Any]:
     flat = asdict(row) | {"flags": "; ".join(row.flags)}
-    for name in ("steps", "seconds"):
+    for name in MEASURES:
         flat |= {f"{name}_to_{share:.0e}": value for share, value in zip(SHARES, flat.pop(name), strict=True)}
     return flat
 
