@@ -4,8 +4,6 @@ Texts are laid out by their measured boxes: the caption takes the largest letter
 in at most three lines, so that no number is too long.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,9 +49,6 @@ class Text:
         x, y = self.place
         return x + left, y + top, x + right, y + bottom
 
-    def draw(self, draw: ImageDraw.ImageDraw) -> None:
-        draw.text(self.place, self.text, INK, _font(self.height), anchor=self.anchor)
-
 
 def with_legend(scene: Image.Image, limit: float, caption: Sequence[str]) -> Image.Image:
     """The scene above the strip. caption: its parts, which are kept whole where possible; limit: of the scale, px."""
@@ -63,7 +58,7 @@ def with_legend(scene: Image.Image, limit: float, caption: Sequence[str]) -> Ima
     draw.line((0, SIZE[1] - STRIP, SIZE[0], SIZE[1] - STRIP), LINE, 1)
     picture.paste(_scale(limit), (SCALE_LEFT, SCALE_TOP))
     for text in layout(limit, caption):
-        text.draw(draw)
+        draw.text(text.place, text.text, INK, _font(text.height), anchor=text.anchor)
     return picture
 
 
@@ -81,12 +76,9 @@ def short(value: float) -> str:
 def _caption(parts: Sequence[str], room: float) -> list[Text]:
     """The parts, joined by semicolons, no wider than `room` px and no higher than the strip."""
     pieces = [part + ";" for part in parts[:-1]] + list(parts[-1:])
-    for height in range(LARGEST, SMALLEST - 1, -1):
-        lines = _lines(pieces, room, height) or _lines(" ".join(pieces).split(), room, height)
-        if lines:
-            break
-    else:
-        raise ValueError(f"caption: {' '.join(pieces)!r} does not fit")
+    words = " ".join(pieces).split()
+    laid_out = ((h, _lines(pieces, room, h) or _lines(words, room, h)) for h in range(LARGEST, SMALLEST - 1, -1))
+    height, lines = next((height, lines) for height, lines in laid_out if lines)
     step = 1.3 * height
     top = SCALE_MIDDLE if len(lines) == 1 else SIZE[1] - STRIP / 2 - (len(lines) - 1) / 2 * step
     return [Text(line, (MARGIN, top + i * step), "lm", height) for i, line in enumerate(lines)]

@@ -3,8 +3,6 @@
 The page follows the reader's light or dark setting and prints. What is given as `str` is escaped, `Html` is not.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -29,6 +29,7 @@ from ba.engine import kernelcache
 from ba.errors import UserError
 from ba.model.problem import Problem
 from ba.model.residual import Projection, project
+from ba.model.similarity import compare_to_truth
 from ba.prepare.noise import note_of_second_noise
 from ba.show.notes import notes_of
 from ba.show.report import write_report
@@ -68,7 +69,8 @@ def save(
     about = [note_of_second_noise(config), BRIEF if brief else None]
     if config.data.scene is not None:
         try:
-            summary |= _against_truth(loaded, start, solution)
+            ends = {"start": start, "end": solution.problem}
+            summary["truth"] = {name: compare_to_truth(problem, loaded) for name, problem in ends.items()}
         except UserError as error:  # nothing aligns an end that has run off; the numbers of the run are no less true
             about.append(str(error))
     notes = [*notes_of(summary, start, solution.problem), *filter(None, about)]
@@ -97,12 +99,6 @@ def save(
             view = folder.path / "view.png"
             write_report(folder.path / "report.html", summary, solution.iterations, residuals, view, text)
     return summary, notes
-
-
-def _against_truth(truth: Problem, start: Problem, solution: Solution) -> dict[str, Any]:
-    from ba.model.similarity import compare_to_truth
-
-    return {"truth": {"start": compare_to_truth(start, truth), "end": compare_to_truth(solution.problem, truth)}}
 
 
 def _write_summary(summary: dict[str, Any], notes: list[str], began: Began, folder: RunFolder) -> None:

@@ -42,7 +42,8 @@ class Progress(Live):
         self._print(row(record, self._seconds or 0.0))
         self._seconds = record.seconds
         done, most = record.iteration, self._max_iterations
-        self.report(f"iteration {done} of at most {most}", done, max(most, done), time_left(record, most))
+        what, left = f"iteration {done} of at most {most}", time_left(record, most)
+        self.report(description=what, completed=done, total=max(most, done), detail=left)
 
     def _print(self, line: str) -> None:
         if self.bar is not None:

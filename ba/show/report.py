@@ -1,7 +1,5 @@
 """A run as one HTML page that needs nothing else: styles, charts (SVG) and the picture are inside it."""
 
-from __future__ import annotations
-
 import base64
 import io
 import math

@@ -3,8 +3,6 @@
 Rows that look past outliers are left out where they would only say again what the plain ones say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -12,8 +12,6 @@ Everything is built from differences and medians: a similarity of the world move
 Pictures are drawn in a `Frame` of their own, centred and of unit size: graphics cards compute in float32.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -284,11 +282,6 @@ def error_colors(errors: Float, limit: float) -> Bytes:
     colors = np.stack(channels, axis=1).round().astype(np.uint8)
     colors[np.isnan(errors)] = UNSEEN
     return colors
-
-
-def view_of(problem: Problem, frame: Frame, aspect: float = 1.6) -> View:
-    """`first_view` of a problem, in `frame`."""
-    return first_view(problem.rotations, frame.from_world(problem.centers), frame.from_world(problem.points), aspect)
 
 
 def cloud_of(problem: Problem, frame: Frame, size: float, most: int = MOST_POINTS) -> Cloud:

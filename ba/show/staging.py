@@ -7,8 +7,6 @@ Only what a run writes (PRODUCTS) is ever removed. Whatever else is in an earlie
 its place; where a process was killed before that, the next one does it.
 """
 
-from __future__ import annotations
-
 import errno
 import itertools
 import os
@@ -54,9 +52,9 @@ def claim(path: Path, made: list[Path]) -> int | None:
     """
     while True:
         made += _make_parents(path.parent)
+        is_new = True
         try:
             path.mkdir()
-            is_new = True
         except FileExistsError:
             is_new = False
         except FileNotFoundError:  # a refused run has removed the folder above, which it had made
@@ -66,12 +64,12 @@ def claim(path: Path, made: list[Path]) -> int | None:
         except FileNotFoundError:  # put in its place, or removed, by who had it
             continue
         locked = lock(handle)
-        if locked is False or (locked is None and not is_new):
-            os.close(handle)
-            return None
-        if is_at(path, handle):
+        refused = locked is False or (locked is None and not is_new)
+        if not refused and is_at(path, handle):
             return handle
         os.close(handle)
+        if refused:
+            return None
 
 
 def remove(path: Path, handle: int) -> None:
@@ -109,9 +107,7 @@ def _replace(path: Path, place: Path) -> None:
         lock(old)  # else another run takes it for left as soon as it has the hidden name
         left = path if exchange(path, place) else _change_by_turns(path, place)
         files.sync(place.parent)
-        _hand_over(left, place)
-        _empty(left)
-        left.rmdir()
+        _dissolve(left, place)
     finally:
         os.close(old)
 
@@ -142,12 +138,17 @@ def recover(path: Path) -> None:
 
 
 def _recover_aside(aside: Path, place: Path) -> None:
-    if not os.path.lexists(place):
+    if os.path.lexists(place):
+        _dissolve(aside, place)
+    else:
         os.rename(aside, place)
-        return
-    _hand_over(aside, place)
-    _empty(aside)
-    aside.rmdir()
+
+
+def _dissolve(old: Path, place: Path) -> None:
+    """Remove an earlier folder, whose other files go to the one in its place."""
+    _hand_over(old, place)
+    _empty(old)
+    old.rmdir()
 
 
 def sweep(parent: Path) -> None:

@@ -59,14 +59,7 @@ class Live:
         if self.bar is not None:
             self.bar.stop()
 
-    def report(self, description: str, done: int, of: int, detail: str) -> None:
-        """Say what is done, how much of how much, and a detail."""
+    def report(self, **state: Any) -> None:
+        """Show a state: its description, a detail, and how much is `completed` of a `total`."""
         if self.bar is not None:
-            self.bar.update(
-                self.bar.task_ids[0],
-                description=description,
-                completed=done,
-                total=of,
-                detail=detail,
-                refresh=not self._redrawn,
-            )
+            self.bar.update(self.bar.task_ids[0], refresh=not self._redrawn, **state)

@@ -5,8 +5,6 @@ open3d's own, where each state and each colouring is a toggle. The picture is dr
 its own: a missing graphics driver ends that process and not this one.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import signal
@@ -118,8 +116,9 @@ def screenshot(before: Problem | None, after: Problem, png: Path, show_before: b
 def _prepare(before: Problem | None, after: Problem) -> tuple[View, float, dict[str, Cloud]]:
     """One view and one colour scale for all states, so that they can be compared. The last state is `after`."""
     frame = scene.frame_of(after)
-    view = scene.view_of(after, frame, SIZE[0] / (SIZE[1] - STRIP))
-    size = scene.frustum_size(frame.from_world(after.centers), view)
+    centers, points = frame.from_world(after.centers), frame.from_world(after.points)
+    view = scene.first_view(after.rotations, centers, points, SIZE[0] / (SIZE[1] - STRIP))
+    size = scene.frustum_size(centers, view)
     states = {"after": after} if before is None else {"before": before, "after": after}
     clouds = {name: scene.cloud_of(problem, frame, size) for name, problem in states.items()}
     return view, scene.error_limit(clouds["after"].errors), clouds

@@ -1,7 +1,5 @@
 """What a user asks to run, whichever way: a YAML file, standard input, a data file, a dictionary or a Config."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path

@@ -5,8 +5,6 @@ Seven colours that colour-blind readers can tell apart (after Okabe and Ito), in
 kinds of line; long dashes are kept for labels whose runs may not be ranked. A label has the same ink in every chart.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -138,13 +136,14 @@ def _x_axis(across: str, singles: Sequence[Course]) -> tuple[Ends, Ticks]:
     """A logarithmic axis: steps + 1, so that the start is on it, or seconds from the quickest first step."""
     last = max((float(getattr(single, across)[-1]) for single in singles), default=1.0)
     if across == "steps":
-        last = max(last, 1.0)
-        return (0.0, math.log10(1.0 + last)), [
-            (math.log10(1.0 + step), f"{step:g}") for step in (0.0, *round_numbers(1.0, last))
-        ]
-    first = min((float(s) for single in singles for s in single.seconds[1:2] if s > 0.0), default=0.1)
-    last = max(last, 2.0 * first)
-    return (math.log10(first), math.log10(last)), [(math.log10(s), f"{s:g}") for s in round_numbers(first, last)]
+        first, last, offset = 0.0, max(last, 1.0), 1.0
+        ticks = [0.0, *round_numbers(1.0, last)]
+    else:
+        first = min((float(s) for single in singles for s in single.seconds[1:2] if s > 0.0), default=0.1)
+        last, offset = max(last, 2.0 * first), 0.0
+        ticks = round_numbers(first, last)
+    ends = math.log10(first + offset), math.log10(last + offset)
+    return ends, [(math.log10(tick + offset), f"{tick:g}") for tick in ticks]
 
 
 def _points(median: Course, across: str, low: float, top: float) -> Points:
@@ -218,9 +217,8 @@ def svg(chart: Chart, inks: Mapping[str, Ink]) -> str:
         _series(label, inks[label], [placed(seed) for seed in chart.seeds.get(label, ())], line)
         for label, line in lines.items()
     )
-    x_ticks, y_ticks = (
-        [(axis(at), text) for at, text in ticks] for axis, ticks in ((x_axis, chart.x_ticks), (y_axis, chart.y_ticks))
-    )
+    x_ticks = [(x_axis(x), text) for x, text in chart.x_ticks]
+    y_ticks = [(y_axis(y), text) for y, text in chart.y_ticks]
     picture = FRAME.chart(chart.about, chart.x_label, chart.y_label, x_ticks, y_ticks, marks)
     names = "; ".join(", ".join(group) for group in coinciding(lines))
     return figure(picture, f"On top of each other: {names}." if names else "")
@@ -230,11 +228,12 @@ def coinciding(lines: Mapping[str, Points]) -> list[list[str]]:
     """Labels, two and more together, whose lines an eye cannot tell apart: nowhere further than NEAR from the first."""
     groups: list[list[str]] = []
     for label, line in lines.items():
-        group = next((group for group in groups if _near(lines[group[0]], line)), None)
-        if group is None:
-            groups.append([label])
+        for group in groups:
+            if _near(lines[group[0]], line):
+                group.append(label)
+                break
         else:
-            group.append(label)
+            groups.append([label])
     return [group for group in groups if len(group) > 1]
 
 

@@ -4,8 +4,6 @@ Nothing is said that the table does not bear out: what is named is looked up, an
 case.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -8,8 +8,6 @@ Each is written as soon as it is known, under a key of all that determines it: w
 again. Ctrl-C loses the runs at work.
 """
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os
@@ -46,9 +44,8 @@ def execute(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> tupl
 
     workers: processes at a time, for results; 1 works without any.
     """
-    for name in FOLDERS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
     for name in (".", *FOLDERS):
+        (folder / name).mkdir(parents=True, exist_ok=True)
         files.remove_stale(folder / name)
     damaged: list[str] = []
     _make_starts(runs, folder, tick, damaged)

@@ -1,7 +1,5 @@
 """What one run of a comparison brings back, as plain numbers that fit a row of a table."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The charts of a comparison as PNG files, for papers and slides, with the inks of the page."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

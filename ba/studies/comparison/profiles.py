@@ -9,8 +9,6 @@ best label needs: Dolan and More, "Benchmarking optimization software with perfo
 Programming 91, 2002. Its value at 1 is how often the label wins, its height at the right how often it arrives.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Which modules decide how a run ends, found from their imports: a list would be forgotten when one is added."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

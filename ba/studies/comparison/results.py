@@ -5,8 +5,6 @@ results.csv, results.parquet   a row an outcome, with its arrivals at 1e-1 to 1e
 summary.csv, summary.parquet   a row a dataset and label, over the seeds
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence
@@ -21,19 +19,9 @@ from ba import io
 from ba.errors import UserError
 from ba.model.rotation.so3 import OFF_SO3
 from ba.model.similarity import align, not_remote
-from ba.studies.comparison import execute
+from ba.studies.comparison import execute, profiles
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import (
-    FAILED,
-    MEASURES,
-    SHARES,
-    best_cost,
-    grouped,
-    objections,
-    problem,
-    ranked,
-    spreads,
-)
+from ba.studies.comparison.profiles import FAILED, MEASURES, SHARES, best_cost, problem
 from ba.studies.comparison.runs import Run
 from ba.system import files
 
@@ -72,12 +60,11 @@ def outcomes(runs: Sequence[Run], folder: Path) -> list[Outcome]:
     """The outcomes of a plan that was carried out, each compared with the best of its dataset and seed."""
     flagged = _flagged([_outcome(run, folder) for run in runs])
     best = best_cost(flagged)
-    winners = {
-        problem(o): run for o, run in zip(flagged, runs, strict=True) if ranked(o) and o.cost[-1] == best[problem(o)]
-    }
+    pairs = list(zip(flagged, runs, strict=True))
+    winners = {problem(o): run for o, run in pairs if profiles.ranked(o) and o.cost[-1] == best[problem(o)]}
     return [
         replace(outcome, difference=_difference(outcome, run, winners.get(problem(outcome)), folder))
-        for outcome, run in zip(flagged, runs, strict=True)
+        for outcome, run in pairs
     ]
 
 
@@ -149,10 +136,10 @@ def distance(points: Array, reference: Array) -> float:
 
 def summaries(found: Sequence[Outcome]) -> list[Summary]:
     """A row a dataset and label, in order."""
-    steps, seconds = ([spreads(found, measure, share) for share in SHARES] for measure in MEASURES.values())
+    steps, seconds = ([profiles.spreads(found, measure, share) for share in SHARES] for measure in MEASURES.values())
     at_failure = steps[SHARES.index(FAILED)]
     rows = []
-    for (dataset, label), group in grouped(found, lambda o: (o.dataset, o.label)).items():
+    for (dataset, label), group in profiles.grouped(found, lambda o: (o.dataset, o.label)).items():
         spread = at_failure[dataset, label]
         rows.append(
             Summary(
@@ -169,7 +156,7 @@ def summaries(found: Sequence[Outcome]) -> list[Summary]:
                 distance_from_so3=max(o.distance_from_so3 for o in group),
                 difference=float(np.median([o.difference for o in group])),
                 truth_error=float(np.median([o.truth_error for o in group])),
-                flags=tuple(dict.fromkeys(flag for o in group for flag in objections(o))),
+                flags=tuple(dict.fromkeys(flag for o in group for flag in profiles.objections(o))),
             )
         )
     return rows

@@ -38,7 +38,7 @@ class Progress(Live):
         self._what = ""
 
     def __call__(self, what: str, done: int, of: int) -> None:
-        self.report(what, done, of, f"{done}/{of}")
+        self.report(description=what, completed=done, total=of, detail=f"{done}/{of}")
         if self.bar is None and self.stream is not None and what != self._what:
             print(f"{what}: {done} of {of} are there", file=self.stream, flush=True)
         self._what = what
