@@ -59,21 +59,19 @@ def _failures(rows: Sequence[Summary]) -> str:
     failed = sorted((row for row in rows if row.failures), key=lambda row: -row.failures)
     if not runs:
         return "No run may be ranked."
+    ranked, best = f"{counted(runs, 'run')} that may be ranked", "the lowest cost of their dataset and seed"
     if not failed:
-        ranked = counted(runs, "run")
-        return f"All {ranked} that may be ranked came within 1e-4 of the lowest cost of their dataset and seed."
+        return f"All {ranked} came within 1e-4 of {best}."
     named = "; ".join(f"{row.label} on {row.dataset} ({row.failures} of {row.of})" for row in failed[:5])
     others = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
-    return (
-        f"{sum(row.failures for row in failed)} of {counted(runs, 'run')} that may be ranked never came within 1e-4 of "
-        f"the lowest cost of their dataset and seed: {named}{others}."
-    )
+    total = sum(row.failures for row in failed)
+    return f"{total} of {ranked} never came within 1e-4 of {best}: {named}{others}."
 
 
 def _ends(found: Sequence[Outcome], rows: Sequence[Summary]) -> str:
-    known = [row for row in rows if math.isfinite(row.difference) and not row.failures]
-    if known:
-        worst = max(known, key=lambda row: row.difference)
+    compared = [row for row in rows if math.isfinite(row.difference) and not row.failures]
+    if compared:
+        worst = max(compared, key=lambda row: row.difference)
         agree = (
             f"After alignment the points of those without failures differ from the best run's by at most "
             f"{worst.difference:.1e} of their extent, by the median over seeds ({worst.label} on {worst.dataset})"

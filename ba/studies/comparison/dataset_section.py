@@ -1,11 +1,8 @@
 """The tables of a comparison that come after the charts: who failed and why, and every number behind the rest."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +11,7 @@ from ba.studies.comparison import profiles
 from ba.studies.comparison.charts import Ink, named, short
 from ba.studies.comparison.outcome import Outcome
 from ba.studies.comparison.profiles import FAILED, MEASURES, SHARES, Problem, grouped, objections, problem
-
-if TYPE_CHECKING:
-    from ba.studies.rotation_alignment.stress import StressRow
+from ba.studies.rotation_alignment.stress import StressRow
 
 NEVER = "–"
 

@@ -1,10 +1,8 @@
 """One run: solved from its start, and what its end is like."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +12,10 @@ from ba.analyse.free_directions import directions_and_condition
 from ba.engine.parallel import blas_threads
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
+from ba.options import Config
 from ba.solve import solve
 from ba.solve.result import Solution, Status
 from ba.studies.comparison.outcome import Ending
-
-if TYPE_CHECKING:
-    from ba.options import Config
 
 MOST_SOLVES, ENOUGH_S = 5, 0.5
 """Solves of a few milliseconds vary by half; five of them, or as many as take half a second, do not."""

@@ -5,13 +5,10 @@ of arrival and profiles, is drawn dashed, and the page says why. Medians are ove
 arriving.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ba.show.page import Html, document, section, soft, span, table
 from ba.studies.comparison import charts, dataset_section, pictures
@@ -20,11 +17,9 @@ from ba.studies.comparison.dataset_section import NEVER, TEXTS, statuses
 from ba.studies.comparison.outcome import Outcome
 from ba.studies.comparison.profiles import MEASURES, SHARES, grouped, profile, ranked
 from ba.studies.comparison.results import Summary, summaries
+from ba.studies.rotation_alignment.stress import StressRow
 from ba.system.files import write_bytes
 from ba.system.words import counted
-
-if TYPE_CHECKING:
-    from ba.studies.rotation_alignment.stress import StressRow
 
 MAIN_SHARES = (1e-4, 1e-6)
 PAGE_STYLE = """
