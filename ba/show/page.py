@@ -7,38 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ba.system.words import printable
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d1f24; --soft: #667; --line: #d9dbe1; --page: #fff; --card: #f5f6f8;
-  --mark: #2456c8; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e7e8ec; --soft: #9aa0ad; --line: #383c46; --page: #16181d; --card: #1f2229; --mark: #7ea6ff; } }
-@media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff; --mark: #2456c8; }
-  section, figure { break-inside: avoid; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 60rem; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { margin: 0 0 .25rem; font-size: 1.7rem; line-height: 1.25; overflow-wrap: anywhere; }
-h2 { margin: 2.25rem 0 .6rem; font-size: 1.15rem; }
-p { margin: .25rem 0; } .soft, figcaption { color: var(--soft); font-size: .9rem; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
-.facts td { text-align: left; overflow-wrap: anywhere; } .facts th { text-align: left; width: 13rem; }
-.pairs :is(th, td):not(:first-child) { width: 7rem; }
-.wide { overflow-x: auto; } .wide > svg { min-width: 34rem; } figure { margin: 0; }
-img, svg { display: block; width: 100%; height: auto; } img { border: 1px solid var(--line); border-radius: 6px; }
-svg text { fill: var(--soft); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); }
-h3 { margin: 1.5rem 0 .4rem; font-size: 1rem; }
-.beyond { opacity: .55; } .curve { fill: none; stroke: var(--mark); stroke-width: 2; } .dot, .bar { fill: var(--mark); }
-details { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .6rem 1rem; }
-summary { cursor: pointer; } pre { overflow-x: auto; font-size: .85rem; }
-"""
+STYLE = "\n" + Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 
 class Html(str):

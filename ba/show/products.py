@@ -124,14 +124,9 @@ def _write_solution(loaded: Problem, solution: Solution, folder: RunFolder) -> I
 
 
 def _write_residuals(start: Problem, projections: tuple[Projection, Projection], folder: Path) -> None:
+    first, last = (projection.pixels - start.pixels for projection in projections)
     with files.replacing(folder / "residuals.npz") as temporary:
-        np.savez(
-            temporary,
-            start=projections[0].pixels - start.pixels,
-            end=projections[1].pixels - start.pixels,
-            image_of_obs=start.image_of_obs,
-            point_of_obs=start.point_of_obs,
-        )
+        np.savez(temporary, start=first, end=last, image_of_obs=start.image_of_obs, point_of_obs=start.point_of_obs)
 
 
 def _draw(start: Problem, solution: Solution, folder: Path) -> str | None:

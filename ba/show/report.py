@@ -146,16 +146,12 @@ def _meanings(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _facts(summary: Mapping[str, Any]) -> str:
-    facts = {label: text_of(summary[key]) + _scale(key, summary) for label, key in FACTS if key in summary}
+    facts = {label: text_of(summary[key]) for label, key in FACTS if key in summary}
+    if summary.get("loss", "linear") != "linear" and "loss_scale" in summary:
+        bend = f"{text_of(summary['loss_scale'])} {summary.get('residual_unit', '')}".rstrip()
+        facts["loss"] += f", with its bend at {bend}"
     rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in facts.items())
     return f'<table class="facts"><tbody>{rows}</tbody></table>'
-
-
-def _scale(key: str, summary: Mapping[str, Any]) -> str:
-    """What belongs to the name of a loss that has a scale."""
-    if key != "loss" or summary[key] == "linear" or "loss_scale" not in summary:
-        return ""
-    return f", with its bend at {text_of(summary['loss_scale'])} {summary.get('residual_unit', '')}".rstrip()
 
 
 def _iterations(iterations: Sequence[Iteration]) -> str:

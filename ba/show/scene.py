@@ -278,7 +278,7 @@ def error_limit(errors: Float) -> float:
 def error_colors(errors: Float, limit: float) -> Bytes:
     """(n, 3) uint8 RGB on the turbo scale from 0 to `limit` px; grey for NaN."""
     position = np.clip(np.nan_to_num(errors, nan=0.0, posinf=limit) / limit, 0.0, 1.0) * (len(TURBO) - 1)
-    channels = [np.interp(position, np.arange(len(TURBO)), TURBO[:, c]) for c in range(3)]
+    channels = [np.interp(position, np.arange(len(TURBO)), channel) for channel in TURBO.T]
     colors = np.stack(channels, axis=1).round().astype(np.uint8)
     colors[np.isnan(errors)] = UNSEEN
     return colors

@@ -125,27 +125,28 @@ def _change_by_turns(path: Path, place: Path) -> Path:
 
 
 def recover(path: Path) -> None:
-    """Finish what a killed run began in the hidden folder `path` and in its place; `path` is locked by us. OSError."""
-    place = path.with_name(path.name.removesuffix(RUNNING)[1:])
+    """Finish what a killed run began in the hidden folder `path`, which is locked by us, and in its place. OSError."""
+    name = path.name[1:]
+    if name.endswith(ASIDE):
+        place = path.with_name(name.removesuffix(ASIDE))
+        if os.path.lexists(place):
+            _dissolve(path, place)
+        else:
+            os.rename(path, place)
+        return
+    place = path.with_name(name.removesuffix(RUNNING))
     aside = _hidden(place, ASIDE)
     if (handle := locked_if_stale(aside)) is not None:
         try:
-            _recover_aside(aside, place)
+            recover(aside)
         finally:
             os.close(handle)
     _hand_over(path, place)
     _empty(path)
 
 
-def _recover_aside(aside: Path, place: Path) -> None:
-    if os.path.lexists(place):
-        _dissolve(aside, place)
-    else:
-        os.rename(aside, place)
-
-
 def _dissolve(old: Path, place: Path) -> None:
-    """Remove an earlier folder, whose other files go to the one in its place."""
+    """Remove an earlier folder; what no run wrote goes from it to the folder in its place."""
     _hand_over(old, place)
     _empty(old)
     old.rmdir()
@@ -157,15 +158,8 @@ def sweep(parent: Path) -> None:
         for path in [Path(entry.path) for entry in os.scandir(parent) if entry.name.startswith(".")]:
             if path.name.endswith((RUNNING, ASIDE)) and (handle := locked_if_stale(path)) is not None:
                 with suppress(OSError):
-                    _sweep_one(path)
+                    recover(path)
                 remove(path, handle)
-
-
-def _sweep_one(path: Path) -> None:
-    if path.name.endswith(RUNNING):
-        recover(path)
-    else:
-        _recover_aside(path, path.with_name(path.name.removesuffix(ASIDE)[1:]))
 
 
 def numbered(path: Path) -> Iterator[Path]:

@@ -97,28 +97,24 @@ def _median(squares: Float) -> float:
     return float(np.median(np.sqrt(squares))) if len(squares) else 0.0
 
 
-def _robust(start: Errors, end: Errors) -> dict[str, Any]:
-    """What is not decided by a few residuals; keys as in the module's docstring."""
+def _of_residuals(start: Errors, end: Errors) -> dict[str, Any]:
+    """How well start and end fit, and how well apart from a few large residuals; keys as in the module's docstring."""
     norms = np.sqrt(end.seen_by_loss)
     limit = inlier_limit(norms)
     inliers = norms <= limit
     unit = "px" if end.whitened is None else "sigmas"
-    found: dict[str, Any] = {"residual_unit": unit}
-    if start.whitened is not None and end.whitened is not None:
-        found |= {
-            "initial_whitened_rms_sigmas": rms(start.whitened),
-            "final_whitened_rms_sigmas": rms(end.whitened),
+    fit = {"residual_unit": unit, "num_inliers": int(inliers.sum()), f"inlier_limit_{unit}": limit}
+    for when, errors in (("initial", start), ("final", end)):
+        fit |= {
+            f"{when}_rms_px": errors.rms,
+            f"{when}_median_px": errors.median,
+            f"{when}_weighted_rms_{unit}": errors.weighted_rms,
+            f"{when}_inlier_rms_px": rms(errors.squares[inliers]),
+            f"{when}_inlier_median_px": _median(errors.squares[inliers]),
         }
-    return found | {
-        f"initial_weighted_rms_{unit}": start.weighted_rms,
-        f"final_weighted_rms_{unit}": end.weighted_rms,
-        "num_inliers": int(inliers.sum()),
-        f"inlier_limit_{unit}": limit,
-        "initial_inlier_rms_px": rms(start.squares[inliers]),
-        "final_inlier_rms_px": rms(end.squares[inliers]),
-        "initial_inlier_median_px": _median(start.squares[inliers]),
-        "final_inlier_median_px": _median(end.squares[inliers]),
-    }
+        if errors.whitened is not None:
+            fit[f"{when}_whitened_rms_sigmas"] = rms(errors.whitened)
+    return fit
 
 
 def summarize(
@@ -131,11 +127,7 @@ def summarize(
         "message": solution.message,
         "initial_cost": solution.initial_cost,
         "final_cost": solution.final_cost,
-        "initial_rms_px": known.errors.rms,
-        "initial_median_px": known.errors.median,
-        "final_rms_px": after.rms,
-        "final_median_px": after.median,
-        **_robust(known.errors, after),
+        **_of_residuals(known.errors, after),
         "iterations": solution.iterations[-1].iteration,
         "evaluations": solution.iterations[-1].evaluations,
         "solve_seconds": solution.solve_seconds,
@@ -179,5 +171,5 @@ def _solver(options: Solver, solution: Solution) -> str:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    return found | {package: import_module(package).__version__ for package in PACKAGES}
+    """Of Python and of the packages that decide the numbers."""
+    return {"python": platform.python_version()} | {name: import_module(name).__version__ for name in PACKAGES}

@@ -32,19 +32,13 @@ NEAR = 2.5
 """Lines within this of each other, in the drawing's units, are one to the eye."""
 FRAME = Frame(width=600, height=380, left=74, right=16)
 
-STYLE = (
-    ":root {" + "".join(f"--c{i}: {light};" for i, (light, _) in enumerate(COLOURS)) + "}\n"
-    "@media screen and (prefers-color-scheme: dark) { :root {"
-    + "".join(f"--c{i}: {dark};" for i, (_, dark) in enumerate(COLOURS))
-    + "} }\n"
-    + "".join(f".ink{i} {{ stroke: var(--c{i}); }}" for i in range(len(COLOURS)))
-    + """
-.median { fill: none; stroke-width: 1.8; stroke-linejoin: round; } .seed { fill: none; stroke-width: .7; opacity: .22; }
-.end { fill: var(--page); stroke-width: 1.8; } .hit { fill: none; stroke: transparent; stroke-width: 12; }
-.swatch { display: inline-block; width: 30px; height: 10px; margin-right: .45rem; vertical-align: middle; }
-.label { white-space: nowrap; } .legend { display: flex; flex-wrap: wrap; gap: .15rem 1.2rem; font-size: .88rem; }
-"""
-)
+STYLE = "".join([
+    ":root {", *(f"--c{i}: {light};" for i, (light, _) in enumerate(COLOURS)), "}\n",
+    "@media screen and (prefers-color-scheme: dark) { :root {",
+    *(f"--c{i}: {dark};" for i, (_, dark) in enumerate(COLOURS)), "} }\n",
+    *(f".ink{i} {{ stroke: var(--c{i}); }}" for i in range(len(COLOURS))), "\n",
+])  # fmt: skip
+"""The inks; how lines and labels are drawn stands in page.css."""
 
 Points = list[tuple[float, float]]
 Ends = tuple[float, float]

@@ -68,20 +68,14 @@ def stress_tables(rows: Sequence[StressRow], ink: Mapping[str, Ink]) -> str:
         for name in dict.fromkeys(row.parameterization for row in rows)
     ]
     lost = grouped((row for row in rows if row.reached < row.of), lambda row: (row.stress, row.why))
-    reasons = [
-        [scene, *(span("prose", text) for text in (_failed_starts(group), reason))]
-        for (scene, reason), group in lost.items()
-    ]
+    who = [", ".join(f"{row.parameterization} {row.of - row.reached}" for row in group) for group in lost.values()]
+    reasons = [[scene, span("prose", w), span("prose", why)] for (scene, why), w in zip(lost, who, strict=True)]
     head = ["start", span("prose", "failures"), span("prose", "reason")]
     return (
         soft("Starts that reach the optimum, of all; in brackets the median steps of those.")
         + table(["", *scenes], matrix)
         + (f"<h3>Why</h3>{table(head, reasons)}" if reasons else "")
     )
-
-
-def _failed_starts(rows: Sequence[StressRow]) -> str:
-    return ", ".join(f"{row.parameterization} {row.of - row.reached}" for row in rows)
 
 
 def _stress_cell(row: StressRow) -> str:

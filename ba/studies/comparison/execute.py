@@ -12,14 +12,13 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba import io
 from ba.errors import UserError
@@ -34,6 +33,11 @@ Tick = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and of how many."""
 
 FOLDERS = ("starts", "runs", "timings")
+
+START, TRUTH = "starts/{}.npz", "starts/truth-{}.npz"
+ENDING, POINTS, TIMING = "runs/{}.json", "runs/{}.npy", "timings/{}.json"
+DAMAGE = (UserError, OSError, EOFError, ValueError, KeyError, TypeError)
+"""What readers raise on a file that was cut or overwritten."""
 
 REFERENCE = "so3_left"
 """Starts are made of rotations whatever is varied: nine free numbers begin where the others do."""
@@ -54,17 +58,38 @@ def execute(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> tupl
     return tuple(damaged)
 
 
-DAMAGE = (UserError, OSError, EOFError, ValueError, KeyError, TypeError)
-"""What readers raise on a file that was cut or overwritten."""
+def path_of(kind: str, of: Start | Run, folder: Path) -> Path:
+    """Where a kind of file is kept of a start or run; a TRUTH is kept of starts that are generated scenes."""
+    return folder / kind.format(of.key)
 
 
-def _are_kept(readers: Mapping[Path, Callable[[Path], Any]], damaged: list[str]) -> bool:
-    """Whether every file is there, and its reader raises nothing; where that does, `damaged` grows by a line."""
-    for path, read in readers.items():
+def read(kind: str, of: Start | Run, folder: Path) -> Any:
+    """What is kept in a file. Raises one of DAMAGE where the file does not hold all of it.
+
+    A Problem for START and TRUTH, the fields of an `Ending`, points (n_points, 3), or `cost` and `seconds` of each step
+    for TIMING.
+    """
+    path = path_of(kind, of, folder)
+    if kind in (START, TRUTH):
+        return io.load(path)
+    if kind == POINTS:
+        return np.asarray(np.load(path, allow_pickle=False)).reshape(-1, 3)
+    content = json.loads(path.read_text())
+    if kind == ENDING:
+        Ending(**content)
+    elif len(content["cost"]) != len(content["seconds"]):
+        raise ValueError("costs and seconds of different length")
+    return content
+
+
+def _are_kept(kinds: Sequence[str], of: Start | Run, folder: Path, damaged: list[str]) -> bool:
+    """Whether all files of these kinds are there and whole; where one is not whole, `damaged` grows by a line."""
+    for kind in kinds:
+        path = path_of(kind, of, folder)
         if not path.exists():
             return False
         try:
-            read(path)
+            read(kind, of, folder)
         except DAMAGE as error:
             reason = " ".join(str(error).removeprefix(f"{path}: ").split())
             damaged.append(f"{path}: damaged, so done again ({reason})")
@@ -72,76 +97,29 @@ def _are_kept(readers: Mapping[Path, Callable[[Path], Any]], damaged: list[str])
     return True
 
 
-def start_path(start: Start, folder: Path) -> Path:
-    return folder / "starts" / f"{start.key}.npz"
-
-
-def truth_path(start: Start, folder: Path) -> Path:
-    """Where the ground truth is, if the start is of a generated scene."""
-    return folder / "starts" / f"truth-{start.key}.npz"
-
-
-def ending_path(run: Run, folder: Path) -> Path:
-    return folder / "runs" / f"{run.key}.json"
-
-
-def points_path(run: Run, folder: Path) -> Path:
-    return folder / "runs" / f"{run.key}.npy"
-
-
-def timing_path(run: Run, folder: Path) -> Path:
-    return folder / "timings" / f"{run.key}.json"
-
-
-def read_ending(path: Path) -> dict[str, Any]:
-    """The fields of an `Ending`. Raises TypeError or ValueError where the file holds none."""
-    ending: dict[str, Any] = json.loads(path.read_text())
-    Ending(**ending)
-    return ending
-
-
-def read_points(path: Path) -> NDArray[np.float64]:
-    """(n_points, 3). Raises ValueError, EOFError or OSError where the file does not hold all of them."""
-    return np.asarray(np.load(path, allow_pickle=False)).reshape(-1, 3)
-
-
-def read_timing(path: Path) -> dict[str, list[float]]:
-    """`cost` and `seconds` of each step. Raises KeyError or ValueError where the file does not hold both."""
-    timing: dict[str, list[float]] = json.loads(path.read_text())
-    if len(timing["cost"]) != len(timing["seconds"]):
-        raise ValueError("costs and seconds of different length")
-    return timing
-
-
 def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[str]) -> None:
     starts = list({run.start.key: run.start for run in runs}.values())
     for done, start in enumerate(starts):
         interrupt.check()
         tick("starts", done, len(starts))
-        paths = [start_path(start, folder)]
-        if start.config.data.scene is not None:
-            paths.append(truth_path(start, folder))
-        if _are_kept(dict.fromkeys(paths, io.load), damaged):
+        kinds = [START] if start.config.data.scene is None else [START, TRUTH]
+        if _are_kept(kinds, start, folder, damaged):
             continue
         with _named(start.group):
             loaded, problem = load_start(start.config.model_copy(update={"rotation": REFERENCE}))
         with interrupt.uninterrupted():
-            for path, saved in zip(paths, (problem, loaded), strict=False):
-                io.save(saved, path)
+            for kind, saved in zip(kinds, (problem, loaded), strict=False):
+                io.save(saved, path_of(kind, start, folder))
 
 
 def _find_results(runs: Sequence[Run], folder: Path, workers: int, tick: Tick, damaged: list[str]) -> None:
-    missing = [
-        run
-        for run in runs
-        if not _are_kept({ending_path(run, folder): read_ending, points_path(run, folder): read_points}, damaged)
-    ]
+    missing = [run for run in runs if not _are_kept([ENDING, POINTS], run, folder, damaged)]
     measured = _measured(missing, folder, min(workers, len(missing)))
     for done, (run, (ending, points)) in enumerate(measured, len(runs) - len(missing) + 1):
         with interrupt.uninterrupted():
-            with files.replacing(points_path(run, folder)) as temporary:
+            with files.replacing(path_of(POINTS, run, folder)) as temporary:
                 np.save(temporary, points, allow_pickle=False)
-            _write(ending_path(run, folder), ending)
+            _write(path_of(ENDING, run, folder), ending)
         interrupt.check()
         tick(f"runs, {workers} at a time", done, len(runs))
 
@@ -151,11 +129,11 @@ def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple
     if workers <= 1:
         for run in runs:
             with _named(run.start.group, run.label):
-                measured = measure(start_path(run.start, folder), run.config)
+                measured = measure(path_of(START, run.start, folder), run.config)
             yield run, measured
         return
     with safepath.SafeChildren(), _pool(workers) as pool:
-        futures = {pool.submit(measure, start_path(run.start, folder), run.config): run for run in runs}
+        futures = {pool.submit(measure, path_of(START, run.start, folder), run.config): run for run in runs}
         for future in as_completed(futures):
             run = futures[future]
             with _named(run.start.group, run.label):
@@ -195,17 +173,17 @@ def _end_quietly(parent: int) -> None:
 
 
 def _take_timings(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[str]) -> None:
-    missing = [run for run in runs if not _are_kept({timing_path(run, folder): read_timing}, damaged)]
+    missing = [run for run in runs if not _are_kept([TIMING], run, folder, damaged)]
     done = len(runs) - len(missing)
     for group in grouped(missing, lambda run: run.start.key).values():
-        problem = io.load(start_path(group[0].start, folder))
+        problem = read(START, group[0].start, folder)
         # The order within a start is that of the keys, random and another for each seed, so that nothing is always
         # first, when caches are cold.
         for run in sorted(group, key=lambda run: run.key):
             interrupt.check()
             tick("timings, one alone", done, len(runs))
             _warm(run, problem)
-            _write(timing_path(run, folder), timed(problem, run.config))
+            _write(path_of(TIMING, run, folder), timed(problem, run.config))
             done += 1
     tick("timings, one alone", len(runs), len(runs))
 

@@ -84,28 +84,21 @@ def ranked(outcome: Outcome) -> bool:
 
 def best_cost(outcomes: Iterable[Outcome]) -> dict[Problem, float]:
     """The lowest final cost of a ranked run, for each dataset and seed; NaN where no run may be ranked."""
-    best: dict[Problem, float] = {}
-    for outcome in outcomes:
-        known = best.setdefault(problem(outcome), math.nan)
-        final = outcome.cost[-1] if outcome.cost and ranked(outcome) else math.nan
-        best[problem(outcome)] = float(np.fmin(known, final))
-    return best
-
-
-def _arrival(outcome: Outcome, best: float, share: float) -> int | None:
-    return next((step for step, cost in enumerate(outcome.cost) if cost <= best * (1.0 + share)), None)
+    return {
+        key: float(np.fmin.reduce([o.final_cost for o in group if ranked(o)], initial=math.nan))
+        for key, group in grouped(outcomes, problem).items()
+    }
 
 
 def steps_to(outcome: Outcome, best: float, share: float) -> float:
     """Accepted steps until the cost is at most best * (1 + share); inf where it never is."""
-    step = _arrival(outcome, best, share)
-    return math.inf if step is None else float(step)
+    return next((float(step) for step, cost in enumerate(outcome.cost) if cost <= best * (1.0 + share)), math.inf)
 
 
 def seconds_to(outcome: Outcome, best: float, share: float) -> float:
     """Seconds of the solve until the cost is at most best * (1 + share); inf where it never is."""
-    step = _arrival(outcome, best, share)
-    return math.inf if step is None else outcome.seconds[step]
+    step = steps_to(outcome, best, share)
+    return outcome.seconds[int(step)] if math.isfinite(step) else math.inf
 
 
 def _measured(outcome: Outcome, best: Mapping[Problem, float], measure: Measure, share: float) -> float:
@@ -156,5 +149,5 @@ def course(group: Sequence[Outcome], best: Mapping[Problem, float]) -> Course:
     at = [np.minimum(np.arange(end + 1), outcome.steps) for outcome in group]
     gaps = [np.array(o.cost)[i] / best[problem(o)] - 1.0 for o, i in zip(group, at, strict=True)]
     seconds = [np.array(o.seconds)[i] for o, i in zip(group, at, strict=True)]
-    known = np.nan_to_num(gaps, nan=np.inf, posinf=np.inf)
-    return Course(np.arange(end + 1), np.median(seconds, axis=0), np.median(known, axis=0))
+    finite = np.nan_to_num(gaps, nan=np.inf, posinf=np.inf)
+    return Course(np.arange(end + 1), np.median(seconds, axis=0), np.median(finite, axis=0))

@@ -13,7 +13,7 @@ from pathlib import Path
 from ba.show.page import Html, document, section, soft, span, table
 from ba.studies.comparison import charts, dataset_section, pictures
 from ba.studies.comparison.charts import LONGEST_RATIO, STYLE, Ink, short
-from ba.studies.comparison.dataset_section import NEVER, TEXTS, statuses
+from ba.studies.comparison.dataset_section import TEXTS, statuses
 from ba.studies.comparison.outcome import Outcome
 from ba.studies.comparison.profiles import MEASURES, SHARES, grouped, profile, ranked
 from ba.studies.comparison.results import Summary, summaries
@@ -22,25 +22,8 @@ from ba.system.files import write_bytes
 from ba.system.words import counted
 
 MAIN_SHARES = (1e-4, 1e-6)
-PAGE_STYLE = """
-@page { size: A4 landscape; margin: 12mm; }
-body { max-width: 82rem; } table { font-size: .85rem; } th, td { padding: .22rem .5rem; white-space: nowrap; }
-th { white-space: normal; vertical-align: bottom; }
-th:has(.prose), td:has(.prose) { text-align: left; }
-td .prose { display: inline-block; white-space: normal; min-width: 11rem; max-width: 44rem; }
-.wide th:first-child, .wide td:first-child { position: sticky; left: 0; background: var(--page); }
-.groups th { text-align: center; color: var(--ink); } .best { font-weight: 700; } .bad { color: var(--bad); }
-.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: .8rem 1.5rem; }
-.two h3 { margin: .3rem 0; } h3 { margin: 1.2rem 0 .3rem; font-size: 1rem; }
-details { margin: .6rem 0; padding: .4rem .8rem; }
-details .wide th:first-child, details .wide td:first-child { background: var(--card); }
-.said { margin: .8rem 0 1.2rem; padding-left: 1.2rem; } .said li { margin: .2rem 0; max-width: 60rem; }
-:root { --bad: #b3261e; } @media screen and (prefers-color-scheme: dark) { :root { --bad: #ff8a80; } }
-@media (max-width: 600px) { body { padding: 1.2rem .8rem 2rem; } svg text { font-size: 17px; } }
-@media print { body { padding: 0; max-width: none; font-size: 11px; } table { font-size: 9px; }
-  th, td { padding: .1rem .3rem; } .two { grid-template-columns: 1fr 1fr; } .wide { overflow: visible; }
-  details::details-content { content-visibility: visible; display: block; } }
-"""
+PAGE_STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+READING = Path(__file__).with_name("reading.html").read_text(encoding="utf-8")
 
 
 def write(
@@ -74,21 +57,6 @@ def page(
         section("How to read this page", READING),
     ])  # fmt: skip
     return document(title, body, STYLE + PAGE_STYLE + charts.highlights(len(ink)))
-
-
-READING = Html(
-    "<p>The best cost is the lowest final cost of a ranked run from the same dataset and seed. A run arrives at 1e-4 "
-    "when its cost is at most 1.0001 times the best. Medians are over all seeds, and a run that never arrives counts "
-    f"as taking for ever: {NEVER} stands where half of the seeds or more never do, ∞ for a slowest seed that does not. "
-    "Steps are accepted steps. Seconds are those of the solve alone.</p>"
-    "<p>A run has failed when it never comes within 1e-4 of the best. A run is not ranked when what it minimized is "
-    "not what the others minimized, such as over matrices that are no rotations. Dashed lines belong to labels with "
-    "such runs.</p><p>Distance from SO(3) is the largest |RᵀR − I| of an image. Difference is the root mean square "
-    "distance of the points from those of the best run after Sim(3) alignment, over their extent. Condition is that of "
-    "the reduced normal equations at the end, scaled to unit diagonal, without the free directions of the gauge.</p>"
-    "<p>Performance profiles: E. D. Dolan and J. J. Moré, Benchmarking optimization software with performance "
-    "profiles, Mathematical Programming 91, 2002.</p>"
-)
 
 
 def _head(outcomes: Sequence[Outcome], rule: str) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba import io
 from ba.errors import UserError
 from ba.model.rotation.so3 import OFF_SO3
 from ba.model.similarity import align, not_remote
@@ -71,17 +70,15 @@ def outcomes(runs: Sequence[Run], folder: Path) -> list[Outcome]:
 def _difference(outcome: Outcome, run: Run, best: Run | None, folder: Path) -> float:
     if best is None or outcome.distance_from_so3 > OFF_SO3:
         return math.nan
-    return 0.0 if run is best else distance(_points(run, folder), _points(best, folder))
-
-
-def _points(run: Run, folder: Path) -> Array:
-    return execute.read_points(execute.points_path(run, folder))
+    return 0.0 if run is best else distance(*(execute.read(execute.POINTS, one, folder) for one in (run, best)))
 
 
 def _outcome(run: Run, folder: Path) -> Outcome:
-    ending = execute.read_ending(execute.ending_path(run, folder))
-    timing = execute.read_timing(execute.timing_path(run, folder))
-    truth = execute.truth_path(run.start, folder)
+    ending, timing = (execute.read(kind, run, folder) for kind in (execute.ENDING, execute.TIMING))
+    truth_error = math.nan
+    if execute.path_of(execute.TRUTH, run.start, folder).exists():
+        truth = execute.read(execute.TRUTH, run.start, folder)
+        truth_error = distance(execute.read(execute.POINTS, run, folder), truth.points)
     return Outcome(
         dataset=run.start.group,
         seed=run.start.seed,
@@ -90,7 +87,7 @@ def _outcome(run: Run, folder: Path) -> Outcome:
         cost=tuple(timing["cost"]),
         seconds=tuple(timing["seconds"]),
         difference=math.nan,
-        truth_error=distance(_points(run, folder), io.load(truth).points) if truth.exists() else math.nan,
+        truth_error=truth_error,
         flags=() if _is_same(ending.pop("cost"), timing["cost"]) else ("timed along another course",),
         **ending,
     )

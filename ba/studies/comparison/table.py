@@ -1,20 +1,19 @@
 """What a comparison prints: a table for each dataset, the conclusions, and the progress on the way."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from ba.show.terminal import Live, composed
 from ba.studies.comparison.profiles import SHARES, grouped
 from ba.studies.comparison.results import Summary
 from ba.system.words import printable
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 SHOWN = (1e-4, 1e-6)
 ARRIVALS = 2 * len(SHOWN) + 1
@@ -46,8 +45,6 @@ class Progress(Live):
 
 def print_summary(rows: Sequence[Summary], conclusions: Iterable[str], folder: Path, stream: TextIO) -> None:
     """Print a table for each dataset, the conclusions, and where everything is."""
-    from rich.text import Text
-
     with composed(stream, width=None if stream.isatty() else 150) as console:
         for dataset, group in grouped(rows, lambda row: row.dataset).items():
             for table in _tables(dataset, group, console):
@@ -75,9 +72,6 @@ def _tables(dataset: str, rows: Sequence[Summary], console: Console) -> Iterator
 
 
 def _table(title: str, columns: Sequence[tuple[str, list[str]]]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     table = Table(
         title=printable(title) or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
