@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ba.show.scene import Bytes, error_colors
+from ba.show.scene import error_colors
 
 SIZE = (1600, 1000)
 """Of the whole picture, px."""
@@ -56,7 +56,8 @@ def with_legend(scene: Image.Image, limit: float, caption: Sequence[str]) -> Ima
     picture.paste(scene.convert("RGB"), (0, 0))
     draw = ImageDraw.Draw(picture)
     draw.line((0, SIZE[1] - STRIP, SIZE[0], SIZE[1] - STRIP), LINE, 1)
-    picture.paste(_scale(limit), (SCALE_LEFT, SCALE_TOP))
+    colors = error_colors(np.linspace(0.0, limit, SCALE_WIDTH), limit)
+    picture.paste(Image.fromarray(np.repeat(colors[None], SCALE_HEIGHT, axis=0)), (SCALE_LEFT, SCALE_TOP))
     for text in layout(limit, caption):
         draw.text(text.place, text.text, INK, _font(text.height), anchor=text.anchor)
     return picture
@@ -103,11 +104,6 @@ def _numbers(limit: float) -> list[Text]:
     texts = short(0.0), short(limit / 2.0), short(limit) + "+"
     first, middle, last = (Text(t, (SCALE_LEFT + i * SCALE_WIDTH / 2, y), "mt", 20) for i, t in enumerate(texts))
     return [first, middle, last if last.box[2] <= SIZE[0] else Text(last.text, (SIZE[0] - 4, y), "rt", 20)]
-
-
-def _scale(limit: float) -> Image.Image:
-    colors: Bytes = error_colors(np.linspace(0.0, limit, SCALE_WIDTH), limit)
-    return Image.fromarray(np.repeat(colors[None], SCALE_HEIGHT, axis=0))
 
 
 def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

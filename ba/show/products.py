@@ -27,9 +27,9 @@ from ba.analyse.undetermined import report
 from ba.config import reading
 from ba.engine import kernelcache
 from ba.errors import UserError
+from ba.model import similarity
 from ba.model.problem import Problem
 from ba.model.residual import Projection, project
-from ba.model.similarity import compare_to_truth
 from ba.prepare.noise import note_of_second_noise
 from ba.show.notes import notes_of
 from ba.show.report import write_report
@@ -57,20 +57,20 @@ class Began:
 
 
 def save(
-    folder: RunFolder, config: Config, loaded: Problem, start: Problem, known: Before, solution: Solution, began: Began
+    folder: RunFolder, config: Config, loaded: Problem, start: Problem, before: Before, solution: Solution, began: Began
 ) -> tuple[dict[str, Any], list[str]]:
     """Write all that a run leaves, what matters most first. Returns the summary and its notes."""
     stopped = solution.status is Status.INTERRUPTED
     brief = stopped and start.num_observations > MANY
     projection = project(solution.problem, config.solver.threads)
-    summary = summarize(config, start, known, solution, projection)
+    summary = summarize(config, start, before, solution, projection)
     summary |= report(solution.problem, config.rotation, config.solver.threads, known=not stopped)
     summary["compile_seconds"] = kernelcache.compile_seconds() - began.compiling
     about = [note_of_second_noise(config), BRIEF if brief else None]
     if config.data.scene is not None:
         try:
             ends = {"start": start, "end": solution.problem}
-            summary["truth"] = {name: compare_to_truth(problem, loaded) for name, problem in ends.items()}
+            summary["truth"] = {name: similarity.compare_to_truth(problem, loaded) for name, problem in ends.items()}
         except UserError as error:  # nothing aligns an end that has run off; the numbers of the run are no less true
             about.append(str(error))
     notes = [*notes_of(summary, start, solution.problem), *filter(None, about)]

@@ -262,17 +262,17 @@ def point_errors(problem: Problem) -> Float:
     keys = np.sort(points.astype(np.uint64) << np.uint64(32) | bits)
     ordered = keys.astype(np.uint32).view(np.float32).astype(np.float64)
     count = np.bincount(points, minlength=problem.num_points)
-    first, known = np.cumsum(count) - count, count > 0
+    first, is_seen = np.cumsum(count) - count, count > 0
     errors = np.full(problem.num_points, np.nan)
-    lower, upper = (first + (count - 1) // 2)[known], (first + count // 2)[known]
-    errors[known] = (ordered[lower] + ordered[upper]) / 2.0
+    lower, upper = (first + (count - 1) // 2)[is_seen], (first + count // 2)[is_seen]
+    errors[is_seen] = (ordered[lower] + ordered[upper]) / 2.0
     return errors
 
 
 def error_limit(errors: Float) -> float:
     """Upper end of the colour scale, px: `range_end` for 95 % of the errors, 1 where there are none."""
-    known = errors[np.isfinite(errors)]
-    return (range_end(known, 0.95) if len(known) else 0.0) or 1.0
+    finite = errors[np.isfinite(errors)]
+    return (range_end(finite, 0.95) if len(finite) else 0.0) or 1.0
 
 
 def error_colors(errors: Float, limit: float) -> Bytes:

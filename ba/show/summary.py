@@ -44,14 +44,12 @@ FRAME = "world of the input; poses are cam_from_world with x right, y down, z fo
 class Errors:
     """How far projections are from the pixels, and how many are outside the model's domain.
 
-    squares (n_obs,) px^2 plain; whitened (n_obs,) sigmas^2, or None without covariances; rms and median px;
-    weighted_rms in sigmas, or px without covariances.
+    squares (n_obs,) px^2 plain; whitened (n_obs,) sigmas^2, or None without covariances; weighted_rms in sigmas, or px
+    without covariances.
     """
 
     squares: Float
     whitened: Float | None
-    rms: float
-    median: float
     weighted_rms: float
     behind: int
     outside: int
@@ -64,7 +62,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Before:
-    """What is known before the solve; after Ctrl-C there is no time to find it."""
+    """What is found before the solve; after Ctrl-C there is no time to find it."""
 
     errors: Errors
     unconstrained: dict[str, int]
@@ -85,8 +83,6 @@ def errors(projection: Projection, problem: Problem, loss: LossOptions) -> Error
     return Errors(
         squares=squares,
         whitened=whitened,
-        rms=rms(squares),
-        median=_median(squares),
         weighted_rms=weighted_rms(squares if whitened is None else whitened, scaled(LOSSES[loss.name], loss.scale)),
         behind=projection.num_behind,
         outside=projection.num_outside,
@@ -106,8 +102,8 @@ def _of_residuals(start: Errors, end: Errors) -> dict[str, Any]:
     fit = {"residual_unit": unit, "num_inliers": int(inliers.sum()), f"inlier_limit_{unit}": limit}
     for when, errors in (("initial", start), ("final", end)):
         fit |= {
-            f"{when}_rms_px": errors.rms,
-            f"{when}_median_px": errors.median,
+            f"{when}_rms_px": rms(errors.squares),
+            f"{when}_median_px": _median(errors.squares),
             f"{when}_weighted_rms_{unit}": errors.weighted_rms,
             f"{when}_inlier_rms_px": rms(errors.squares[inliers]),
             f"{when}_inlier_median_px": _median(errors.squares[inliers]),
@@ -118,16 +114,16 @@ def _of_residuals(start: Errors, end: Errors) -> dict[str, Any]:
 
 
 def summarize(
-    config: Config, start: Problem, known: Before, solution: Solution, projection: Projection
+    config: Config, start: Problem, at_start: Before, solution: Solution, projection: Projection
 ) -> dict[str, Any]:
     """Costs are 0.5 * sum rho of squared whitened residuals; `projection` is that of the end."""
-    after = errors(projection, start, config.loss)
+    at_end = errors(projection, start, config.loss)
     return {
         "status": str(solution.status),
         "message": solution.message,
         "initial_cost": solution.initial_cost,
         "final_cost": solution.final_cost,
-        **_of_residuals(known.errors, after),
+        **_of_residuals(at_start.errors, at_end),
         "iterations": solution.iterations[-1].iteration,
         "evaluations": solution.iterations[-1].evaluations,
         "solve_seconds": solution.solve_seconds,
@@ -137,11 +133,11 @@ def summarize(
         "num_points": start.num_points,
         "num_observations": start.num_observations,
         "free_numbers": solution.solver_details["free_numbers"],
-        **known.unconstrained,
-        "behind_camera_start": known.errors.behind,
-        "behind_camera_end": after.behind,
-        "outside_field_start": known.errors.outside,
-        "outside_field_end": after.outside,
+        **at_start.unconstrained,
+        "behind_camera_start": at_start.errors.behind,
+        "behind_camera_end": at_end.behind,
+        "outside_field_start": at_start.errors.outside,
+        "outside_field_end": at_end.outside,
         "rotation": config.rotation,
         "distance_from_so3": solution.constraint,
         "gauge": config.gauge,
@@ -151,7 +147,7 @@ def summarize(
         "solver": _solver(config.solver, solution),
         "solver_details": solution.solver_details,
         "data_path": None if config.data.path is None else str(config.data.path),
-        "data_sha256": known.digest,
+        "data_sha256": at_start.digest,
         "seed": config.seed,
         "versions": versions(),
     }

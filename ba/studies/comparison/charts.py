@@ -6,7 +6,7 @@ kinds of line; long dashes are kept for labels whose runs may not be ranked. A l
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -102,8 +102,10 @@ def named(label: str, ink: Ink) -> Html:
     return Html(f'<span class="label is{ink.number}">{swatch}{escape(label)}</span>')
 
 
-def legend(labels: Mapping[str, Ink]) -> str:
-    return '<div class="legend">' + "".join(named(label, ink) for label, ink in labels.items()) + "</div>"
+def legend(outcomes: Iterable[Outcome], inks: Mapping[str, Ink]) -> str:
+    """The labels of the outcomes, each with a piece of its line."""
+    labels = dict.fromkeys(outcome.label for outcome in outcomes)
+    return f'<div class="legend">{"".join(named(label, inks[label]) for label in labels)}</div>'
 
 
 def gaps(outcomes: Sequence[Outcome], across: str) -> Chart:

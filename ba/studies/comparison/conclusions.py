@@ -19,9 +19,9 @@ CLOSE = 1.2
 """Ratio of times that tells little: the same steps, timed on another day, differ by as much."""
 
 
-def conclude(found: Sequence[Outcome], rows: Sequence[Summary]) -> tuple[str, str, str]:
+def conclude(outcomes: Sequence[Outcome], rows: Sequence[Summary]) -> tuple[str, str, str]:
     """On speed, on failures, and on where runs ended."""
-    return _speed(rows), _failures(rows), _ends(found, rows)
+    return _speed(rows), _failures(rows), _ends(outcomes, rows)
 
 
 def _speed(rows: Sequence[Summary]) -> str:
@@ -68,7 +68,7 @@ def _failures(rows: Sequence[Summary]) -> str:
     return f"{total} of {ranked} never came within 1e-4 of {best}: {named}{others}."
 
 
-def _ends(found: Sequence[Outcome], rows: Sequence[Summary]) -> str:
+def _ends(outcomes: Sequence[Outcome], rows: Sequence[Summary]) -> str:
     compared = [row for row in rows if math.isfinite(row.difference) and not row.failures]
     if compared:
         worst = max(compared, key=lambda row: row.difference)
@@ -78,9 +78,9 @@ def _ends(found: Sequence[Outcome], rows: Sequence[Summary]) -> str:
         )
     else:
         agree = "No ends can be compared after alignment"
-    left = [outcome for outcome in found if outcome.distance_from_so3 > OFF_SO3]
+    left = [outcome for outcome in outcomes if outcome.distance_from_so3 > OFF_SO3]
     if not left:
-        return f"{agree}, and all {counted(len(found), 'run')} end within {OFF_SO3:.0e} of SO(3)."
+        return f"{agree}, and all {counted(len(outcomes), 'run')} end within {OFF_SO3:.0e} of SO(3)."
     names = " and ".join(dict.fromkeys(outcome.label for outcome in left))
     distance = max(outcome.distance_from_so3 for outcome in left)
     lower = sum("lower cost off SO(3)" in outcome.flags for outcome in left)

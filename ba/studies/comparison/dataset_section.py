@@ -10,7 +10,7 @@ from ba.show.page import soft, span, table
 from ba.studies.comparison import profiles
 from ba.studies.comparison.charts import Ink, named, short
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import FAILED, MEASURES, SHARES, Problem, grouped, objections, problem
+from ba.studies.comparison.profiles import FAILED, MEASURES, SHARES, grouped, objections, problem
 from ba.studies.rotation_alignment.stress import StressRow
 
 NEVER = "–"
@@ -41,22 +41,15 @@ def failures(outcomes: Sequence[Outcome], ink: Mapping[str, Ink]) -> str:
         return f"<p>Every run came within {short(FAILED)} of the best cost of its dataset and seed.</p>"
     lost.sort(key=lambda outcome: ink[outcome.label].number)
     groups = grouped(lost, lambda o: (o.label, "; ".join(objections(o)) or f"{o.status}: {o.message}"))
-    rows = [
-        [named(label, ink[label]), _gap(group, best), span("prose", _where(group)), span("prose", why)]
-        for (label, why), group in groups.items()
-    ]
-    gap = "median of cost\xa0/\xa0best\xa0\u2212\xa01"
-    return table(["", gap, span("prose", "dataset (seeds)"), span("prose", "how it ended")], rows)
-
-
-def _where(group: Sequence[Outcome]) -> str:
-    datasets = grouped(group, lambda outcome: outcome.dataset)
-    return "; ".join(f"{name} ({', '.join(str(o.seed) for o in runs)})" for name, runs in datasets.items())
-
-
-def _gap(group: Sequence[Outcome], best: Mapping[Problem, float]) -> str:
-    gaps = [o.cost[-1] / best[problem(o)] - 1.0 for o in group if o.cost and best[problem(o)] > 0.0]
-    return number(float(np.median(gaps))) if gaps else NEVER
+    rows = []
+    for (label, why), group in groups.items():
+        gaps = [o.cost[-1] / best[problem(o)] - 1.0 for o in group if o.cost and best[problem(o)] > 0.0]
+        gap = number(float(np.median(gaps))) if gaps else NEVER
+        seeds = grouped(group, lambda outcome: outcome.dataset)
+        where = "; ".join(f"{name} ({', '.join(str(o.seed) for o in runs)})" for name, runs in seeds.items())
+        rows.append([named(label, ink[label]), gap, span("prose", where), span("prose", why)])
+    median = "median of cost\xa0/\xa0best\xa0\u2212\xa01"
+    return table(["", median, span("prose", "dataset (seeds)"), span("prose", "how it ended")], rows)
 
 
 def stress_tables(rows: Sequence[StressRow], ink: Mapping[str, Ink]) -> str:

@@ -44,8 +44,8 @@ def _save(panels: Mapping[str, charts.Chart], inks: Mapping[str, charts.Ink], pa
 
     # A figure that pyplot does not know, so that nothing has to be closed.
     figure = Figure(figsize=(5.5 + 3.5 * len(panels), 5.2), layout="constrained")
-    places = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, chart) in zip(places, panels.items(), strict=True):
+    panes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, chart) in zip(panes, panels.items(), strict=True):
         for label, line in chart.lines.items():
             ink = inks[label]
             colour = charts.COLOURS[ink.colour][0]
@@ -62,7 +62,7 @@ def _save(panels: Mapping[str, charts.Chart], inks: Mapping[str, charts.Ink], pa
     if any(inks[label].dash == charts.UNRANKED for chart in panels.values() for label in chart.lines):
         figure.supxlabel("dashed: not ranked", fontsize=8, color="gray", ha="left", x=0.01)
     figure.legend(
-        *places[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9, handlelength=3.0, frameon=False
+        *panes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9, handlelength=3.0, frameon=False
     )
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=DPI)

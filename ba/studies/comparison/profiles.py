@@ -120,7 +120,7 @@ def spreads(outcomes: Sequence[Outcome], measure: Measure, share: float) -> dict
 
 def _spread(group: Sequence[Outcome], values: Sequence[float]) -> Spread:
     unranked = sum(not ranked(outcome) for outcome in group)
-    lost = sum(math.isinf(value) for value in values)
+    lost = sum(map(math.isinf, values))
     return Spread(float(np.median(values)), min(values), max(values), lost - unranked, len(group), unranked)
 
 

@@ -21,17 +21,17 @@ def sources() -> list[Path]:
 
     A module's packages are imported before it. Sorted.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [*ROOTS, *(backend.module for backend in SOLVERS.values())]
     while waiting:
         name = waiting.pop()
         path = path_of(name)
-        if path is None or name in found:
+        if path is None or name in files:
             continue
-        found[name] = path
+        files[name] = path
         waiting.append(name.rpartition(".")[0])
         waiting += () if name == OWN else _imports(path)
-    return sorted(found.values())
+    return sorted(files.values())
 
 
 def path_of(module: str) -> Path | None:
@@ -39,8 +39,8 @@ def path_of(module: str) -> Path | None:
     parts = module.split(".")
     if parts[0] != "ba" or len(parts) < 2:
         return None
-    place = PACKAGE.joinpath(*parts[1:])
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+    base = PACKAGE.joinpath(*parts[1:])
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
 def _imports(path: Path) -> Iterator[str]:

@@ -6,7 +6,7 @@ arriving.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -113,16 +113,12 @@ def _failed_of(rows: Sequence[Summary]) -> str:
     return span("bad", text) if failed else text
 
 
-def _legend(outcomes: Iterable[Outcome], ink: Mapping[str, Ink]) -> str:
-    return charts.legend({label: ink[label] for label in dict.fromkeys(outcome.label for outcome in outcomes)})
-
-
 def _dataset(outcomes: Sequence[Outcome], ink: Mapping[str, Ink]) -> str:
     figures = "".join(charts.gap_chart(outcomes, ink, across) for across in MEASURES)
     note = "Medians over seeds; the seeds are thin behind them."
     if not all(map(ranked, outcomes)):
         note += " Dashed, ended by a cross: not ranked; where it falls below the best cost it is no longer drawn."
-    return f'{_legend(outcomes, ink)}<div class="two">{figures}</div>{soft(note)}'
+    return f'{charts.legend(outcomes, ink)}<div class="two">{figures}</div>{soft(note)}'
 
 
 def _profiles(outcomes: Sequence[Outcome], ink: Mapping[str, Ink]) -> str:
@@ -137,4 +133,4 @@ def _profiles(outcomes: Sequence[Outcome], ink: Mapping[str, Ink]) -> str:
         "the effort of the best label there. Higher is better: at the left edge it is how often a label wins, at the "
         f"right how often it arrives, within {LONGEST_RATIO:g} times the best. Labels not ranked are left out."
     )
-    return f'{_legend(filter(ranked, outcomes), ink)}{soft(note)}<div class="two">{figures}</div>'
+    return f'{charts.legend(filter(ranked, outcomes), ink)}{soft(note)}<div class="two">{figures}</div>'

@@ -97,13 +97,13 @@ def _is_same(cost: Sequence[float], timed: Sequence[float]) -> bool:
     return len(cost) == len(timed) and np.allclose(cost, timed, rtol=SAME, atol=0.0)
 
 
-def _flagged(found: Sequence[Outcome]) -> list[Outcome]:
+def _flagged(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """With flags where a run minimized over more than rotations."""
-    best = best_cost(found)
+    best = best_cost(outcomes)
     reference = {
-        problem(o): o.free_numbers - o.free_directions for o in reversed(found) if o.distance_from_so3 <= OFF_SO3
+        problem(o): o.free_numbers - o.free_directions for o in reversed(outcomes) if o.distance_from_so3 <= OFF_SO3
     }
-    return [replace(o, flags=(*o.flags, *_flags(o, best[problem(o)], reference.get(problem(o))))) for o in found]
+    return [replace(o, flags=(*o.flags, *_flags(o, best[problem(o)], reference.get(problem(o))))) for o in outcomes]
 
 
 def _flags(outcome: Outcome, best: float, reference: int | None) -> list[str]:
@@ -131,12 +131,12 @@ def distance(points: Array, reference: Array) -> float:
     return float(np.sqrt(np.mean(np.sum((aligned - target) ** 2, axis=1))) / extent)
 
 
-def summaries(found: Sequence[Outcome]) -> list[Summary]:
+def summaries(outcomes: Sequence[Outcome]) -> list[Summary]:
     """A row a dataset and label, in order."""
-    steps, seconds = ([profiles.spreads(found, measure, share) for share in SHARES] for measure in MEASURES.values())
+    steps, seconds = ([profiles.spreads(outcomes, measure, share) for share in SHARES] for measure in MEASURES.values())
     at_failure = steps[SHARES.index(FAILED)]
     rows = []
-    for (dataset, label), group in profiles.grouped(found, lambda o: (o.dataset, o.label)).items():
+    for (dataset, label), group in profiles.grouped(outcomes, lambda o: (o.dataset, o.label)).items():
         spread = at_failure[dataset, label]
         rows.append(
             Summary(
@@ -159,10 +159,10 @@ def summaries(found: Sequence[Outcome]) -> list[Summary]:
     return rows
 
 
-def write(found: Sequence[Outcome], rows: Sequence[Summary], folder: Path) -> None:
+def write(outcomes: Sequence[Outcome], rows: Sequence[Summary], folder: Path) -> None:
     """The four files of the module's docstring. Raises UserError where they cannot be written."""
-    best = best_cost(found)
-    _write_table([_row(outcome, best[problem(outcome)]) for outcome in found], folder / "results")
+    best = best_cost(outcomes)
+    _write_table([_row(outcome, best[problem(outcome)]) for outcome in outcomes], folder / "results")
     _write_table([_summary_row(row) for row in rows], folder / "summary")
 
 

@@ -62,10 +62,10 @@ def print_summary(rows: Sequence[Summary], conclusions: Iterable[str], folder: P
 def _tables(dataset: str, rows: Sequence[Summary], console: Console) -> Iterator[Table]:
     """One table, or where the console is too narrow for it two, for rich would cut digits off the numbers."""
     label, *columns = _columns(rows)
-    whole = _table(dataset, [label, *columns])
+    wide = _table(dataset, [label, *columns])
     unbounded = console.options.update(max_width=10_000)
-    if console.measure(whole, options=unbounded).maximum <= console.width:
-        yield whole
+    if console.measure(wide, options=unbounded).maximum <= console.width:
+        yield wide
     else:
         yield _table(dataset, [label, *columns[:ARRIVALS]])
         yield _table("", [label, *columns[ARRIVALS:]])
