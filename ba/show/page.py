@@ -141,19 +141,19 @@ class Frame:
         """SVG of `marks` with axes; label: for readers who do not see it."""
         end, floor = self.width - self.right, self.height - self.bottom
         middle = (self.top + floor) / 2
-        horizontal = "".join(
+        grid = "".join(
             f'<line class="grid" x1="{self.left}" x2="{end}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text x="{self.left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
-            for y, text in y_ticks
+            for y in (*(y for y, _ in y_ticks), floor)
         )
-        vertical = "".join(
-            f'<text x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{escape(text)}</text>' for x, text in x_ticks
-        )
-        return (
-            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(label)}">'
-            f"{horizontal}{vertical}"
-            f'<line class="grid" x1="{self.left}" x2="{end}" y1="{floor}" y2="{floor}"/>{marks}'
-            f'<text x="{(self.left + end) / 2}" y="{self.height - 8}" text-anchor="middle">{escape(x_label)}</text>'
-            f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">'
-            f"{escape(y_label)}</text></svg>"
-        )
+        texts = [
+            *(_text(self.left - 8, y + 4, text, "end") for y, text in y_ticks),
+            *(_text(x, floor + 18, text) for x, text in x_ticks),
+            _text((self.left + end) / 2, self.height - 8, x_label),
+            _text(14, middle, y_label, rest=f' transform="rotate(-90 14 {middle})"'),
+        ]
+        head = f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(label)}">'
+        return f"{head}{grid}{''.join(texts)}{marks}</svg>"
+
+
+def _text(x: float, y: float, text: str, anchor: str = "middle", rest: str = "") -> str:
+    return f'<text x="{x:.5g}" y="{y:.5g}" text-anchor="{anchor}"{rest}>{escape(text)}</text>'

@@ -6,7 +6,7 @@ config       the YAML schema                          runs         which runs, f
 execute      runs in parallel, then timed alone       measure      one run
 outcome      what one run brings back                 profiles     arrivals, their spread, performance profiles
 results      outcomes and summaries, as tables        conclusions  three sentences that the numbers bear out
-table        what is printed                          report, pictures  the page
+table        what is printed                          report, charts   the page
 """
 
 from __future__ import annotations

@@ -1,20 +1,23 @@
 """Charts of a comparison: one line for each label, the median over the seeds, and the seeds thin behind it.
 
-A `Chart` says what is drawn; the page draws it as SVG (`svg`) and `ba.studies.comparison.pictures` as PNG.
+A `Chart` says what is drawn: as SVG on the page (`svg`), and as PNG files for papers and slides (`write_pictures`).
 Seven colours that colour-blind readers can tell apart (after Okabe and Ito), in a light and a dark version, times three
 kinds of line; long dashes are kept for labels whose runs may not be ranked. A label has the same ink in every chart.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
 from ba.show.page import Axis, Frame, Html, Ticks, figure, polyline, power_ticks, soft
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import Course, Curve, best_cost, course, grouped, problem, ranked
+from ba.studies.comparison.profiles import MEASURES, Course, Curve, best_cost, course, grouped, problem, profile, ranked
+from ba.system.files import replacing
 
 COLOURS = (
     ("#0072b2", "#5aaeff"), ("#d55e00", "#ff9a52"), ("#009e73", "#2fd0a2"), ("#b0468e", "#ec93cd"),
@@ -30,6 +33,9 @@ LONGEST_RATIO = 64.0
 """Where profiles end at the right."""
 NEAR = 2.5
 """Lines within this of each other, in the drawing's units, are one to the eye."""
+DPI = 150
+PROFILE_SHARE = 1e-6
+"""The share above the best cost that the profiles among the pictures are of."""
 FRAME = Frame(width=600, height=380, left=74, right=16)
 
 STYLE = "".join([
@@ -248,3 +254,55 @@ def _series(label: str, ink: Ink, seeds: Sequence[Points], line: Points) -> str:
         f'<g class="line is{ink.number}"><title>{escape(label)}</title>{behind}{polyline(line, str(ink))}'
         f"{wide}{cross if ink.dash == UNRANKED else ring}</g>"
     )
+
+
+def write_pictures(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Write cost-steps-DATASET.png and cost-seconds-DATASET.png for each dataset, and profiles.png, into folder.
+
+    Raises UserError where `folder` cannot be written.
+    """
+    ink_of = inks(outcomes)
+    for dataset, group in grouped(outcomes, lambda outcome: outcome.dataset).items():
+        for across in MEASURES:
+            file = folder / f"cost-{across}-{file_name(dataset)}.png"
+            _save({f"{dataset}: medians over seeds": gaps(group, across)}, ink_of, file)
+    panels = {
+        f"{name} to {short(PROFILE_SHARE)} of the best cost": profiles(profile(outcomes, measure, PROFILE_SHARE), name)
+        for name, measure in MEASURES.items()
+    }
+    _save(panels, ink_of, folder / "profiles.png")
+
+
+def file_name(dataset: str) -> str:
+    """The dataset's name with what a file name may not hold replaced."""
+    return re.sub(r"[^\w.-]+", "-", dataset)
+
+
+def _save(panels: Mapping[str, Chart], inks: Mapping[str, Ink], path: Path) -> None:
+    """Charts by title, side by side, with the legend of the first."""
+    from matplotlib.figure import Figure
+
+    # A figure that pyplot does not know, so that nothing has to be closed.
+    figure = Figure(figsize=(5.5 + 3.5 * len(panels), 5.2), layout="constrained")
+    panes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, chart) in zip(panes, panels.items(), strict=True):
+        for label, line in chart.lines.items():
+            ink = inks[label]
+            colour = COLOURS[ink.colour][0]
+            for seed in chart.seeds.get(label, ()):
+                axes.plot(*zip(*seed, strict=True), color=colour, linewidth=0.5, alpha=0.25)
+            dashes = (0, ink.dash) if ink.dash else "-"
+            axes.plot(*zip(*line, strict=True), color=colour, linestyle=dashes, linewidth=1.4, label=label)
+        margin = 0.02 * (chart.y[1] - chart.y[0])
+        axes.set(xlim=chart.x, ylim=(chart.y[0] - margin, chart.y[1] + margin), title=title)
+        axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
+        axes.set_xticks(*zip(*chart.x_ticks, strict=True))
+        axes.set_yticks(*zip(*chart.y_ticks, strict=True))
+        axes.grid(alpha=0.3)
+    if any(inks[label].dash == UNRANKED for chart in panels.values() for label in chart.lines):
+        figure.supxlabel("dashed: not ranked", fontsize=8, color="gray", ha="left", x=0.01)
+    figure.legend(
+        *panes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9, handlelength=3.0, frameon=False
+    )
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=DPI)

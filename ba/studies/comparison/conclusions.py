@@ -69,6 +69,7 @@ def _failures(rows: Sequence[Summary]) -> str:
 
 
 def _ends(outcomes: Sequence[Outcome], rows: Sequence[Summary]) -> str:
+    agree = "No ends can be compared after alignment"
     compared = [row for row in rows if math.isfinite(row.difference) and not row.failures]
     if compared:
         worst = max(compared, key=lambda row: row.difference)
@@ -76,8 +77,6 @@ def _ends(outcomes: Sequence[Outcome], rows: Sequence[Summary]) -> str:
             f"After alignment the points of those without failures differ from the best run's by at most "
             f"{worst.difference:.1e} of their extent, by the median over seeds ({worst.label} on {worst.dataset})"
         )
-    else:
-        agree = "No ends can be compared after alignment"
     left = [outcome for outcome in outcomes if outcome.distance_from_so3 > OFF_SO3]
     if not left:
         return f"{agree}, and all {counted(len(outcomes), 'run')} end within {OFF_SO3:.0e} of SO(3)."

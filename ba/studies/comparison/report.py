@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from ba.show.page import Html, document, section, soft, span, table
-from ba.studies.comparison import charts, dataset_section, pictures
+from ba.studies.comparison import charts, dataset_section
 from ba.studies.comparison.charts import LONGEST_RATIO, STYLE, Ink, short
 from ba.studies.comparison.dataset_section import TEXTS, statuses
 from ba.studies.comparison.outcome import Outcome
@@ -29,13 +29,13 @@ READING = Path(__file__).with_name("reading.html").read_text(encoding="utf-8")
 def write(
     outcomes: Sequence[Outcome], conclusions: Sequence[str], stress: Sequence[StressRow], folder: Path, rule: str = ""
 ) -> None:
-    """Write folder/report.html and the pictures (see `ba.studies.comparison.pictures`); rule: a sentence on how runs
+    """Write folder/report.html and the pictures (see `ba.studies.comparison.charts`); rule: a sentence on how runs
     stop.
 
     Raises UserError where `folder` cannot be written.
     """
     write_bytes(folder / "report.html", page(outcomes, conclusions, stress, rule).encode())
-    pictures.write(outcomes, folder)
+    charts.write_pictures(outcomes, folder)
 
 
 def page(
