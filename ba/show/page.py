@@ -141,10 +141,8 @@ class Frame:
         """SVG of `marks` with axes; label: for readers who do not see it."""
         end, floor = self.width - self.right, self.height - self.bottom
         middle = (self.top + floor) / 2
-        grid = "".join(
-            f'<line class="grid" x1="{self.left}" x2="{end}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            for y in (*(y for y, _ in y_ticks), floor)
-        )
+        heights = [*(y for y, _ in y_ticks), floor]
+        grid = "".join(f'<line class="grid" x1="{self.left}" x2="{end}" y1="{y:.1f}" y2="{y:.1f}"/>' for y in heights)
         texts = [
             *(_text(self.left - 8, y + 4, text, "end") for y, text in y_ticks),
             *(_text(x, floor + 18, text) for x, text in x_ticks),

@@ -54,9 +54,8 @@ def render(job: dict[str, Any], png: Path) -> None:
         material = rendering.MaterialRecord()
         material.shader, material.point_size, material.line_width = shader, *sizes
         renderer.scene.add_geometry(shader, geometry, material)
-    renderer.setup_camera(
-        float(job["field_of_view"]), job["target"], job["eye"], job["up"], *(float(clip) for clip in job["clip"])
-    )
+    clip = map(float, job["clip"])
+    renderer.setup_camera(float(job["field_of_view"]), job["target"], job["eye"], job["up"], *clip)
     with png.open("wb") as file:
         Image.fromarray(np.asarray(renderer.render_to_image())).save(file, "PNG")
 

@@ -104,9 +104,8 @@ def _head(summary: Mapping[str, Any]) -> str:
         inside, everything = (text_of(summary[key]) for key in ("final_inlier_rms_px", "final_rms_px"))
         text = f"{share} of the observations fit with an RMS of {inside} px; with the others it is {everything} px."
         paragraphs.append(f"<p>{escape(text)}</p>")
-    effort, sizes = (
-        ", ".join(_count(summary[key], noun) for key, noun in counts if key in summary) for counts in (EFFORT, SIZES)
-    )
+    effort = ", ".join(_count(summary[key], noun) for key, noun in EFFORT if key in summary)
+    sizes = ", ".join(_count(summary[key], noun) for key, noun in SIZES if key in summary)
     return (
         f"<header><h1>{escape(_title(summary))}</h1>{''.join(paragraphs)}<p>{escape(effort)}</p>{soft(sizes)}</header>"
     )

@@ -114,13 +114,10 @@ def first_view(rotations: Float, centers: Float, points: Float, aspect: float = 
 
 def _fit(bodies: tuple[tuple[Float, float], ...], axis: int, tan: float) -> tuple[float, float]:
     """Position of the eye along `axis`, and its depth, from which each body's share fits between two edges."""
-    sides = [
-        max(
-            float(np.quantile(sign * body[:, axis] - tan * body[:, 2], share, method="higher"))
-            for body, share in bodies
-        )
-        for sign in (1.0, -1.0)
-    ]
+    sides = []
+    for sign in (1.0, -1.0):
+        reach = [(sign * body[:, axis] - tan * body[:, 2], share) for body, share in bodies]
+        sides.append(max(float(np.quantile(distances, share, method="higher")) for distances, share in reach))
     return (sides[0] - sides[1]) / 2.0, -(sides[0] + sides[1]) / (2.0 * tan)
 
 

@@ -80,13 +80,8 @@ def errors(projection: Projection, problem: Problem, loss: LossOptions) -> Error
     residuals = projection.pixels - problem.pixels
     squares, whiten = squared_norms(residuals), whitener(problem)
     whitened = None if whiten is None else squared_norms(np.einsum("nij,nj->ni", whiten, residuals))
-    return Errors(
-        squares=squares,
-        whitened=whitened,
-        weighted_rms=weighted_rms(squares if whitened is None else whitened, scaled(LOSSES[loss.name], loss.scale)),
-        behind=projection.num_behind,
-        outside=projection.num_outside,
-    )
+    weighted = weighted_rms(squares if whitened is None else whitened, scaled(LOSSES[loss.name], loss.scale))
+    return Errors(squares, whitened, weighted, behind=projection.num_behind, outside=projection.num_outside)
 
 
 def _median(squares: Float) -> float:

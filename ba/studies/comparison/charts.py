@@ -301,8 +301,7 @@ def _save(panels: Mapping[str, Chart], inks: Mapping[str, Ink], path: Path) -> N
         axes.grid(alpha=0.3)
     if any(inks[label].dash == UNRANKED for chart in panels.values() for label in chart.lines):
         figure.supxlabel("dashed: not ranked", fontsize=8, color="gray", ha="left", x=0.01)
-    figure.legend(
-        *panes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9, handlelength=3.0, frameon=False
-    )
+    handles, labels = panes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize=9, handlelength=3.0, frameon=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=DPI)

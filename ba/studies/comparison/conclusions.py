@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ba.model.rotation.so3 import OFF_SO3
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import SHARES
+from ba.studies.comparison.profiles import SHARES, grouped
 from ba.studies.comparison.results import Summary
 from ba.system.words import counted
 
@@ -25,16 +25,14 @@ def conclude(outcomes: Sequence[Outcome], rows: Sequence[Summary]) -> tuple[str,
 
 
 def _speed(rows: Sequence[Summary]) -> str:
-    datasets = dict.fromkeys(row.dataset for row in rows)
-    return f"To {TARGET:.0e} of the lowest cost, medians over seeds: " + "; ".join(
-        f"on {dataset} {_race([row for row in rows if row.dataset == dataset])}" for dataset in datasets
-    ) + "."  # fmt: skip
+    datasets = grouped(rows, lambda row: row.dataset)
+    races = "; ".join(f"on {dataset} {_race(group)}" for dataset, group in datasets.items())
+    return f"To {TARGET:.0e} of the lowest cost, medians over seeds: {races}."
 
 
 def _race(rows: Sequence[Summary]) -> str:
-    arrived = sorted(
-        (row for row in rows if math.isfinite(row.seconds[AT_TARGET])), key=lambda row: row.seconds[AT_TARGET]
-    )
+    arrived = [row for row in rows if math.isfinite(row.seconds[AT_TARGET])]
+    arrived.sort(key=lambda row: row.seconds[AT_TARGET])
     if not arrived:
         return f"none of {len(rows)} arrives"
     first, last, others = arrived[0], arrived[-1], len(arrived) - 1

@@ -87,9 +87,8 @@ def dataset_section(outcomes: Sequence[Outcome], ink: Mapping[str, Ink]) -> str:
 
 def _arrivals(outcomes: Sequence[Outcome], name: str, ink: Mapping[str, Ink]) -> str:
     columns = [profiles.spreads(outcomes, MEASURES[name], share) for share in SHARES]
-    rows = [
-        [named(key[1], ink[key[1]]), *(_spread(column[key], TEXTS[name]) for column in columns)] for key in columns[0]
-    ]
+    text = TEXTS[name]
+    rows = [[named(key[1], ink[key[1]]), *(_spread(column[key], text) for column in columns)] for key in columns[0]]
     return table(["median (least to most)", *map(short, SHARES)], rows)
 
 

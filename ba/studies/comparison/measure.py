@@ -55,13 +55,8 @@ def timed(start: Problem, config: Config) -> dict[str, list[float]]:
 
 def solved(start: Problem, config: Config, threads: int) -> Solution:
     """The solution of a whole run. Raises KeyboardInterrupt where Ctrl-C ended it."""
-    solution = solve(
-        start,
-        rotation=config.rotation,
-        loss=config.loss,
-        options=config.solver.model_copy(update={"threads": threads}),
-        bounds=config.camera.bounds,
-    )
+    options = config.solver.model_copy(update={"threads": threads})
+    solution = solve(start, rotation=config.rotation, loss=config.loss, options=options, bounds=config.camera.bounds)
     if solution.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     return solution

@@ -100,9 +100,8 @@ def _is_same(cost: Sequence[float], timed: Sequence[float]) -> bool:
 def _flagged(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """With flags where a run minimized over more than rotations."""
     best = best_cost(outcomes)
-    reference = {
-        problem(o): o.free_numbers - o.free_directions for o in reversed(outcomes) if o.distance_from_so3 <= OFF_SO3
-    }
+    rotations = [o for o in reversed(outcomes) if o.distance_from_so3 <= OFF_SO3]
+    reference = {problem(o): o.free_numbers - o.free_directions for o in rotations}
     return [replace(o, flags=(*o.flags, *_flags(o, best[problem(o)], reference.get(problem(o))))) for o in outcomes]
 
 

@@ -50,10 +50,8 @@ def make_runs(source: Source) -> list[Run]:
     comparison = source.comparison
     splitting = _combinations({axis: values for axis, values in comparison.vary.items() if not is_ranked(axis)})
     ranked = _combinations({axis: values for axis, values in comparison.vary.items() if is_ranked(axis)})
-    return [
-        _run(source, dataset, group | varied, seed)
-        for dataset, group, seed, varied in itertools.product(comparison.datasets, splitting, comparison.seeds, ranked)
-    ]
+    combinations = itertools.product(comparison.datasets, splitting, comparison.seeds, ranked)
+    return [_run(source, dataset, group | varied, seed) for dataset, group, seed, varied in combinations]
 
 
 def _combinations(axes: dict[str, list[Any]]) -> list[dict[str, Any]]:

@@ -72,9 +72,8 @@ def _tables(dataset: str, rows: Sequence[Summary], console: Console) -> Iterator
 
 
 def _table(title: str, columns: Sequence[tuple[str, list[str]]]) -> Table:
-    table = Table(
-        title=printable(title) or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left", title_style="bold")
+    table.title = printable(title) or None
     for index, (heading, _) in enumerate(columns):
         table.add_column(heading, justify="right" if index else "left", no_wrap=index > 0)
     for row in zip(*(cells for _, cells in columns), strict=True):
