@@ -26,7 +26,7 @@ from ba.options import Config
 
 
 class Stop(Section):
-    """Without xtol and gtol, whose meaning depends on what a rotation's numbers are."""
+    """There is no xtol and no gtol: what they mean depends on the numbers in which rotations are written."""
 
     max_iterations: int = Field(100, ge=1, description="accepted steps at most")
     ftol: NonNegative = Field(1e-12, description="stop when a step lowers the cost by less than this share")

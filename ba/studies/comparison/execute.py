@@ -4,8 +4,8 @@
     runs/KEY.json      how a run ended, and KEY.npy its points
     timings/KEY.json   cost and seconds of its steps, with nothing else running
 
-Each is written as soon as it is known, under a key of all that determines it: what is there, and whole, is not done
-again. Ctrl-C loses the runs at work.
+Each file is written as soon as its content is computed, under a key of all that determines it, and what a file holds
+already is not computed again. Ctrl-C loses only the runs that are at work.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""One run: solved from its start, and what its end is like."""
+"""One run of a comparison: it is solved from its start, and its end is described in numbers."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -39,7 +39,7 @@ class Outcome(Ending):
     seconds: of the solve at the start and after each accepted step, taken with nothing else running
     difference: of the solution from the best of its dataset and seed after Sim(3) alignment, root mean square of
         points over their extent, NaN off SO(3)
-    truth_error: the same difference from the ground truth, NaN where none is known
+    truth_error: the same difference from the ground truth, NaN where there is none
     flags: why this run must not be ranked beside the others, such as `lower cost off SO(3)`
     """
 

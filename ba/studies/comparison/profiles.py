@@ -128,7 +128,8 @@ def profile(outcomes: Sequence[Outcome], measure: Measure, share: float) -> dict
     """The performance profile of each label: ratios to the best label, ascending, and the fraction of problems there.
 
     A problem is a dataset and a seed. Both arrays hold one entry for each problem on which the label arrives. Problems
-    that no label solves keep their weight; those where a start already arrives tell nothing apart and are left out.
+    that no label solves keep their weight; problems that are solved at their start are left out, because no label can
+    win there.
     """
     best = best_cost(outcomes)
     measured = {(problem(o), o.label): _measured(o, best, measure, share) for o in outcomes}
