@@ -130,7 +130,7 @@ def _robust_alignment(source: Float, target: Float) -> Similarity:
     """Least squares over the half that fits best, then over everything that fits it."""
     _require_finite(source, "source")
     _require_finite(target, "target")
-    near = _near(source) & _near(target)
+    near = not_remote(source) & not_remote(target)
     source, target = source[near], target[near]
     similarity = align(source, target)
     for _ in range(TRIM_STEPS):
@@ -142,7 +142,8 @@ def _robust_alignment(source: Float, target: Float) -> Similarity:
     return align(source[fitting], target[fitting])
 
 
-def _near(points: Float) -> NDArray[np.bool_]:
+def not_remote(points: Float) -> NDArray[np.bool_]:
+    """(n,) whether a point is within REMOTE median distances from the median."""
     distances = np.linalg.norm(points - np.median(points, axis=0), axis=1)
     return np.asarray(distances <= REMOTE * np.median(distances))
 

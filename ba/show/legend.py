@@ -4,15 +4,13 @@ Texts are laid out by their measured boxes: the caption takes the largest letter
 in at most three lines, so that no number is too long.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ba.show.scene import Bytes, error_colors
+from ba.show.scene import error_colors
 
 SIZE = (1600, 1000)
 """Of the whole picture, px."""
@@ -51,9 +49,6 @@ class Text:
         x, y = self.place
         return x + left, y + top, x + right, y + bottom
 
-    def draw(self, draw: ImageDraw.ImageDraw) -> None:
-        draw.text(self.place, self.text, INK, _font(self.height), anchor=self.anchor)
-
 
 def with_legend(scene: Image.Image, limit: float, caption: Sequence[str]) -> Image.Image:
     """The scene above the strip. caption: its parts, which are kept whole where possible; limit: of the scale, px."""
@@ -61,9 +56,10 @@ def with_legend(scene: Image.Image, limit: float, caption: Sequence[str]) -> Ima
     picture.paste(scene.convert("RGB"), (0, 0))
     draw = ImageDraw.Draw(picture)
     draw.line((0, SIZE[1] - STRIP, SIZE[0], SIZE[1] - STRIP), LINE, 1)
-    picture.paste(_scale(limit), (SCALE_LEFT, SCALE_TOP))
+    colors = error_colors(np.linspace(0.0, limit, SCALE_WIDTH), limit)
+    picture.paste(Image.fromarray(np.repeat(colors[None], SCALE_HEIGHT, axis=0)), (SCALE_LEFT, SCALE_TOP))
     for text in layout(limit, caption):
-        text.draw(draw)
+        draw.text(text.place, text.text, INK, _font(text.height), anchor=text.anchor)
     return picture
 
 
@@ -81,12 +77,9 @@ def short(value: float) -> str:
 def _caption(parts: Sequence[str], room: float) -> list[Text]:
     """The parts, joined by semicolons, no wider than `room` px and no higher than the strip."""
     pieces = [part + ";" for part in parts[:-1]] + list(parts[-1:])
-    for height in range(LARGEST, SMALLEST - 1, -1):
-        lines = _lines(pieces, room, height) or _lines(" ".join(pieces).split(), room, height)
-        if lines:
-            break
-    else:
-        raise ValueError(f"caption: {' '.join(pieces)!r} does not fit")
+    words = " ".join(pieces).split()
+    laid_out = ((h, _lines(pieces, room, h) or _lines(words, room, h)) for h in range(LARGEST, SMALLEST - 1, -1))
+    height, lines = next((height, lines) for height, lines in laid_out if lines)
     step = 1.3 * height
     top = SCALE_MIDDLE if len(lines) == 1 else SIZE[1] - STRIP / 2 - (len(lines) - 1) / 2 * step
     return [Text(line, (MARGIN, top + i * step), "lm", height) for i, line in enumerate(lines)]
@@ -108,19 +101,9 @@ def _lines(pieces: Sequence[str], room: float, height: int) -> list[str]:
 def _numbers(limit: float) -> list[Text]:
     """0, the middle and the end of the scale; the end is not centred where it would leave the picture."""
     y = SCALE_TOP + SCALE_HEIGHT + 6
-    last = Text(short(limit) + "+", (SCALE_LEFT + SCALE_WIDTH, y), "mt", 20)
-    if last.box[2] > SIZE[0]:
-        last = Text(last.text, (SIZE[0] - 4, y), "rt", 20)
-    return [
-        Text(short(0.0), (SCALE_LEFT, y), "mt", 20),
-        Text(short(limit / 2.0), (SCALE_LEFT + SCALE_WIDTH / 2, y), "mt", 20),
-        last,
-    ]
-
-
-def _scale(limit: float) -> Image.Image:
-    colors: Bytes = error_colors(np.linspace(0.0, limit, SCALE_WIDTH), limit)
-    return Image.fromarray(np.repeat(colors[None], SCALE_HEIGHT, axis=0))
+    texts = short(0.0), short(limit / 2.0), short(limit) + "+"
+    first, middle, last = (Text(t, (SCALE_LEFT + i * SCALE_WIDTH / 2, y), "mt", 20) for i, t in enumerate(texts))
+    return [first, middle, last if last.box[2] <= SIZE[0] else Text(last.text, (SIZE[0] - 4, y), "rt", 20)]
 
 
 def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -1,7 +1,5 @@
 """What the user of a run is told beside its numbers: what was held, what went wrong, what the numbers do not mean."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,27 +13,24 @@ from ba.system.words import counted
 SINGULAR = 1e-2
 """Third singular value of the tangent map, as a share of its first, below which a rotation is near a singularity."""
 
+COUNTED = (
+    ("points_seen_fewer_than_twice", "point", "is seen fewer than twice and was held fixed",
+     "are seen fewer than twice and were held fixed"),
+    ("images_that_see_nothing", "image", "sees nothing and was held fixed", "see nothing and were held fixed"),
+    ("behind_camera_end", "observation", "ends with the point behind its camera",
+     "end with the point behind its camera"),
+    ("outside_field_end", "observation", "ends where the camera's distortion is not one-to-one",
+     "end where the camera's distortion is not one-to-one"),
+)  # fmt: skip
+"""Counts that are told unless they are 0: the key, the noun, and what follows the noun in singular and plural."""
+
 
 def notes_of(summary: dict[str, Any], start: Problem, end: Problem) -> Iterator[str]:
-    """Notes on a run from start to end, from what its summary has."""
-    for key, noun, one, more in (
-        (
-            "points_seen_fewer_than_twice",
-            "point",
-            "is seen fewer than twice and was",
-            "are seen fewer than twice and were",
-        ),
-        ("images_that_see_nothing", "image", "sees nothing and was", "see nothing and were"),
-    ):
+    """Notes on a run from start to end, from the numbers in its summary."""
+    for key, noun, singular, plural in COUNTED:
         if summary[key]:
-            yield f"{counted(summary[key], noun)} {one if summary[key] == 1 else more} held fixed"
-    for key, where in (
-        ("behind_camera_end", "with the point behind its camera"),
-        ("outside_field_end", "where the camera's distortion is not one-to-one"),
-    ):
-        if summary[key]:
-            yield f"{counted(summary[key], 'observation')} {'ends' if summary[key] == 1 else 'end'} {where}"
-    yield from (found["text"] for found in summary["undetermined"] or ())
+            yield f"{counted(summary[key], noun)} {singular if summary[key] == 1 else plural}"
+    yield from (direction["text"] for direction in summary["undetermined"] or ())
     if is_far(start) and is_bound_to_frame(start):
         yield (
             "coordinates are far from the origin, and a translation held under a free rotation (fix, or gauge: "

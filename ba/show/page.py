@@ -3,44 +3,18 @@
 The page follows the reader's light or dark setting and prints. What is given as `str` is escaped, `Html` is not.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ba.system.words import printable
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d1f24; --soft: #667; --line: #d9dbe1; --page: #fff; --card: #f5f6f8;
-  --mark: #2456c8; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e7e8ec; --soft: #9aa0ad; --line: #383c46; --page: #16181d; --card: #1f2229; --mark: #7ea6ff; } }
-@media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff; --mark: #2456c8; }
-  section, figure { break-inside: avoid; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 60rem; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { margin: 0 0 .25rem; font-size: 1.7rem; line-height: 1.25; overflow-wrap: anywhere; }
-h2 { margin: 2.25rem 0 .6rem; font-size: 1.15rem; }
-p { margin: .25rem 0; } .soft, figcaption { color: var(--soft); font-size: .9rem; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
-.facts td { text-align: left; overflow-wrap: anywhere; } .facts th { text-align: left; width: 13rem; }
-.pairs :is(th, td):not(:first-child) { width: 7rem; }
-.wide { overflow-x: auto; } .wide > svg { min-width: 34rem; } figure { margin: 0; }
-img, svg { display: block; width: 100%; height: auto; } img { border: 1px solid var(--line); border-radius: 6px; }
-svg text { fill: var(--soft); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); }
-h3 { margin: 1.5rem 0 .4rem; font-size: 1rem; }
-.beyond { opacity: .55; } .curve { fill: none; stroke: var(--mark); stroke-width: 2; } .dot, .bar { fill: var(--mark); }
-details { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .6rem 1rem; }
-summary { cursor: pointer; } pre { overflow-x: auto; font-size: .85rem; }
-"""
+STYLE = "\n" + Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 
 class Html(str):
@@ -63,6 +37,27 @@ def document(title: str, body: str, style: str = "") -> str:
 
 def section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def span(kind: str, text: str) -> Html:
+    """Text of a kind that a style describes."""
+    return Html(f'<span class="{kind}">{escape(text)}</span>')
+
+
+def soft(text: str) -> str:
+    """A paragraph in the soft colour."""
+    return f'<p class="soft">{escape(text)}</p>'
+
+
+def figure(content: str, caption: str) -> str:
+    """A figure with its caption, or with none where that is empty."""
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f"<figure>{content}{below}</figure>"
+
+
+def polyline(points: Sequence[tuple[float, float]], attributes: str) -> str:
+    """SVG of a line through `points`."""
+    return f'<polyline {attributes} points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
 
 
 def text_of(value: Any) -> str:
@@ -146,19 +141,17 @@ class Frame:
         """SVG of `marks` with axes; label: for readers who do not see it."""
         end, floor = self.width - self.right, self.height - self.bottom
         middle = (self.top + floor) / 2
-        horizontal = "".join(
-            f'<line class="grid" x1="{self.left}" x2="{end}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text x="{self.left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
-            for y, text in y_ticks
-        )
-        vertical = "".join(
-            f'<text x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{escape(text)}</text>' for x, text in x_ticks
-        )
-        return (
-            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(label)}">'
-            f"{horizontal}{vertical}"
-            f'<line class="grid" x1="{self.left}" x2="{end}" y1="{floor}" y2="{floor}"/>{marks}'
-            f'<text x="{(self.left + end) / 2}" y="{self.height - 8}" text-anchor="middle">{escape(x_label)}</text>'
-            f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">'
-            f"{escape(y_label)}</text></svg>"
-        )
+        heights = [*(y for y, _ in y_ticks), floor]
+        grid = "".join(f'<line class="grid" x1="{self.left}" x2="{end}" y1="{y:.1f}" y2="{y:.1f}"/>' for y in heights)
+        texts = [
+            *(_text(self.left - 8, y + 4, text, "end") for y, text in y_ticks),
+            *(_text(x, floor + 18, text) for x, text in x_ticks),
+            _text((self.left + end) / 2, self.height - 8, x_label),
+            _text(14, middle, y_label, rest=f' transform="rotate(-90 14 {middle})"'),
+        ]
+        head = f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(label)}">'
+        return f"{head}{grid}{''.join(texts)}{marks}</svg>"
+
+
+def _text(x: float, y: float, text: str, anchor: str = "middle", rest: str = "") -> str:
+    return f'<text x="{x:.5g}" y="{y:.5g}" text-anchor="{anchor}"{rest}>{escape(text)}</text>'

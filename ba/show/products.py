@@ -27,6 +27,7 @@ from ba.analyse.undetermined import report
 from ba.config import reading
 from ba.engine import kernelcache
 from ba.errors import UserError
+from ba.model import similarity
 from ba.model.problem import Problem
 from ba.model.residual import Projection, project
 from ba.prepare.noise import note_of_second_noise
@@ -56,19 +57,20 @@ class Began:
 
 
 def save(
-    folder: RunFolder, config: Config, loaded: Problem, start: Problem, known: Before, solution: Solution, began: Began
+    folder: RunFolder, config: Config, loaded: Problem, start: Problem, before: Before, solution: Solution, began: Began
 ) -> tuple[dict[str, Any], list[str]]:
     """Write all that a run leaves, what matters most first. Returns the summary and its notes."""
     stopped = solution.status is Status.INTERRUPTED
     brief = stopped and start.num_observations > MANY
     projection = project(solution.problem, config.solver.threads)
-    summary = summarize(config, start, known, solution, projection)
+    summary = summarize(config, start, before, solution, projection)
     summary |= report(solution.problem, config.rotation, config.solver.threads, known=not stopped)
     summary["compile_seconds"] = kernelcache.compile_seconds() - began.compiling
     about = [note_of_second_noise(config), BRIEF if brief else None]
     if config.data.scene is not None:
         try:
-            summary |= _against_truth(loaded, start, solution)
+            ends = {"start": start, "end": solution.problem}
+            summary["truth"] = {name: similarity.compare_to_truth(problem, loaded) for name, problem in ends.items()}
         except UserError as error:  # nothing aligns an end that has run off; the numbers of the run are no less true
             about.append(str(error))
     notes = [*notes_of(summary, start, solution.problem), *filter(None, about)]
@@ -99,12 +101,6 @@ def save(
     return summary, notes
 
 
-def _against_truth(truth: Problem, start: Problem, solution: Solution) -> dict[str, Any]:
-    from ba.model.similarity import compare_to_truth
-
-    return {"truth": {"start": compare_to_truth(start, truth), "end": compare_to_truth(solution.problem, truth)}}
-
-
 def _write_summary(summary: dict[str, Any], notes: list[str], began: Began, folder: RunFolder) -> None:
     summary |= {"total_seconds": time.perf_counter() - began.at, "notes": list(notes)}
     with folder.keeping("summary.json"):
@@ -128,14 +124,9 @@ def _write_solution(loaded: Problem, solution: Solution, folder: RunFolder) -> I
 
 
 def _write_residuals(start: Problem, projections: tuple[Projection, Projection], folder: Path) -> None:
+    first, last = (projection.pixels - start.pixels for projection in projections)
     with files.replacing(folder / "residuals.npz") as temporary:
-        np.savez(
-            temporary,
-            start=projections[0].pixels - start.pixels,
-            end=projections[1].pixels - start.pixels,
-            image_of_obs=start.image_of_obs,
-            point_of_obs=start.point_of_obs,
-        )
+        np.savez(temporary, start=first, end=last, image_of_obs=start.image_of_obs, point_of_obs=start.point_of_obs)
 
 
 def _draw(start: Problem, solution: Solution, folder: Path) -> str | None:

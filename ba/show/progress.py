@@ -3,18 +3,15 @@
 On a terminal a bar below the lines shows the time that is left at most, if all iterations are needed.
 """
 
-import os
 from collections.abc import Iterator, Mapping
-from io import StringIO
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ba.show.rows import TRUTH_TITLE, fit_rows, inlier_limit, inlier_share, truth_rows
+from ba.show.terminal import Live, composed
 from ba.system.words import counted, printable
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
     from rich.table import Table
 
     from ba.solve.result import Iteration
@@ -31,56 +28,32 @@ def row(record: "Iteration", seconds_before: float) -> str:
     )
 
 
-class Progress:
-    """An observer that prints iterations to a stream, or nothing where it is None; use it in a `with` block."""
+class Progress(Live):
+    """An observer that prints iterations to a stream, or nothing where it is None; it is used in a `with` block."""
 
     def __init__(self, max_iterations: int, stream: TextIO | None) -> None:
+        super().__init__(stream)
         self._max_iterations = max_iterations
-        self._stream = stream
-        self._bar: Bar | None = None
         self._seconds: float | None = None
-
-    def __enter__(self) -> Self:
-        if self._stream is not None and is_live(self._stream):
-            self._bar = _bar(self._stream)
-            self._bar.start()
-            self._bar.add_task("preparing", total=None, left="")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
     def __call__(self, record: "Iteration") -> None:
         if self._seconds is None:
             self._print(HEADER)
         self._print(row(record, self._seconds or 0.0))
         self._seconds = record.seconds
-        if self._bar is not None:
-            self._bar.update(
-                self._bar.task_ids[0],
-                description=f"iteration {record.iteration} of at most {self._max_iterations}",
-                completed=record.iteration,
-                total=max(self._max_iterations, record.iteration),
-                left=time_left(record, self._max_iterations),
-            )
+        done, most = record.iteration, self._max_iterations
+        what, left = f"iteration {done} of at most {most}", time_left(record, most)
+        self.report(description=what, completed=done, total=max(most, done), detail=left)
 
     def _print(self, line: str) -> None:
-        if self._bar is not None:
-            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-        elif self._stream is not None:
+        if self.bar is not None:
+            self.bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        elif self.stream is not None:
             try:
-                print(line, file=self._stream, flush=True)
+                print(line, file=self.stream, flush=True)
             except BrokenPipeError:
                 # The reader has seen enough; the run goes on to write its folder.
-                self._stream = None
-
-
-def is_live(stream: TextIO) -> bool:
-    """Whether lines on the stream can be redrawn."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+                self.stream = None
 
 
 def time_left(record: "Iteration", max_iterations: int) -> str:
@@ -92,40 +65,21 @@ def time_left(record: "Iteration", max_iterations: int) -> str:
     return f"at most {minutes}:{rest:02d} left"
 
 
-def _bar(stream: TextIO) -> "Bar":
-    from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-    )
-    return Bar(*columns, console=Console(file=stream), transient=True, refresh_per_second=8)
-
-
 def print_summary(summary: Mapping[str, Any], folder: Path, notes: tuple[str, ...], stream: TextIO) -> None:
     """Print how a run ended, from its `summary.json`, where its folder is, and what else there is to know."""
-    from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
     style = "bold green" if summary["status"] == "converged" else "bold yellow"
-    # Composed first, because rich ends the process where the reader of a pipe has left.
-    text = StringIO()
-    console = Console(file=text, force_terminal=stream.isatty(), highlight=False, markup=False, soft_wrap=True)
-    console.print()
-    console.print(Text.assemble((str(summary["status"]), style), f": {printable(summary['message'])}"))
-    console.print(Padding(_table(summary), (1, 2), expand=False), soft_wrap=False)
-    for line in _sentences(summary):
-        console.print(f"  {line}")
-    console.print(Text.assemble("  written to ", (printable(folder), "bold")))
-    for note in notes:
-        console.print(Text.assemble(("  note: ", "yellow"), printable(note)))
-    print("\n".join(line.rstrip() for line in text.getvalue().splitlines()), file=stream, flush=True)
+    with composed(stream, soft_wrap=True) as console:
+        console.print()
+        console.print(Text.assemble((str(summary["status"]), style), f": {printable(summary['message'])}"))
+        console.print(Padding(_table(summary), (1, 2), expand=False), soft_wrap=False)
+        for line in _sentences(summary):
+            console.print(f"  {line}")
+        console.print(Text.assemble("  written to ", (printable(folder), "bold")))
+        for note in notes:
+            console.print(Text.assemble(("  note: ", "yellow"), printable(note)))
 
 
 def _table(summary: Mapping[str, Any]) -> "Table":
@@ -133,17 +87,16 @@ def _table(summary: Mapping[str, Any]) -> "Table":
     from rich.text import Text
 
     table = Table.grid(padding=(0, 3, 0, 0))
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(justify="right")
+    for justify in ("left", "right", "right"):
+        table.add_column(justify=justify)
     table.add_row("", Text("start", "dim"), Text("end", "dim"))
     for row in fit_rows(summary):
         digits = ".9g" if row.label.startswith("cost") else ".4g"
         table.add_row(row.label, format(row.start, digits), Text(format(row.end, digits), "bold"))
-    for index, row in enumerate(truth_rows(summary)):
-        if index == 0:
-            table.add_row()
-            table.add_row(Text(TRUTH_TITLE, "dim"))
+    if truth := truth_rows(summary):
+        table.add_row()
+        table.add_row(Text(TRUTH_TITLE, "dim"))
+    for row in truth:
         table.add_row(row.label, f"{row.start:.4g}", Text(f"{row.end:.4g}", "bold"))
     return table
 

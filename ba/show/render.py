@@ -37,14 +37,6 @@ def line_set(segments: Any, colors: Any) -> Any:
     return lines
 
 
-def material(shader: str, point_size: float, line_width: float) -> Any:
-    from open3d.visualization import rendering
-
-    record = rendering.MaterialRecord()
-    record.shader, record.point_size, record.line_width = shader, point_size, line_width
-    return record
-
-
 def render(job: dict[str, Any], png: Path) -> None:
     """Write the picture, as PNG whatever the path is called. Raises OSError where it cannot be written."""
     from open3d.visualization import rendering
@@ -55,13 +47,15 @@ def render(job: dict[str, Any], png: Path) -> None:
     renderer.scene.set_background([1.0, 1.0, 1.0, 1.0])
     renderer.scene.scene.enable_sun_light(False)
     renderer.scene.view.set_post_processing(False)
-    cloud = point_cloud(job["points"], job["point_colors"])
-    renderer.scene.add_geometry("points", cloud, material("defaultUnlit", *sizes))
-    lines = line_set(job["segments"], job["segment_colors"])
-    renderer.scene.add_geometry("frusta", lines, material("unlitLine", *sizes))
-    renderer.setup_camera(
-        float(job["field_of_view"]), job["target"], job["eye"], job["up"], *(float(clip) for clip in job["clip"])
-    )
+    for shader, geometry in (
+        ("defaultUnlit", point_cloud(job["points"], job["point_colors"])),
+        ("unlitLine", line_set(job["segments"], job["segment_colors"])),
+    ):
+        material = rendering.MaterialRecord()
+        material.shader, material.point_size, material.line_width = shader, *sizes
+        renderer.scene.add_geometry(shader, geometry, material)
+    clip = map(float, job["clip"])
+    renderer.setup_camera(float(job["field_of_view"]), job["target"], job["eye"], job["up"], *clip)
     with png.open("wb") as file:
         Image.fromarray(np.asarray(renderer.render_to_image())).save(file, "PNG")
 

@@ -1,9 +1,7 @@
 """What of a run's summary is shown side by side, start and end: the same rows on the terminal and on the report page.
 
-Rows that look past outliers are left out where they would only say again what the plain ones say.
+Rows that leave outliers out are shown only where their numbers differ from those of all observations.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

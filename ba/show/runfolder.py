@@ -12,8 +12,6 @@ the whole earlier result or the whole new one. A killed run leaves its hidden fo
 tells, and the next run beside it removes it (see `ba.show.staging`).
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os
@@ -22,7 +20,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
 from ba.errors import SystemRefusal, UserError
 from ba.show import staging
@@ -47,7 +44,6 @@ class RunFolder:
     handle: int
     refusals: list[str] = field(default_factory=list)
     published: Path | None = None
-    _log: TextIO | None = None
     _log_refused: bool = False
     _lines: int = 0
 
@@ -56,7 +52,12 @@ class RunFolder:
 
         def log(iteration: Iteration) -> bool | None:
             if not self._log_refused:
-                self._write_line(iteration)
+                try:
+                    with (self.path / LOG).open("a") as file:
+                        file.write(_line(iteration))
+                    self._lines += 1
+                except OSError:
+                    self._log_refused = True
             interrupt.check()
             return observer(iteration)
 
@@ -66,7 +67,6 @@ class RunFolder:
         """Write the log anew where a line is missing: it was refused, and there may be room by now, or a signal came
         before it was written."""
         if self._lines != len(iterations):
-            self._close_log()
             with self.keeping(LOG):
                 files.write_bytes(self.path / LOG, "".join(map(_line, iterations)).encode())
 
@@ -85,7 +85,6 @@ class RunFolder:
         Raises SystemRefusal, once that is done, where something could not be written. What is no whole result, or
         cannot take the place of an earlier one, goes beside it.
         """
-        self._close_log()
         if not (self.path / MARK).is_file():
             raise SystemRefusal(self.shown("; ".join(self.refusals)))
         with self.keeping(LOG):  # every other file was on the disk before it got its name (`ba.system.files`)
@@ -114,23 +113,6 @@ class RunFolder:
             if not is_at(self.path, self.handle):  # It is in its place, even if what stood there could not be removed.
                 return place
         return self.path
-
-    def _write_line(self, iteration: Iteration) -> None:
-        try:
-            if self._log is None:
-                self._log = (self.path / LOG).open("w")
-            self._log.write(_line(iteration))
-            self._log.flush()
-            self._lines += 1
-        except OSError:
-            self._log_refused = True
-            self._close_log()
-
-    def _close_log(self) -> None:
-        if self._log is not None:
-            with suppress(OSError):  # What a full disk did not take is in its buffer still.
-                self._log.close()
-            self._log = None
 
 
 @contextmanager
@@ -168,7 +150,6 @@ def _leave(folder: RunFolder, made: list[Path]) -> None:
         with suppress(SystemRefusal):  # What ended the run is told, and comes first.
             folder.publish()
     if folder.published is None:
-        folder._close_log()
         staging.remove(folder.path, folder.handle)
         staging.unmake(made)
     else:

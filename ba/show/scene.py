@@ -12,8 +12,6 @@ Everything is built from differences and medians: a similarity of the world move
 Pictures are drawn in a `Frame` of their own, centred and of unit size: graphics cards compute in float32.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -80,7 +78,7 @@ class Cloud:
     """One state of a problem, ready to draw, in a `Frame`.
 
     points (m, 3), errors (m,) px median reprojection error with NaN where nothing sees the point, colors (m, 3) uint8
-    RGB or None, frusta (n_images, 8, 2, 3) line segments, hidden: how many points are too far away to draw.
+    RGB or None, frusta (n_images * 8, 2, 3) line segments, hidden: how many points are too far away to draw.
     """
 
     points: Float
@@ -116,13 +114,10 @@ def first_view(rotations: Float, centers: Float, points: Float, aspect: float = 
 
 def _fit(bodies: tuple[tuple[Float, float], ...], axis: int, tan: float) -> tuple[float, float]:
     """Position of the eye along `axis`, and its depth, from which each body's share fits between two edges."""
-    sides = [
-        max(
-            float(np.quantile(sign * body[:, axis] - tan * body[:, 2], share, method="higher"))
-            for body, share in bodies
-        )
-        for sign in (1.0, -1.0)
-    ]
+    sides = []
+    for sign in (1.0, -1.0):
+        reach = [(sign * body[:, axis] - tan * body[:, 2], share) for body, share in bodies]
+        sides.append(max(float(np.quantile(distances, share, method="higher")) for distances, share in reach))
     return (sides[0] - sides[1]) / 2.0, -(sides[0] + sides[1]) / (2.0 * tan)
 
 
@@ -204,7 +199,7 @@ def picture_corners(problem: Problem) -> Float:
 def _principal_and_focal(problem: Problem) -> tuple[Float, Float]:
     """(n_images, 2) and (n_images,) px."""
     principal, focal = np.zeros((problem.num_images, 2)), np.ones(problem.num_images)
-    for name, images in _images_by_model(problem):
+    for name, images in _by_model(problem, np.arange(problem.num_images)):
         params = problem.intrinsics[problem.camera_of_image[images]]
         model = CAMERAS[name]
         if model.principal_point:
@@ -213,8 +208,9 @@ def _principal_and_focal(problem: Problem) -> tuple[Float, Float]:
     return principal, focal
 
 
-def _images_by_model(problem: Problem) -> Iterator[tuple[str, NDArray[np.intp]]]:
-    names = np.array(problem.camera_models)[problem.camera_of_image]
+def _by_model(problem: Problem, images: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    """Each camera model, and which of the images have it."""
+    names = np.array(problem.camera_models)[problem.camera_of_image[images]]
     for name in dict.fromkeys(problem.camera_models):
         yield name, np.flatnonzero(names == name)
 
@@ -224,12 +220,10 @@ def unproject(problem: Problem, images: NDArray[np.intp], pixels: Float) -> Floa
 
     Where the distortion does not reach a pixel, it is left out.
     """
-    rays = np.ones((len(pixels), 3))
     principal, focal = _principal_and_focal(problem)
-    rays[:, :2] = (pixels - principal[images]) / focal[images, None]
-    names = np.array(problem.camera_models)[problem.camera_of_image[images]]
-    for name in dict.fromkeys(problem.camera_models):
-        rows = np.flatnonzero(names == name)
+    undistorted = (pixels - principal[images]) / focal[images, None]
+    rays = np.concatenate([undistorted, np.ones((len(pixels), 1))], axis=1)
+    for name, rows in _by_model(problem, images):
         cameras = problem.camera_of_image[images[rows]]
         rays[rows, :2] = _newton(name, problem.intrinsics, cameras, rays[rows], pixels[rows])
     return rays
@@ -245,10 +239,8 @@ def _newton(name: str, intrinsics: Float, cameras: NDArray[np.int32], start: Flo
         step = np.linalg.pinv(d_point[:, :, :2]) @ (pixels - uv)[:, :, None]
         ray[:, :2] += np.clip(step[:, :, 0], -0.3, 0.3)
     CAMERAS[name].project(intrinsics, cameras, ray, uv, d_point, d_params, domain)
-    reached = (np.abs(uv - pixels).max(axis=1, initial=0.0) < 1e-6 * np.abs(pixels).max(initial=1.0)) & (
-        domain == INSIDE
-    )
-    return np.where(reached[:, None], ray[:, :2], start[:, :2])
+    close = np.abs(uv - pixels).max(axis=1, initial=0.0) < 1e-6 * np.abs(pixels).max(initial=1.0)
+    return np.where((close & (domain == INSIDE))[:, None], ray[:, :2], start[:, :2])
 
 
 def point_errors(problem: Problem) -> Float:
@@ -267,31 +259,26 @@ def point_errors(problem: Problem) -> Float:
     keys = np.sort(points.astype(np.uint64) << np.uint64(32) | bits)
     ordered = keys.astype(np.uint32).view(np.float32).astype(np.float64)
     count = np.bincount(points, minlength=problem.num_points)
-    first, known = np.cumsum(count) - count, count > 0
+    first, is_seen = np.cumsum(count) - count, count > 0
     errors = np.full(problem.num_points, np.nan)
-    lower, upper = (first + (count - 1) // 2)[known], (first + count // 2)[known]
-    errors[known] = (ordered[lower] + ordered[upper]) / 2.0
+    lower, upper = (first + (count - 1) // 2)[is_seen], (first + count // 2)[is_seen]
+    errors[is_seen] = (ordered[lower] + ordered[upper]) / 2.0
     return errors
 
 
 def error_limit(errors: Float) -> float:
     """Upper end of the colour scale, px: `range_end` for 95 % of the errors, 1 where there are none."""
-    known = errors[np.isfinite(errors)]
-    return (range_end(known, 0.95) if len(known) else 0.0) or 1.0
+    finite = errors[np.isfinite(errors)]
+    return (range_end(finite, 0.95) if len(finite) else 0.0) or 1.0
 
 
 def error_colors(errors: Float, limit: float) -> Bytes:
     """(n, 3) uint8 RGB on the turbo scale from 0 to `limit` px; grey for NaN."""
     position = np.clip(np.nan_to_num(errors, nan=0.0, posinf=limit) / limit, 0.0, 1.0) * (len(TURBO) - 1)
-    channels = [np.interp(position, np.arange(len(TURBO)), TURBO[:, c]) for c in range(3)]
+    channels = [np.interp(position, np.arange(len(TURBO)), channel) for channel in TURBO.T]
     colors = np.stack(channels, axis=1).round().astype(np.uint8)
     colors[np.isnan(errors)] = UNSEEN
     return colors
-
-
-def view_of(problem: Problem, frame: Frame, aspect: float = 1.6) -> View:
-    """`first_view` of a problem, in `frame`."""
-    return first_view(problem.rotations, frame.from_world(problem.centers), frame.from_world(problem.points), aspect)
 
 
 def cloud_of(problem: Problem, frame: Frame, size: float, most: int = MOST_POINTS) -> Cloud:
@@ -303,6 +290,6 @@ def cloud_of(problem: Problem, frame: Frame, size: float, most: int = MOST_POINT
         points=points[kept],
         errors=point_errors(problem)[kept],
         colors=None if problem.colors is None else problem.colors[kept],
-        frusta=frame.from_world(frusta(problem, size * frame.scale)),
+        frusta=frame.from_world(frusta(problem, size * frame.scale)).reshape(-1, 2, 3),
         hidden=problem.num_points - len(near),
     )

@@ -7,8 +7,6 @@ Only what a run writes (PRODUCTS) is ever removed. Whatever else is in an earlie
 a folder, is moved to the folder in its place; where a process was killed before that, the next one does it.
 """
 
-from __future__ import annotations
-
 import errno
 import itertools
 import os
@@ -56,9 +54,9 @@ def claim(path: Path, made: list[Path]) -> int | None:
     """
     while True:
         made += _make_parents(path.parent)
+        is_new = True
         try:
             path.mkdir()
-            is_new = True
         except FileExistsError:
             is_new = False
         except FileNotFoundError:  # a refused run has removed the folder above, which it had made
@@ -68,19 +66,19 @@ def claim(path: Path, made: list[Path]) -> int | None:
         except FileNotFoundError:  # put in its place, or removed, by who had it
             continue
         locked = lock(handle)
-        if locked is False or (locked is None and not is_new):
-            os.close(handle)
-            return None
-        if is_at(path, handle):
+        refused = locked is False or (locked is None and not is_new)
+        if not refused and is_at(path, handle):
             return handle
         os.close(handle)
+        if refused:
+            return None
 
 
 def remove(path: Path, handle: int) -> None:
     """Remove a hidden folder and let go of its lock; what the system refuses is left to the next run."""
     try:
         with suppress(OSError):
-            _empty(path, PRODUCTS)
+            _empty(path)
             path.rmdir()
     finally:
         os.close(handle)
@@ -111,9 +109,7 @@ def _replace(path: Path, place: Path) -> None:
         lock(old)  # else another run takes it for left as soon as it has the hidden name
         left = path if exchange(path, place) else _change_by_turns(path, place)
         files.sync(place.parent)
-        _hand_over(left, place, PRODUCTS)
-        _empty(left, PRODUCTS)
-        left.rmdir()
+        _dissolve(left, place)
     finally:
         os.close(old)
 
@@ -131,25 +127,31 @@ def _change_by_turns(path: Path, place: Path) -> Path:
 
 
 def recover(path: Path) -> None:
-    """Finish what a killed run began in the hidden folder `path` and in its place; `path` is locked by us. OSError."""
-    place = path.with_name(path.name.removesuffix(RUNNING)[1:])
+    """Finish what a killed run began in the hidden folder `path`, which is locked by us, and in its place. OSError."""
+    name = path.name[1:]
+    if name.endswith(ASIDE):
+        place = path.with_name(name.removesuffix(ASIDE))
+        if os.path.lexists(place):
+            _dissolve(path, place)
+        else:
+            os.rename(path, place)
+        return
+    place = path.with_name(name.removesuffix(RUNNING))
     aside = _hidden(place, ASIDE)
     if (handle := locked_if_stale(aside)) is not None:
         try:
-            _recover_aside(aside, place)
+            recover(aside)
         finally:
             os.close(handle)
-    _hand_over(path, place, PRODUCTS)
-    _empty(path, PRODUCTS)
+    _hand_over(path, place)
+    _empty(path)
 
 
-def _recover_aside(aside: Path, place: Path) -> None:
-    if not os.path.lexists(place):
-        os.rename(aside, place)
-        return
-    _hand_over(aside, place, PRODUCTS)
-    _empty(aside, PRODUCTS)
-    aside.rmdir()
+def _dissolve(old: Path, place: Path) -> None:
+    """Remove an earlier folder; what no run wrote goes from it to the folder in its place."""
+    _hand_over(old, place)
+    _empty(old)
+    old.rmdir()
 
 
 def sweep(parent: Path) -> None:
@@ -158,15 +160,8 @@ def sweep(parent: Path) -> None:
         for path in [Path(entry.path) for entry in os.scandir(parent) if entry.name.startswith(".")]:
             if path.name.endswith((RUNNING, ASIDE)) and (handle := locked_if_stale(path)) is not None:
                 with suppress(OSError):
-                    _sweep_one(path)
+                    recover(path)
                 remove(path, handle)
-
-
-def _sweep_one(path: Path) -> None:
-    if path.name.endswith(RUNNING):
-        recover(path)
-    else:
-        _recover_aside(path, path.with_name(path.name.removesuffix(ASIDE)[1:]))
 
 
 def numbered(path: Path) -> Iterator[Path]:
@@ -175,7 +170,7 @@ def numbered(path: Path) -> Iterator[Path]:
     return (candidate for candidate in candidates if not os.path.lexists(candidate))
 
 
-def _hand_over(old: Path, place: Path, ours: Sequence[str]) -> None:
+def _hand_over(old: Path, place: Path, ours: Sequence[str] = PRODUCTS) -> None:
     """Move what no run wrote from an earlier folder to the one in its place, under a free name if its own is taken."""
     for entry in list(os.scandir(old)):
         if _is_ours(entry.name, ours):
@@ -187,7 +182,7 @@ def _hand_over(old: Path, place: Path, ours: Sequence[str]) -> None:
             os.rename(entry.path, next(numbered(to)) if os.path.lexists(to) else to)
 
 
-def _empty(folder: Path, ours: Sequence[str]) -> None:
+def _empty(folder: Path, ours: Sequence[str] = PRODUCTS) -> None:
     """Remove what a run writes from a folder."""
     for entry in list(os.scandir(folder)):
         if not _is_ours(entry.name, ours):
@@ -201,7 +196,7 @@ def _empty(folder: Path, ours: Sequence[str]) -> None:
             os.unlink(entry.path)
 
 
-def _is_ours(name: str, ours: Sequence[str]) -> bool:
+def _is_ours(name: str, ours: Sequence[str] = PRODUCTS) -> bool:
     return name in ours or _is_temporary(name)
 
 

@@ -44,14 +44,12 @@ FRAME = "world of the input; poses are cam_from_world with x right, y down, z fo
 class Errors:
     """How far projections are from the pixels, and how many are outside the model's domain.
 
-    squares (n_obs,) px^2 plain; whitened (n_obs,) sigmas^2, or None without covariances; rms and median px;
-    weighted_rms in sigmas, or px without covariances.
+    squares (n_obs,) px^2 plain; whitened (n_obs,) sigmas^2, or None without covariances; weighted_rms in sigmas, or px
+    without covariances.
     """
 
     squares: Float
     whitened: Float | None
-    rms: float
-    median: float
     weighted_rms: float
     behind: int
     outside: int
@@ -64,7 +62,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Before:
-    """What is known before the solve; after Ctrl-C there is no time to find it."""
+    """What is found before the solve; after Ctrl-C there is no time to find it."""
 
     errors: Errors
     unconstrained: dict[str, int]
@@ -82,60 +80,45 @@ def errors(projection: Projection, problem: Problem, loss: LossOptions) -> Error
     residuals = projection.pixels - problem.pixels
     squares, whiten = squared_norms(residuals), whitener(problem)
     whitened = None if whiten is None else squared_norms(np.einsum("nij,nj->ni", whiten, residuals))
-    return Errors(
-        squares=squares,
-        whitened=whitened,
-        rms=rms(squares),
-        median=_median(squares),
-        weighted_rms=weighted_rms(squares if whitened is None else whitened, scaled(LOSSES[loss.name], loss.scale)),
-        behind=projection.num_behind,
-        outside=projection.num_outside,
-    )
+    weighted = weighted_rms(squares if whitened is None else whitened, scaled(LOSSES[loss.name], loss.scale))
+    return Errors(squares, whitened, weighted, behind=projection.num_behind, outside=projection.num_outside)
 
 
 def _median(squares: Float) -> float:
     return float(np.median(np.sqrt(squares))) if len(squares) else 0.0
 
 
-def _robust(start: Errors, end: Errors) -> dict[str, Any]:
-    """What is not decided by a few residuals; keys as in the module's docstring."""
+def _of_residuals(start: Errors, end: Errors) -> dict[str, Any]:
+    """How well start and end fit, and how well apart from a few large residuals; keys as in the module's docstring."""
     norms = np.sqrt(end.seen_by_loss)
     limit = inlier_limit(norms)
     inliers = norms <= limit
     unit = "px" if end.whitened is None else "sigmas"
-    found: dict[str, Any] = {"residual_unit": unit}
-    if start.whitened is not None and end.whitened is not None:
-        found |= {
-            "initial_whitened_rms_sigmas": rms(start.whitened),
-            "final_whitened_rms_sigmas": rms(end.whitened),
+    fit = {"residual_unit": unit, "num_inliers": int(inliers.sum()), f"inlier_limit_{unit}": limit}
+    for when, errors in (("initial", start), ("final", end)):
+        fit |= {
+            f"{when}_rms_px": rms(errors.squares),
+            f"{when}_median_px": _median(errors.squares),
+            f"{when}_weighted_rms_{unit}": errors.weighted_rms,
+            f"{when}_inlier_rms_px": rms(errors.squares[inliers]),
+            f"{when}_inlier_median_px": _median(errors.squares[inliers]),
         }
-    return found | {
-        f"initial_weighted_rms_{unit}": start.weighted_rms,
-        f"final_weighted_rms_{unit}": end.weighted_rms,
-        "num_inliers": int(inliers.sum()),
-        f"inlier_limit_{unit}": limit,
-        "initial_inlier_rms_px": rms(start.squares[inliers]),
-        "final_inlier_rms_px": rms(end.squares[inliers]),
-        "initial_inlier_median_px": _median(start.squares[inliers]),
-        "final_inlier_median_px": _median(end.squares[inliers]),
-    }
+        if errors.whitened is not None:
+            fit[f"{when}_whitened_rms_sigmas"] = rms(errors.whitened)
+    return fit
 
 
 def summarize(
-    config: Config, start: Problem, known: Before, solution: Solution, projection: Projection
+    config: Config, start: Problem, at_start: Before, solution: Solution, projection: Projection
 ) -> dict[str, Any]:
     """Costs are 0.5 * sum rho of squared whitened residuals; `projection` is that of the end."""
-    after = errors(projection, start, config.loss)
+    at_end = errors(projection, start, config.loss)
     return {
         "status": str(solution.status),
         "message": solution.message,
         "initial_cost": solution.initial_cost,
         "final_cost": solution.final_cost,
-        "initial_rms_px": known.errors.rms,
-        "initial_median_px": known.errors.median,
-        "final_rms_px": after.rms,
-        "final_median_px": after.median,
-        **_robust(known.errors, after),
+        **_of_residuals(at_start.errors, at_end),
         "iterations": solution.iterations[-1].iteration,
         "evaluations": solution.iterations[-1].evaluations,
         "solve_seconds": solution.solve_seconds,
@@ -145,11 +128,11 @@ def summarize(
         "num_points": start.num_points,
         "num_observations": start.num_observations,
         "free_numbers": solution.solver_details["free_numbers"],
-        **known.unconstrained,
-        "behind_camera_start": known.errors.behind,
-        "behind_camera_end": after.behind,
-        "outside_field_start": known.errors.outside,
-        "outside_field_end": after.outside,
+        **at_start.unconstrained,
+        "behind_camera_start": at_start.errors.behind,
+        "behind_camera_end": at_end.behind,
+        "outside_field_start": at_start.errors.outside,
+        "outside_field_end": at_end.outside,
         "rotation": config.rotation,
         "distance_from_so3": solution.constraint,
         "gauge": config.gauge,
@@ -159,7 +142,7 @@ def summarize(
         "solver": _solver(config.solver, solution),
         "solver_details": solution.solver_details,
         "data_path": None if config.data.path is None else str(config.data.path),
-        "data_sha256": known.digest,
+        "data_sha256": at_start.digest,
         "seed": config.seed,
         "versions": versions(),
     }
@@ -179,5 +162,5 @@ def _solver(options: Solver, solution: Solution) -> str:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    return found | {package: import_module(package).__version__ for package in PACKAGES}
+    """Of Python and of the packages that decide the numbers."""
+    return {"python": platform.python_version()} | {name: import_module(name).__version__ for name in PACKAGES}

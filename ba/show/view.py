@@ -5,15 +5,13 @@ open3d's own, where each state and each colouring is a toggle. The picture is dr
 its own: a missing graphics driver ends that process and not this one.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,20 +20,9 @@ from PIL import Image
 
 from ba.errors import UserError
 from ba.model.problem import Problem
+from ba.show import scene
 from ba.show.legend import SIZE, STRIP, short, with_legend
-from ba.show.scene import (
-    FAR,
-    FIELD_OF_VIEW,
-    Bytes,
-    Cloud,
-    View,
-    cloud_of,
-    error_colors,
-    error_limit,
-    frame_of,
-    frustum_size,
-    view_of,
-)
+from ba.show.scene import Bytes, Cloud, View
 from ba.system import children, interrupt, safepath
 from ba.system.files import replacing
 from ba.system.words import counted
@@ -47,6 +34,8 @@ MEND_OPEN3D = "pip install open3d"
 
 FEW_POINTS = 5_000
 """Up to this many are drawn larger."""
+FEW_SEGMENTS = 240
+"""Lines of 30 frusta; up to this many are drawn thicker."""
 FRUSTUM = np.array([24, 24, 32], np.uint8)
 FRUSTUM_BEFORE = np.array([214, 120, 20], np.uint8)
 BEFORE = np.array([176, 176, 184], np.uint8)
@@ -71,14 +60,15 @@ def open_window(title: str, job: dict[str, Any], entries: Iterable[dict[str, Any
 
     `entries` are made after the checks. Raises UserError where open3d, a screen or a graphics driver is missing.
     """
-    _check_open3d()
+    if importlib.util.find_spec("open3d") is None:
+        raise UserError(f"no window: open3d is not installed; install it with: {MEND_OPEN3D}")
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UserError(
             "no window: neither DISPLAY nor WAYLAND_DISPLAY is set; without a screen, --screenshot PNG writes a picture"
         )
     # Without a driver the window would end this process: another one tries first.
-    with tempfile.TemporaryFile() as drawn:
-        failure = draw_job(job, drawn)
+    with tempfile.TemporaryFile() as drawing:
+        failure = draw_job(job, drawing)
     if failure:
         raise UserError(f"no window: {failure}")
     from open3d.visualization import O3DVisualizer, gui
@@ -88,8 +78,7 @@ def open_window(title: str, job: dict[str, Any], entries: Iterable[dict[str, Any
     window.enable_raw_mode(True)  # before any geometry: it forgets what is switched off
     window.point_size, window.line_width, window.show_settings = int(job["point_size"]), 3, True
     window.show_skybox(False)
-    no_picture: Any = None
-    window.set_background((1.0, 1.0, 1.0, 1.0), no_picture)
+    window.set_background((1.0, 1.0, 1.0, 1.0), None)
     for entry in entries:
         window.add_geometry(entry)
     window.reset_camera_to_default()
@@ -97,11 +86,6 @@ def open_window(title: str, job: dict[str, Any], entries: Iterable[dict[str, Any
     gui.Application.instance.add_window(window)
     with interrupt.deadly():
         gui.Application.instance.run()
-
-
-def _check_open3d() -> None:
-    if importlib.util.find_spec("open3d") is None:
-        raise UserError(f"no window: open3d is not installed; install it with: {MEND_OPEN3D}")
 
 
 def screenshot(before: Problem | None, after: Problem, png: Path, show_before: bool = False) -> str | None:
@@ -117,79 +101,67 @@ def screenshot(before: Problem | None, after: Problem, png: Path, show_before: b
     if importlib.util.find_spec("open3d") is None:
         return f"no picture: open3d is not installed; install it with: {MEND_OPEN3D}"
     view, limit, states = _prepare(before if show_before else None, after)
-    with tempfile.TemporaryFile() as drawn:
-        failure = _draw(view, limit, states, drawn)
+    hidden = states["after"].hidden
+    caption = [_sizes(after) + (f" ({hidden:,} too far away to draw)" if hidden else "")]
+    if "before" in states:
+        caption.append("before: grey points, orange frusta")
+    with tempfile.TemporaryFile() as drawing:
+        failure = draw_job(_job(view, limit, states), drawing)
         if failure is None:
-            with replacing(png) as temporary, Image.open(drawn) as scene:
-                with_legend(scene, limit, _caption(after, states)).save(temporary)
+            with replacing(png) as temporary, Image.open(drawing) as picture:
+                with_legend(picture, limit, caption).save(temporary)
     return failure
 
 
 def _prepare(before: Problem | None, after: Problem) -> tuple[View, float, dict[str, Cloud]]:
     """One view and one colour scale for all states, so that they can be compared. The last state is `after`."""
-    frame = frame_of(after)
-    view = view_of(after, frame, SIZE[0] / (SIZE[1] - STRIP))
-    size = frustum_size(frame.from_world(after.centers), view)
-    states = {} if before is None else {"before": before}
-    states["after"] = after
-    clouds = {name: cloud_of(problem, frame, size) for name, problem in states.items()}
-    return view, error_limit(clouds["after"].errors), clouds
+    frame = scene.frame_of(after)
+    centers, points = frame.from_world(after.centers), frame.from_world(after.points)
+    view = scene.first_view(after.rotations, centers, points, SIZE[0] / (SIZE[1] - STRIP))
+    size = scene.frustum_size(centers, view)
+    states = {"after": after} if before is None else {"before": before, "after": after}
+    clouds = {name: scene.cloud_of(problem, frame, size) for name, problem in states.items()}
+    return view, scene.error_limit(clouds["after"].errors), clouds
 
 
-def _clip(view: View) -> tuple[float, float]:
-    """Nearest and furthest depth that is drawn."""
-    return 1e-3 * view.distance, float(np.linalg.norm(view.eye)) + FAR
-
-
-def _repeat(color: Bytes, times: int) -> Bytes:
-    return np.broadcast_to(color, (times, 3))
-
-
-def _entries(name: str, cloud: Cloud, limit: float) -> list[dict[str, Any]]:
-    """What open3d's window lists for one state: points by error, points in their own colours, cameras."""
+def _entries(name: str, cloud: Cloud, limit: float) -> Iterator[dict[str, Any]]:
+    """What open3d's window lists for one state: cameras, points by error, points in their own colours."""
     from ba.show.render import line_set, point_cloud
 
-    shown = name == "after"
-    segments = cloud.frusta.reshape(-1, 2, 3)
-    lines = line_set(segments, _repeat(FRUSTUM if shown else FRUSTUM_BEFORE, len(segments)))
-    points = {"points by error": point_cloud(cloud.points, error_colors(cloud.errors, limit))}
+    colors = FRUSTUM if name == "after" else FRUSTUM_BEFORE
+    listed = {
+        "cameras": line_set(cloud.frusta, np.broadcast_to(colors, (len(cloud.frusta), 3))),
+        "points by error": point_cloud(cloud.points, scene.error_colors(cloud.errors, limit)),
+    }
     if cloud.colors is not None:
-        points["own colours"] = point_cloud(cloud.points, cloud.colors)
-    entries = [{"name": f"{name}: cameras", "geometry": lines, "is_visible": shown}]
-    for index, (kind, geometry) in enumerate(points.items()):
-        entries.append({"name": f"{name}: {kind}", "geometry": geometry, "is_visible": shown and index == 0})
-    return [entry | {"group": name} for entry in entries]
+        listed["own colours"] = point_cloud(cloud.points, cloud.colors)
+    for kind, geometry in listed.items():
+        visible = name == "after" and kind != "own colours"
+        yield {"name": f"{name}: {kind}", "geometry": geometry, "is_visible": visible, "group": name}
 
 
 def _job(view: View, limit: float, states: dict[str, Cloud]) -> dict[str, Any]:
     """What `ba.show.render` draws: `after` in the colours of its errors, `before` in one pale colour."""
-    point_colors = {
-        name: error_colors(cloud.errors, limit) if name == "after" else _repeat(BEFORE, len(cloud.points))
-        for name, cloud in states.items()
-    }
-    segments = {name: cloud.frusta.reshape(-1, 2, 3) for name, cloud in states.items()}
-    line_colors = {name: FRUSTUM if name == "after" else FRUSTUM_BEFORE for name in states}
+    clouds, after = list(states.values()), states["after"]
+    point_colors: list[Bytes] = [np.broadcast_to(BEFORE, cloud.points.shape) for cloud in clouds[:-1]]
+    frustum_colors = (FRUSTUM_BEFORE, FRUSTUM)[-len(clouds) :]
     return {
-        "points": np.concatenate([cloud.points for cloud in states.values()]),
-        "point_colors": np.concatenate(list(point_colors.values())),
-        "segments": np.concatenate(list(segments.values())),
-        "segment_colors": np.concatenate([_repeat(line_colors[name], len(segments[name])) for name in states]),
+        "points": np.concatenate([cloud.points for cloud in clouds]),
+        "point_colors": np.concatenate([*point_colors, scene.error_colors(after.errors, limit)]),
+        "segments": np.concatenate([cloud.frusta for cloud in clouds]),
+        "segment_colors": np.repeat(frustum_colors, [len(cloud.frusta) for cloud in clouds], axis=0),
         "eye": view.eye,
         "target": view.target,
         "up": view.up,
-        "clip": _clip(view),
+        "clip": (1e-3 * view.distance, float(np.linalg.norm(view.eye)) + scene.FAR),
         "size": (SIZE[0], SIZE[1] - STRIP),
-        "field_of_view": FIELD_OF_VIEW,
-        "point_size": 3.0 if sum(len(cloud.points) for cloud in states.values()) > FEW_POINTS else 6.0,
-        "line_width": 2.5 if len(states["after"].frusta) <= 30 else 1.5,
+        "field_of_view": scene.FIELD_OF_VIEW,
+        "point_size": 3.0 if sum(len(cloud.points) for cloud in clouds) > FEW_POINTS else 6.0,
+        "line_width": 2.5 if len(after.frusta) <= FEW_SEGMENTS else 1.5,
     }
 
 
-def _draw(view: View, limit: float, states: dict[str, Cloud], drawn: IO[bytes]) -> str | None:
-    return draw_job(_job(view, limit, states), drawn)
-
-
-def draw_job(job: dict[str, Any], drawn: IO[bytes]) -> str | None:
+def draw_job(job: dict[str, Any], drawing: IO[bytes]) -> str | None:
     """Draw what `ba.show.render` takes into an open file, in a process of its own; None, or why it failed.
 
     Both files are handed to that process open: they have no names, so nothing is left of them however it all ends.
@@ -198,7 +170,7 @@ def draw_job(job: dict[str, Any], drawn: IO[bytes]) -> str | None:
     with tempfile.TemporaryFile() as file:
         np.savez(file, **job)
         file.seek(0)
-        handles = file.fileno(), drawn.fileno()
+        handles = file.fileno(), drawing.fileno()
         try:
             done = subprocess.run(
                 [*RENDER, *(f"/dev/fd/{handle}" for handle in handles)], env=environment, pass_fds=handles,
@@ -208,7 +180,7 @@ def draw_job(job: dict[str, Any], drawn: IO[bytes]) -> str | None:
             return _no_picture(f"the drawing process took longer than {TIMEOUT_SECONDS:g} s")
         except OSError as error:
             return _no_picture(f"the drawing process could not start ({error.strerror or error})")
-    if done.returncode == 0 and os.fstat(drawn.fileno()).st_size:
+    if done.returncode == 0 and os.fstat(drawing.fileno()).st_size:
         return None
     return _no_picture(f"the drawing process {_ending(done.returncode)}{_last_line(done.stderr)}")
 
@@ -222,15 +194,9 @@ def _ending(code: int) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f" ({lines[-1][:200]})" if lines else ""
+    lines = text.strip().splitlines()
+    return f" ({lines[-1].strip()[:200]})" if lines else ""
 
 
 def _sizes(problem: Problem) -> str:
     return f"{counted(problem.num_images, 'image')}, {counted(problem.num_points, 'point')}"
-
-
-def _caption(after: Problem, states: dict[str, Cloud]) -> list[str]:
-    hidden = states["after"].hidden
-    far = f" ({hidden:,} too far away to draw)" if hidden else ""
-    return [_sizes(after) + far, *(["before: grey points, orange frusta"] if "before" in states else [])]

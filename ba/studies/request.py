@@ -1,7 +1,5 @@
 """What a user asks to run, whichever way: a YAML file, standard input, a data file, a dictionary or a Config."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -49,17 +47,16 @@ def run(
 
 def configuration(config: Request, overrides: Sequence[str] = ()) -> Config:
     """The configuration that is asked for. Raises UserError in the words of the command line."""
+    if isinstance(config, str | Path):
+        if not io.is_data(config):
+            return load(config, overrides)
+        return reading.from_python(Config, {"data": {"path": str(config)}}, str(config), overrides)
     if isinstance(config, Config):
         values = config.model_dump(mode="json", exclude_unset=True)
         return reading.from_python(Config, values, PLACE, overrides) if overrides else config
     if isinstance(config, Mapping):
         return reading.from_python(Config, config, PLACE, overrides)
-    if not isinstance(config, str | Path):
-        raise UserError(f"{PLACE}: {shown(config)} found, the path of a file, a dictionary or a ba.Config expected")
-    if io.is_data(config):
-        values = {"data": {"path": str(config)}}
-        return reading.from_python(Config, values, str(config), overrides)
-    return load(config, overrides)
+    raise UserError(f"{PLACE}: {shown(config)} found, the path of a file, a dictionary or a ba.Config expected")
 
 
 def module_of(path: Path | str) -> str | None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ba.show.progress import HEADER, Progress, is_live, row, time_left
+from ba.show.progress import HEADER, Progress, row, time_left
+from ba.show.terminal import is_live
 from ba.solve.result import Iteration
 from tests.support.summaries import SUMMARY, printed
 

@@ -6,7 +6,7 @@ config       the YAML schema                          runs         which runs, f
 execute      runs in parallel, then timed alone       measure      one run
 outcome      what one run brings back                 profiles     arrivals, their spread, performance profiles
 results      outcomes and summaries, as tables        conclusions  three sentences that the numbers bear out
-table        what is printed                          report, pictures  the page
+table        what is printed                          report, charts   the page
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Findings:
     """A finished comparison: a row a run, a row a dataset and label, what follows, and where everything stands.
 
-    notes: what was kept of an earlier call and found damaged, so done again.
+    notes: what an earlier call had kept and was damaged, so that it was done again.
     """
 
     outcomes: list[Outcome]
@@ -64,12 +64,12 @@ def compare(
     folder = out or Path("runs") / source.name
     with _locked(folder):
         notes = execute.execute(runs, folder, execute.cores() if workers is None else workers, tick)
-        found = results.outcomes(runs, folder)
-        rows = results.summaries(found)
-        sentences = conclusions.conclude(found, rows)
-        results.write(found, rows, folder)
-        report.write(found, sentences, _stress(source, runs), folder, _rule(source))
-    return Findings(found, rows, sentences, folder, notes)
+        outcomes = results.outcomes(runs, folder)
+        rows = results.summaries(outcomes)
+        sentences = conclusions.conclude(outcomes, rows)
+        results.write(outcomes, rows, folder)
+        report.write(outcomes, sentences, _stress(source, runs), folder, _rule(source))
+    return Findings(outcomes, rows, sentences, folder, notes)
 
 
 @contextmanager

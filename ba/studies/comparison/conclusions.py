@@ -4,14 +4,12 @@ Nothing is said that the table does not bear out: what is named is looked up, an
 case.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
 from ba.model.rotation.so3 import OFF_SO3
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import SHARES
+from ba.studies.comparison.profiles import SHARES, grouped
 from ba.studies.comparison.results import Summary
 from ba.system.words import counted
 
@@ -21,22 +19,20 @@ CLOSE = 1.2
 """Ratio of times that tells little: the same steps, timed on another day, differ by as much."""
 
 
-def conclude(found: Sequence[Outcome], rows: Sequence[Summary]) -> tuple[str, str, str]:
+def conclude(outcomes: Sequence[Outcome], rows: Sequence[Summary]) -> tuple[str, str, str]:
     """On speed, on failures, and on where runs ended."""
-    return _speed(rows), _failures(rows), _ends(found, rows)
+    return _speed(rows), _failures(rows), _ends(outcomes, rows)
 
 
 def _speed(rows: Sequence[Summary]) -> str:
-    datasets = dict.fromkeys(row.dataset for row in rows)
-    return f"To {TARGET:.0e} of the lowest cost, medians over seeds: " + "; ".join(
-        f"on {dataset} {_race([row for row in rows if row.dataset == dataset])}" for dataset in datasets
-    ) + "."  # fmt: skip
+    datasets = grouped(rows, lambda row: row.dataset)
+    races = "; ".join(f"on {dataset} {_race(group)}" for dataset, group in datasets.items())
+    return f"To {TARGET:.0e} of the lowest cost, medians over seeds: {races}."
 
 
 def _race(rows: Sequence[Summary]) -> str:
-    arrived = sorted(
-        (row for row in rows if math.isfinite(row.seconds[AT_TARGET])), key=lambda row: row.seconds[AT_TARGET]
-    )
+    arrived = [row for row in rows if math.isfinite(row.seconds[AT_TARGET])]
+    arrived.sort(key=lambda row: row.seconds[AT_TARGET])
     if not arrived:
         return f"none of {len(rows)} arrives"
     first, last, others = arrived[0], arrived[-1], len(arrived) - 1
@@ -61,30 +57,27 @@ def _failures(rows: Sequence[Summary]) -> str:
     failed = sorted((row for row in rows if row.failures), key=lambda row: -row.failures)
     if not runs:
         return "No run may be ranked."
+    ranked, best = f"{counted(runs, 'run')} that may be ranked", "the lowest cost of their dataset and seed"
     if not failed:
-        ranked = counted(runs, "run")
-        return f"All {ranked} that may be ranked came within 1e-4 of the lowest cost of their dataset and seed."
+        return f"All {ranked} came within 1e-4 of {best}."
     named = "; ".join(f"{row.label} on {row.dataset} ({row.failures} of {row.of})" for row in failed[:5])
     others = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
-    return (
-        f"{sum(row.failures for row in failed)} of {counted(runs, 'run')} that may be ranked never came within 1e-4 of "
-        f"the lowest cost of their dataset and seed: {named}{others}."
-    )
+    total = sum(row.failures for row in failed)
+    return f"{total} of {ranked} never came within 1e-4 of {best}: {named}{others}."
 
 
-def _ends(found: Sequence[Outcome], rows: Sequence[Summary]) -> str:
-    known = [row for row in rows if math.isfinite(row.difference) and not row.failures]
-    if known:
-        worst = max(known, key=lambda row: row.difference)
+def _ends(outcomes: Sequence[Outcome], rows: Sequence[Summary]) -> str:
+    agree = "No ends can be compared after alignment"
+    compared = [row for row in rows if math.isfinite(row.difference) and not row.failures]
+    if compared:
+        worst = max(compared, key=lambda row: row.difference)
         agree = (
             f"After alignment the points of those without failures differ from the best run's by at most "
             f"{worst.difference:.1e} of their extent, by the median over seeds ({worst.label} on {worst.dataset})"
         )
-    else:
-        agree = "No ends can be compared after alignment"
-    left = [outcome for outcome in found if outcome.distance_from_so3 > OFF_SO3]
+    left = [outcome for outcome in outcomes if outcome.distance_from_so3 > OFF_SO3]
     if not left:
-        return f"{agree}, and all {counted(len(found), 'run')} end within {OFF_SO3:.0e} of SO(3)."
+        return f"{agree}, and all {counted(len(outcomes), 'run')} end within {OFF_SO3:.0e} of SO(3)."
     names = " and ".join(dict.fromkeys(outcome.label for outcome in left))
     distance = max(outcome.distance_from_so3 for outcome in left)
     lower = sum("lower cost off SO(3)" in outcome.flags for outcome in left)

@@ -10,8 +10,6 @@ A run's configuration is base, then its dataset, then the varied keys, and is ch
 told with the line in which it stands.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +27,7 @@ from ba.options import Config
 
 
 class Stop(Section):
-    """Without xtol and gtol, whose meaning depends on what a rotation's numbers are."""
+    """There is no xtol and no gtol: what they mean depends on the numbers in which rotations are written."""
 
     max_iterations: int = Field(100, ge=1, description="accepted steps at most")
     ftol: NonNegative = Field(1e-12, description="stop when a step lowers the cost by less than this share")
@@ -56,20 +54,13 @@ class Source:
     name: str
 
 
+SAME_RULE = "all runs stop by the same rule, "
 NOT_ITS_OWN = {
     "data": "datasets.NAME.data is right",
     "seed": "seeds is right",
     "output": "--out names the folder of a comparison",
-    **{
-        f"solver.{name}": f"all runs stop by the same rule, {right}"
-        for name, right in {
-            "max_iterations": "stop.max_iterations",
-            "max_seconds": "stop.max_iterations",
-            "ftol": "stop.ftol",
-            "xtol": "stop.ftol",
-            "gtol": "stop.ftol",
-        }.items()
-    },
+    **{f"solver.{name}": f"{SAME_RULE}stop.max_iterations" for name in ("max_iterations", "max_seconds")},
+    **{f"solver.{name}": f"{SAME_RULE}stop.ftol" for name in ("ftol", "xtol", "gtol")},
 }
 """Keys of a run that a comparison sets itself, and what to say of them."""
 
@@ -97,8 +88,8 @@ def run_config(source: Source, dataset: str, varied: dict[str, Any], seed: int) 
     data: dict[str, Any] = {}
     locations: Locations = {(): source.locations[()]}
     for values, prefix in ((comparison.base, ("base",)), (comparison.datasets[dataset], ("datasets", dataset))):
-        data = merged(data, values)
-        locations |= {key[len(prefix) :]: place for key, place in source.locations.items() if _below(key, prefix)}
+        data, n = merged(data, values), len(prefix)
+        locations |= {key[n:]: place for key, place in source.locations.items() if key[:n] == prefix}
     for axis, value in varied.items():
         data = merged(data, nested(axis, value))
         locations[tuple(axis.split("."))] = location_of(source.locations, ("vary", axis))
@@ -109,11 +100,8 @@ def run_config(source: Source, dataset: str, varied: dict[str, Any], seed: int) 
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """Sections joined key by key; where both have a value, the second's."""
-    joined = dict(first)
-    for key, value in second.items():
-        known = joined.get(key)
-        joined[key] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return joined
+    sections = {key for key in first if isinstance(first[key], dict) and isinstance(second.get(key), dict)}
+    return first | second | {key: merged(first[key], second[key]) for key in sections}
 
 
 def nested(axis: str, value: Any) -> dict[str, Any]:
@@ -124,36 +112,26 @@ def nested(axis: str, value: Any) -> dict[str, Any]:
 
 
 def _check_keys(source: Source) -> None:
-    comparison, locations = source.comparison, source.locations
+    """Raise UserError for varied keys that do not exist, values given twice, and what a comparison sets itself."""
+    comparison = source.comparison
     for axis, values in comparison.vary.items():
         key: Key = tuple(axis.split("."))
         if schema.at(key, Config) is None:
-            raise fault(locations, ("vary", axis), schema.unknown(key, Config))
+            raise fault(source.locations, ("vary", axis), schema.unknown(key, Config))
         for i, value in enumerate(values):
             if value in values[:i]:
-                raise fault(locations, ("vary", axis, i), f"{value} is given twice; delete one of the two")
+                raise fault(source.locations, ("vary", axis, i), f"{value} is given twice; delete one of the two")
             _refuse(source, ("vary", axis, i), nested(axis, value))
     _refuse(source, ("base",), comparison.base)
-    for name, values_of in comparison.datasets.items():
-        _refuse(source, ("datasets", name), {key: value for key, value in values_of.items() if key != "data"})
+    for name, section in comparison.datasets.items():
+        _refuse(source, ("datasets", name), {key: value for key, value in section.items() if key != "data"})
 
 
 def _refuse(source: Source, section: Key, values: dict[str, Any]) -> None:
     """Raise UserError where a section sets what a comparison sets itself."""
     for own, right in NOT_ITS_OWN.items():
-        names = own.split(".")
-        if _holds(values, names):
-            key = section if section[0] == "vary" else (*section, *names)
+        parent, _, name = own.rpartition(".")
+        siblings = values.get(parent) if parent else values
+        if isinstance(siblings, dict) and name in siblings:
+            key = section if section[0] == "vary" else (*section, *own.split("."))
             raise fault(source.locations, key, f"{own} is not to be set here; {right}")
-
-
-def _holds(values: Any, names: Sequence[str]) -> bool:
-    for name in names:
-        if not isinstance(values, dict) or name not in values:
-            return False
-        values = values[name]
-    return True
-
-
-def _below(key: Key, prefix: Key) -> bool:
-    return key[: len(prefix)] == prefix

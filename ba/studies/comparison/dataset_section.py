@@ -1,57 +1,19 @@
 """The tables of a comparison that come after the charts: who failed and why, and every number behind the rest."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
-from typing import Protocol
 
 import numpy as np
 
-from ba.show.page import Html, table
+from ba.show.page import soft, span, table
+from ba.studies.comparison import profiles
 from ba.studies.comparison.charts import Ink, named, short
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import (
-    FAILED,
-    MEASURES,
-    SHARES,
-    Problem,
-    Spread,
-    best_cost,
-    objections,
-    problem,
-    ranked,
-    spreads,
-    steps_to,
-)
+from ba.studies.comparison.profiles import FAILED, MEASURES, SHARES, grouped, objections, problem
+from ba.studies.rotation_alignment.stress import StressRow
 
 NEVER = "–"
-
-
-class StressRow(Protocol):
-    """What the page reads of a stress scene: `reached` of `of` starts found the optimum, and why the others did not."""
-
-    @property
-    def parameterization(self) -> str: ...
-    @property
-    def stress(self) -> str: ...
-    @property
-    def reached(self) -> int: ...
-    @property
-    def of(self) -> int: ...
-    @property
-    def median_steps(self) -> float: ...
-    @property
-    def why(self) -> str: ...
-
-
-def grouped(outcomes: Iterable[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
-    groups: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault(key(outcome), []).append(outcome)
-    return groups
 
 
 def seconds(value: float) -> str:
@@ -65,115 +27,96 @@ def number(value: float) -> str:
 TEXTS: dict[str, Callable[[float], str]] = {"steps": number, "seconds": seconds}
 
 
-def flags(group: Sequence[Outcome]) -> str:
-    return "; ".join(dict.fromkeys(why for outcome in group for why in objections(outcome)))
+def statuses(outcomes: Iterable[Outcome]) -> str:
+    """How runs ended, as in `3 converged, 1 max_iterations`."""
+    ends = Counter(outcome.status for outcome in outcomes)
+    return ", ".join(f"{count} {status}" for status, count in ends.most_common())
 
 
-def failures(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
-    best = best_cost(outcomes)
-    lost = [o for o in outcomes if not ranked(o) or math.isinf(steps_to(o, best[problem(o)], FAILED))]
+def failures(outcomes: Sequence[Outcome], ink: Mapping[str, Ink]) -> str:
+    """Runs that may not be ranked or never came within FAILED of the best cost, by label and reason."""
+    best = profiles.best_cost(outcomes)
+    lost = [o for o in outcomes if objections(o) or math.isinf(profiles.steps_to(o, best[problem(o)], FAILED))]
     if not lost:
         return f"<p>Every run came within {short(FAILED)} of the best cost of its dataset and seed.</p>"
-    groups: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in sorted(lost, key=lambda outcome: drawn[outcome.label].number):
-        why = "; ".join(objections(outcome)) or f"{outcome.status}: {outcome.message}"
-        groups.setdefault((outcome.label, why), []).append(outcome)
-    rows = [
-        [named(label, drawn[label]), _gap(group, best), prose(_where(group)), prose(why)]
-        for (label, why), group in groups.items()
-    ]
-    head = ["", "median of cost\xa0/\xa0best\xa0\u2212\xa01", prose("dataset (seeds)"), prose("how it ended")]
-    return table(head, rows)
+    lost.sort(key=lambda outcome: ink[outcome.label].number)
+    groups = grouped(lost, lambda o: (o.label, "; ".join(objections(o)) or f"{o.status}: {o.message}"))
+    rows = []
+    for (label, why), group in groups.items():
+        gaps = [o.cost[-1] / best[problem(o)] - 1.0 for o in group if o.cost and best[problem(o)] > 0.0]
+        gap = number(float(np.median(gaps))) if gaps else NEVER
+        seeds = grouped(group, lambda outcome: outcome.dataset)
+        where = "; ".join(f"{name} ({', '.join(str(o.seed) for o in runs)})" for name, runs in seeds.items())
+        rows.append([named(label, ink[label]), gap, span("prose", where), span("prose", why)])
+    median = "median of cost\xa0/\xa0best\xa0\u2212\xa01"
+    return table(["", median, span("prose", "dataset (seeds)"), span("prose", "how it ended")], rows)
 
 
-def _where(group: Sequence[Outcome]) -> str:
-    datasets = grouped(group, lambda outcome: outcome.dataset)
-    return "; ".join(f"{name} ({', '.join(str(o.seed) for o in runs)})" for name, runs in datasets.items())
-
-
-def prose(text: str) -> Html:
-    return Html(f'<span class="prose">{escape(text)}</span>')
-
-
-def _gap(group: Sequence[Outcome], best: Mapping[Problem, float]) -> str:
-    gaps = [o.cost[-1] / best[problem(o)] - 1.0 for o in group if o.cost and best[problem(o)] > 0.0]
-    return number(float(np.median(gaps))) if gaps else NEVER
-
-
-def stress_tables(rows: Sequence[StressRow], drawn: Mapping[str, Ink]) -> str:
+def stress_tables(rows: Sequence[StressRow], ink: Mapping[str, Ink]) -> str:
     """A table of parameterization by scene, then the reasons of those that did not always arrive."""
     scenes = list(dict.fromkeys(row.stress for row in rows))
     cells = {(row.parameterization, row.stress): _stress_cell(row) for row in rows}
-    names = list(dict.fromkeys(row.parameterization for row in rows))
-    matrix = [[_known(name, drawn), *(cells.get((name, scene), "") for scene in scenes)] for name in names]
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        if row.reached < row.of:
-            reasons.setdefault((row.stress, row.why), []).append(f"{row.parameterization} {row.of - row.reached}")
-    why = [[scene, prose(", ".join(who)), prose(reason)] for (scene, reason), who in reasons.items()]
+    matrix = [
+        [named(name, ink[name]) if name in ink else name, *(cells.get((name, scene), "") for scene in scenes)]
+        for name in dict.fromkeys(row.parameterization for row in rows)
+    ]
+    lost = grouped((row for row in rows if row.reached < row.of), lambda row: (row.stress, row.why))
+    who = [", ".join(f"{row.parameterization} {row.of - row.reached}" for row in group) for group in lost.values()]
+    reasons = [[scene, span("prose", w), span("prose", why)] for (scene, why), w in zip(lost, who, strict=True)]
+    head = ["start", span("prose", "failures"), span("prose", "reason")]
     return (
-        '<p class="soft">Starts that reach the optimum, of all; in brackets the median steps of those.</p>'
+        soft("Starts that reach the optimum, of all; in brackets the median steps of those.")
         + table(["", *scenes], matrix)
-        + (f"<h3>Why</h3>{table(['start', prose('failures'), prose('reason')], why)}" if why else "")
+        + (f"<h3>Why</h3>{table(head, reasons)}" if reasons else "")
     )
 
 
 def _stress_cell(row: StressRow) -> str:
     text = f"{row.reached} of {row.of}" + (f" ({row.median_steps:g})" if math.isfinite(row.median_steps) else "")
-    return Html(f'<span class="bad">{text}</span>') if row.reached < row.of else text
+    return span("bad", text) if row.reached < row.of else text
 
 
-def _known(label: str, drawn: Mapping[str, Ink]) -> str:
-    return named(label, drawn[label]) if label in drawn else label
-
-
-def dataset_section(outcomes: Sequence[Outcome], drawn: Mapping[str, Ink]) -> str:
-    groups = grouped(outcomes, lambda outcome: outcome.label)
-    arrivals = "".join(
+def dataset_section(outcomes: Sequence[Outcome], ink: Mapping[str, Ink]) -> str:
+    """Where the runs of one dataset end, and when they arrive at each share."""
+    return _ends(grouped(outcomes, lambda outcome: outcome.label), ink) + "".join(
         f"<details><summary>{name.capitalize()} to each share of the best cost</summary>"
-        f"{_arrivals(outcomes, name, drawn)}</details>"
+        f"{_arrivals(outcomes, name, ink)}</details>"
         for name in MEASURES
     )
-    return _ends(groups, drawn) + arrivals
 
 
-def _arrivals(outcomes: Sequence[Outcome], name: str, drawn: Mapping[str, Ink]) -> str:
-    columns = [spreads(outcomes, MEASURES[name], share) for share in SHARES]
+def _arrivals(outcomes: Sequence[Outcome], name: str, ink: Mapping[str, Ink]) -> str:
+    columns = [profiles.spreads(outcomes, MEASURES[name], share) for share in SHARES]
     text = TEXTS[name]
-    rows = [[named(key[1], drawn[key[1]]), *(_spread(column[key], text) for column in columns)] for key in columns[0]]
-    return table(["median (least to most)", *(short(share) for share in SHARES)], rows)
+    rows = [[named(key[1], ink[key[1]]), *(_spread(column[key], text) for column in columns)] for key in columns[0]]
+    return table(["median (least to most)", *map(short, SHARES)], rows)
 
 
-def _spread(found: Spread, text: Callable[[float], str]) -> str:
-    if math.isinf(found.low):
-        return "not ranked" if found.unranked else NEVER
-    high = "∞" if math.isinf(found.high) else text(found.high)
-    return f"{text(found.median)} ({text(found.low)} to {high})"
+def _spread(spread: profiles.Spread, text: Callable[[float], str]) -> str:
+    if math.isinf(spread.low):
+        return "not ranked" if spread.unranked else NEVER
+    high = "∞" if math.isinf(spread.high) else text(spread.high)
+    return f"{text(spread.median)} ({text(spread.low)} to {high})"
 
 
-ENDS: dict[str, Callable[[Outcome], float]] = {
-    "final cost": lambda outcome: outcome.cost[-1] if outcome.cost else math.nan,
-    "steps": lambda outcome: outcome.steps,
-    "condition": lambda outcome: outcome.condition,
-    "distance from SO(3)": lambda outcome: outcome.distance_from_so3,
-    "difference": lambda outcome: outcome.difference,
-    "from the truth": lambda outcome: outcome.truth_error,
-    "free numbers": lambda outcome: outcome.free_numbers,
-    "gauge freedom": lambda outcome: outcome.free_directions,
+ENDS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "final cost": ("final_cost", "{:.9g}".format),
+    "steps": ("steps", number),
+    "condition": ("condition", number),
+    "distance from SO(3)": ("distance_from_so3", number),
+    "difference": ("difference", number),
+    "from the truth": ("truth_error", number),
+    "free numbers": ("free_numbers", "{:,.6g}".format),
+    "gauge freedom": ("free_directions", number),
 }
-"""Columns of the table of ends, medians over seeds; those that no run knows are left out."""
-TEXTS_OF_ENDS: dict[str, Callable[[float], str]] = {"final cost": "{:.9g}".format, "free numbers": "{:,.6g}".format}
+"""Columns of the table of ends, medians over seeds; those that no run has a finite number for are left out."""
 
 
-def _ends(groups: Mapping[str, Sequence[Outcome]], drawn: Mapping[str, Ink]) -> str:
-    columns: dict[str, list[str]] = {"where runs end, medians": [named(label, drawn[label]) for label in groups]}
-    for name, value in ENDS.items():
-        known = [[end for end in map(value, group) if math.isfinite(end)] for group in groups.values()]
-        if any(known):
-            text = TEXTS_OF_ENDS.get(name, number)
-            columns[name] = [text(float(np.median(ends))) if ends else NEVER for ends in known]
-    columns["ended"] = [
-        ", ".join(f"{count} {status}" for status, count in Counter(o.status for o in group).most_common())
-        for group in groups.values()
-    ]
+def _ends(groups: Mapping[str, Sequence[Outcome]], ink: Mapping[str, Ink]) -> str:
+    columns: dict[str, list[str]] = {"where runs end, medians": [named(label, ink[label]) for label in groups]}
+    for heading, (name, text) in ENDS.items():
+        finite = [[end for o in group if math.isfinite(end := getattr(o, name))] for group in groups.values()]
+        if any(finite):
+            columns[heading] = [text(float(np.median(ends))) if ends else NEVER for ends in finite]
+    columns["ended"] = [statuses(group) for group in groups.values()]
     return table(list(columns), list(zip(*columns.values(), strict=True)))

@@ -4,11 +4,9 @@
     runs/KEY.json      how a run ended, and KEY.npy its points
     timings/KEY.json   cost and seconds of its steps, with nothing else running
 
-Each is written as soon as it is known, under a key of all that determines it: what is there, and whole, is not done
-again. Ctrl-C loses the runs at work.
+Each file is written as soon as its content is computed, under a key of all that determines it, and what a file holds
+already is not computed again. Ctrl-C loses only the runs that are at work.
 """
-
-from __future__ import annotations
 
 import json
 import multiprocessing
@@ -17,17 +15,17 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba import io
 from ba.errors import UserError
 from ba.pipeline import load_start
-from ba.studies.comparison.measure import Ending, measure, timed
+from ba.studies.comparison.measure import measure, timed
+from ba.studies.comparison.outcome import Ending
+from ba.studies.comparison.profiles import grouped
 from ba.studies.comparison.runs import Run, Start
 from ba.system import children, files, interrupt, safepath
 
@@ -35,6 +33,11 @@ Tick = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and of how many."""
 
 FOLDERS = ("starts", "runs", "timings")
+
+START, TRUTH = "starts/{}.npz", "starts/truth-{}.npz"
+ENDING, POINTS, TIMING = "runs/{}.json", "runs/{}.npy", "timings/{}.json"
+DAMAGE = (UserError, OSError, EOFError, ValueError, KeyError, TypeError)
+"""What readers raise on a file that was cut or overwritten."""
 
 REFERENCE = "so3_left"
 """Starts are made of rotations whatever is varied: nine free numbers begin where the others do."""
@@ -45,9 +48,8 @@ def execute(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> tupl
 
     workers: processes at a time, for results; 1 works without any.
     """
-    for name in FOLDERS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
     for name in (".", *FOLDERS):
+        (folder / name).mkdir(parents=True, exist_ok=True)
         files.remove_stale(folder / name)
     damaged: list[str] = []
     _make_starts(runs, folder, tick, damaged)
@@ -56,54 +58,43 @@ def execute(runs: Sequence[Run], folder: Path, workers: int, tick: Tick) -> tupl
     return tuple(damaged)
 
 
-DAMAGE = (UserError, OSError, EOFError, ValueError, KeyError, TypeError)
-"""What readers raise on a file that was cut or overwritten."""
+def path_of(kind: str, of: Start | Run, folder: Path) -> Path:
+    """Where a kind of file is kept of a start or run; a TRUTH is kept of starts that are generated scenes."""
+    return folder / kind.format(of.key)
 
 
-def _is_kept(path: Path, read: Callable[[], Any], damaged: list[str]) -> bool:
-    """Whether a file is there, and what `read` makes of it raises nothing; if that does, `damaged` grows by a line."""
-    if not path.exists():
-        return False
-    try:
-        read()
-    except DAMAGE as error:
-        reason = " ".join(str(error).removeprefix(f"{path}: ").split())
-        damaged.append(f"{path}: damaged, so done again ({reason})")
-        return False
-    return True
+def read(kind: str, of: Start | Run, folder: Path) -> Any:
+    """What is kept in a file. Raises one of DAMAGE where the file does not hold all of it.
 
-
-def start_path(start: Start, folder: Path) -> Path:
-    return folder / "starts" / f"{start.key}.npz"
-
-
-def truth_path(start: Start, folder: Path) -> Path:
-    """Where the ground truth is, if the start is of a generated scene."""
-    return folder / "starts" / f"truth-{start.key}.npz"
-
-
-def result_of(run: Run, folder: Path) -> dict[str, Any]:
-    """The fields of a `measure.Ending`. Raises TypeError or ValueError where the file holds none."""
-    found: dict[str, Any] = json.loads((folder / "runs" / f"{run.key}.json").read_text())
-    Ending(**found)
-    return found
-
-
-def points_of(run: Run, folder: Path) -> NDArray[np.float64]:
-    """(n_points, 3). Raises ValueError, EOFError or OSError where the file does not hold all of them."""
-    return np.asarray(np.load(_points_path(run, folder), allow_pickle=False)).reshape(-1, 3)
-
-
-def _points_path(run: Run, folder: Path) -> Path:
-    return folder / "runs" / f"{run.key}.npy"
-
-
-def timing_of(run: Run, folder: Path) -> dict[str, list[float]]:
-    """`cost` and `seconds` of each step. Raises KeyError or ValueError where the file does not hold both."""
-    found: dict[str, list[float]] = json.loads((folder / "timings" / f"{run.key}.json").read_text())
-    if len(found["cost"]) != len(found["seconds"]):
+    A Problem for START and TRUTH, the fields of an `Ending`, points (n_points, 3), or `cost` and `seconds` of each step
+    for TIMING.
+    """
+    path = path_of(kind, of, folder)
+    if kind in (START, TRUTH):
+        return io.load(path)
+    if kind == POINTS:
+        return np.asarray(np.load(path, allow_pickle=False)).reshape(-1, 3)
+    content = json.loads(path.read_text())
+    if kind == ENDING:
+        Ending(**content)
+    elif len(content["cost"]) != len(content["seconds"]):
         raise ValueError("costs and seconds of different length")
-    return found
+    return content
+
+
+def _are_kept(kinds: Sequence[str], of: Start | Run, folder: Path, damaged: list[str]) -> bool:
+    """Whether all files of these kinds are there and whole; where one is not whole, `damaged` grows by a line."""
+    for kind in kinds:
+        path = path_of(kind, of, folder)
+        if not path.exists():
+            return False
+        try:
+            read(kind, of, folder)
+        except DAMAGE as error:
+            reason = " ".join(str(error).removeprefix(f"{path}: ").split())
+            damaged.append(f"{path}: damaged, so done again ({reason})")
+            return False
+    return True
 
 
 def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[str]) -> None:
@@ -111,36 +102,26 @@ def _make_starts(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[st
     for done, start in enumerate(starts):
         interrupt.check()
         tick("starts", done, len(starts))
-        paths = [start_path(start, folder)]
-        if start.config.data.scene is not None:
-            paths.append(truth_path(start, folder))
-        if all(_is_kept(path, partial(io.load, path), damaged) for path in paths):
+        kinds = [START] if start.config.data.scene is None else [START, TRUTH]
+        if _are_kept(kinds, start, folder, damaged):
             continue
         with _named(start.group):
             loaded, problem = load_start(start.config.model_copy(update={"rotation": REFERENCE}))
         with interrupt.uninterrupted():
-            if start.config.data.scene is not None:
-                io.save(loaded, truth_path(start, folder))
-            io.save(problem, start_path(start, folder))
+            for kind, saved in zip(kinds, (problem, loaded), strict=False):
+                io.save(saved, path_of(kind, start, folder))
 
 
 def _find_results(runs: Sequence[Run], folder: Path, workers: int, tick: Tick, damaged: list[str]) -> None:
-    missing = [run for run in runs if not _has_result(run, folder, damaged)]
-    done = len(runs) - len(missing)
-    for run, (ending, points) in _measured(missing, folder, min(workers, len(missing))):
+    missing = [run for run in runs if not _are_kept([ENDING, POINTS], run, folder, damaged)]
+    measured = _measured(missing, folder, min(workers, len(missing)))
+    for done, (run, (ending, points)) in enumerate(measured, len(runs) - len(missing) + 1):
         with interrupt.uninterrupted():
-            with files.replacing(_points_path(run, folder)) as temporary:
+            with files.replacing(path_of(POINTS, run, folder)) as temporary:
                 np.save(temporary, points, allow_pickle=False)
-            _write(folder / "runs" / f"{run.key}.json", ending)
+            _write(path_of(ENDING, run, folder), ending)
         interrupt.check()
-        done += 1
         tick(f"runs, {workers} at a time", done, len(runs))
-
-
-def _has_result(run: Run, folder: Path, damaged: list[str]) -> bool:
-    return _is_kept(folder / "runs" / f"{run.key}.json", partial(result_of, run, folder), damaged) and _is_kept(
-        _points_path(run, folder), partial(points_of, run, folder), damaged
-    )
 
 
 def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple[Run, Any]]:
@@ -148,11 +129,11 @@ def _measured(runs: Sequence[Run], folder: Path, workers: int) -> Iterator[tuple
     if workers <= 1:
         for run in runs:
             with _named(run.start.group, run.label):
-                measured = measure(start_path(run.start, folder), run.config)
+                measured = measure(path_of(START, run.start, folder), run.config)
             yield run, measured
         return
     with safepath.SafeChildren(), _pool(workers) as pool:
-        futures = {pool.submit(measure, start_path(run.start, folder), run.config): run for run in runs}
+        futures = {pool.submit(measure, path_of(START, run.start, folder), run.config): run for run in runs}
         for future in as_completed(futures):
             run = futures[future]
             with _named(run.start.group, run.label):
@@ -192,19 +173,18 @@ def _end_quietly(parent: int) -> None:
 
 
 def _take_timings(runs: Sequence[Run], folder: Path, tick: Tick, damaged: list[str]) -> None:
-    paths = {run.key: folder / "timings" / f"{run.key}.json" for run in runs}
-    missing = [run for run in runs if not _is_kept(paths[run.key], partial(timing_of, run, folder), damaged)]
-    # Within a start by chance, and by another for each seed: nothing is always first, when caches are cold.
-    order = {key: place for place, key in enumerate(dict.fromkeys(run.start.key for run in runs))}
-    missing.sort(key=lambda run: (order[run.start.key], run.key))
-    loaded: tuple[str, Any] = "", None
-    for done, run in enumerate(missing, len(runs) - len(missing)):
-        interrupt.check()
-        tick("timings, one alone", done, len(runs))
-        if loaded[0] != run.start.key:
-            loaded = run.start.key, io.load(start_path(run.start, folder))
-        _warm(run, loaded[1])
-        _write(paths[run.key], timed(loaded[1], run.config))
+    missing = [run for run in runs if not _are_kept([TIMING], run, folder, damaged)]
+    done = len(runs) - len(missing)
+    for group in grouped(missing, lambda run: run.start.key).values():
+        problem = read(START, group[0].start, folder)
+        # The order within a start is that of the keys, random and another for each seed, so that nothing is always
+        # first, when caches are cold.
+        for run in sorted(group, key=lambda run: run.key):
+            interrupt.check()
+            tick("timings, one alone", done, len(runs))
+            _warm(run, problem)
+            _write(path_of(TIMING, run, folder), timed(problem, run.config))
+            done += 1
     tick("timings, one alone", len(runs), len(runs))
 
 

@@ -1,10 +1,8 @@
-"""One run: solved from its start, and what its end is like."""
+"""One run of a comparison: it is solved from its start, and its end is described in numbers."""
 
-from __future__ import annotations
-
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,27 +12,13 @@ from ba.analyse.free_directions import directions_and_condition
 from ba.engine.parallel import blas_threads
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
+from ba.options import Config
 from ba.solve import solve
 from ba.solve.result import Solution, Status
-
-if TYPE_CHECKING:
-    from ba.options import Config
+from ba.studies.comparison.outcome import Ending
 
 MOST_SOLVES, ENOUGH_S = 5, 0.5
 """Solves of a few milliseconds vary by half; five of them, or as many as take half a second, do not."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What a run brings back before it is timed; see `ba.studies.comparison.outcome.Outcome`."""
-
-    status: str
-    message: str
-    cost: tuple[float, ...]
-    free_numbers: int
-    free_directions: int
-    condition: float
-    distance_from_so3: float
 
 
 def measure(start: Path, config: Config) -> tuple[dict[str, Any], NDArray[np.float64]]:
@@ -71,13 +55,8 @@ def timed(start: Problem, config: Config) -> dict[str, list[float]]:
 
 def solved(start: Problem, config: Config, threads: int) -> Solution:
     """The solution of a whole run. Raises KeyboardInterrupt where Ctrl-C ended it."""
-    solution = solve(
-        start,
-        rotation=config.rotation,
-        loss=config.loss,
-        options=config.solver.model_copy(update={"threads": threads}),
-        bounds=config.camera.bounds,
-    )
+    options = config.solver.model_copy(update={"threads": threads})
+    solution = solve(start, rotation=config.rotation, loss=config.loss, options=options, bounds=config.camera.bounds)
     if solution.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     return solution

@@ -9,11 +9,10 @@ best label needs: Dolan and More, "Benchmarking optimization software with perfo
 Programming 91, 2002. Its value at 1 is how often the label wins, its height at the right how often it arrives.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,8 @@ SHARES = tuple(10.0**-k for k in range(1, 7))
 FAILED = 1e-4
 """A run that never comes within this share of the best cost has failed: another minimum, or stuck."""
 
+Item = TypeVar("Item")
+Key = TypeVar("Key")
 Problem = tuple[str, int]
 Measure = Callable[[Outcome, float, float], float]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -64,6 +65,14 @@ def problem(outcome: Outcome) -> Problem:
     return outcome.dataset, outcome.seed
 
 
+def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Items by what `key` makes of them, in the order in which each key comes first."""
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
 def objections(outcome: Outcome) -> tuple[str, ...]:
     """Why a run may not be ranked beside the others: its flags, or that it did not end with rotations."""
     return outcome.flags or (("ended off SO(3)",) if outcome.distance_from_so3 > OFF_SO3 else ())
@@ -75,28 +84,21 @@ def ranked(outcome: Outcome) -> bool:
 
 def best_cost(outcomes: Iterable[Outcome]) -> dict[Problem, float]:
     """The lowest final cost of a ranked run, for each dataset and seed; NaN where no run may be ranked."""
-    best: dict[Problem, float] = {}
-    for outcome in outcomes:
-        known = best.setdefault(problem(outcome), math.nan)
-        final = outcome.cost[-1] if outcome.cost and ranked(outcome) else math.nan
-        best[problem(outcome)] = float(np.fmin(known, final))
-    return best
-
-
-def _arrival(outcome: Outcome, best: float, share: float) -> int | None:
-    return next((step for step, cost in enumerate(outcome.cost) if cost <= best * (1.0 + share)), None)
+    return {
+        key: float(np.fmin.reduce([o.final_cost for o in group if ranked(o)], initial=math.nan))
+        for key, group in grouped(outcomes, problem).items()
+    }
 
 
 def steps_to(outcome: Outcome, best: float, share: float) -> float:
     """Accepted steps until the cost is at most best * (1 + share); inf where it never is."""
-    step = _arrival(outcome, best, share)
-    return math.inf if step is None else float(step)
+    return next((float(step) for step, cost in enumerate(outcome.cost) if cost <= best * (1.0 + share)), math.inf)
 
 
 def seconds_to(outcome: Outcome, best: float, share: float) -> float:
     """Seconds of the solve until the cost is at most best * (1 + share); inf where it never is."""
-    step = _arrival(outcome, best, share)
-    return math.inf if step is None else outcome.seconds[step]
+    step = steps_to(outcome, best, share)
+    return outcome.seconds[int(step)] if math.isfinite(step) else math.inf
 
 
 def _measured(outcome: Outcome, best: Mapping[Problem, float], measure: Measure, share: float) -> float:
@@ -112,15 +114,13 @@ def spreads(outcomes: Sequence[Outcome], measure: Measure, share: float) -> dict
     A run that may not be ranked counts as one that does not arrive in the median, and apart from the failures.
     """
     best = best_cost(outcomes)
-    groups: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault((outcome.dataset, outcome.label), []).append(outcome)
+    groups = grouped(outcomes, lambda outcome: (outcome.dataset, outcome.label))
     return {key: _spread(group, [_measured(o, best, measure, share) for o in group]) for key, group in groups.items()}
 
 
 def _spread(group: Sequence[Outcome], values: Sequence[float]) -> Spread:
     unranked = sum(not ranked(outcome) for outcome in group)
-    lost = sum(math.isinf(value) for value in values)
+    lost = sum(map(math.isinf, values))
     return Spread(float(np.median(values)), min(values), max(values), lost - unranked, len(group), unranked)
 
 
@@ -128,7 +128,8 @@ def profile(outcomes: Sequence[Outcome], measure: Measure, share: float) -> dict
     """The performance profile of each label: ratios to the best label, ascending, and the fraction of problems there.
 
     A problem is a dataset and a seed. Both arrays hold one entry for each problem on which the label arrives. Problems
-    that no label solves keep their weight; those where a start already arrives tell nothing apart and are left out.
+    that no label solves keep their weight; problems that are solved at their start are left out, because no label can
+    win there.
     """
     best = best_cost(outcomes)
     measured = {(problem(o), o.label): _measured(o, best, measure, share) for o in outcomes}
@@ -149,5 +150,5 @@ def course(group: Sequence[Outcome], best: Mapping[Problem, float]) -> Course:
     at = [np.minimum(np.arange(end + 1), outcome.steps) for outcome in group]
     gaps = [np.array(o.cost)[i] / best[problem(o)] - 1.0 for o, i in zip(group, at, strict=True)]
     seconds = [np.array(o.seconds)[i] for o, i in zip(group, at, strict=True)]
-    known = np.nan_to_num(gaps, nan=np.inf, posinf=np.inf)
-    return Course(np.arange(end + 1), np.median(seconds, axis=0), np.median(known, axis=0))
+    finite = np.nan_to_num(gaps, nan=np.inf, posinf=np.inf)
+    return Course(np.arange(end + 1), np.median(seconds, axis=0), np.median(finite, axis=0))

@@ -1,7 +1,5 @@
 """Which modules decide how a run ends, found from their imports: a list would be forgotten when one is added."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,17 +21,17 @@ def sources() -> list[Path]:
 
     A module's packages are imported before it. Sorted.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [*ROOTS, *(backend.module for backend in SOLVERS.values())]
     while waiting:
         name = waiting.pop()
         path = path_of(name)
-        if path is None or name in found:
+        if path is None or name in files:
             continue
-        found[name] = path
+        files[name] = path
         waiting.append(name.rpartition(".")[0])
         waiting += () if name == OWN else _imports(path)
-    return sorted(found.values())
+    return sorted(files.values())
 
 
 def path_of(module: str) -> Path | None:
@@ -41,19 +39,13 @@ def path_of(module: str) -> Path | None:
     parts = module.split(".")
     if parts[0] != "ba" or len(parts) < 2:
         return None
-    place = PACKAGE.joinpath(*parts[1:])
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+    base = PACKAGE.joinpath(*parts[1:])
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Names that may be modules, of all imports but those for type checkers alone."""
-    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            waiting += node.orelse
-            continue
-        waiting += ast.iter_child_nodes(node)
+    """Names that may be modules, of all imports: those within functions and those for type checkers, too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

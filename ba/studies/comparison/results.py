@@ -5,8 +5,7 @@ results.csv, results.parquet   a row an outcome, with its arrivals at 1e-1 to 1e
 summary.csv, summary.parquet   a row a dataset and label, over the seeds
 """
 
-from __future__ import annotations
-
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,30 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba import io
 from ba.errors import UserError
 from ba.model.rotation.so3 import OFF_SO3
-from ba.model.similarity import align
-from ba.studies.comparison.execute import points_of, result_of, timing_of, truth_path
+from ba.model.similarity import align, not_remote
+from ba.studies.comparison import execute, profiles
 from ba.studies.comparison.outcome import Outcome
-from ba.studies.comparison.profiles import (
-    FAILED,
-    SHARES,
-    best_cost,
-    problem,
-    ranked,
-    seconds_to,
-    spreads,
-    steps_to,
-)
+from ba.studies.comparison.profiles import FAILED, MEASURES, SHARES, best_cost, problem
 from ba.studies.comparison.runs import Run
 from ba.system import files
 
 Array = NDArray[np.float64]
 
-REMOTE = 10.0
-"""Points beyond this many median distances from the median have run off: no image holds them, and none is compared."""
-
+FIRST = ("dataset", "seed", "label", "settings", "status", "message", "cost", "seconds")
+"""The columns that come first in results.parquet."""
 SAME = 1e-9
 """Share by which the costs of a run and of its timing may differ: the same sums on other numbers of threads."""
 
@@ -69,25 +57,28 @@ class Summary:
 
 def outcomes(runs: Sequence[Run], folder: Path) -> list[Outcome]:
     """The outcomes of a plan that was carried out, each compared with the best of its dataset and seed."""
-    found = _flagged([_outcome(run, folder) for run in runs])
-    best = best_cost(found)
-    winners = {
-        problem(o): run for o, run in zip(found, runs, strict=True) if ranked(o) and o.cost[-1] == best[problem(o)]
-    }
+    flagged = _flagged([_outcome(run, folder) for run in runs])
+    best = best_cost(flagged)
+    pairs = list(zip(flagged, runs, strict=True))
+    winners = {problem(o): run for o, run in pairs if profiles.ranked(o) and o.cost[-1] == best[problem(o)]}
     return [
-        replace(
-            outcome,
-            difference=_difference(run, winners[problem(outcome)], folder)
-            if problem(outcome) in winners and outcome.distance_from_so3 <= OFF_SO3
-            else math.nan,
-        )
-        for outcome, run in zip(found, runs, strict=True)
+        replace(outcome, difference=_difference(outcome, run, winners.get(problem(outcome)), folder))
+        for outcome, run in pairs
     ]
 
 
+def _difference(outcome: Outcome, run: Run, best: Run | None, folder: Path) -> float:
+    if best is None or outcome.distance_from_so3 > OFF_SO3:
+        return math.nan
+    return 0.0 if run is best else distance(*(execute.read(execute.POINTS, one, folder) for one in (run, best)))
+
+
 def _outcome(run: Run, folder: Path) -> Outcome:
-    ending, timing = result_of(run, folder), timing_of(run, folder)
-    truth = truth_path(run.start, folder)
+    ending, timing = (execute.read(kind, run, folder) for kind in (execute.ENDING, execute.TIMING))
+    truth_error = math.nan
+    if execute.path_of(execute.TRUTH, run.start, folder).exists():
+        truth = execute.read(execute.TRUTH, run.start, folder)
+        truth_error = distance(execute.read(execute.POINTS, run, folder), truth.points)
     return Outcome(
         dataset=run.start.group,
         seed=run.start.seed,
@@ -96,7 +87,7 @@ def _outcome(run: Run, folder: Path) -> Outcome:
         cost=tuple(timing["cost"]),
         seconds=tuple(timing["seconds"]),
         difference=math.nan,
-        truth_error=distance(points_of(run, folder), io.load(truth).points) if truth.exists() else math.nan,
+        truth_error=truth_error,
         flags=() if _is_same(ending.pop("cost"), timing["cost"]) else ("timed along another course",),
         **ending,
     )
@@ -106,13 +97,12 @@ def _is_same(cost: Sequence[float], timed: Sequence[float]) -> bool:
     return len(cost) == len(timed) and np.allclose(cost, timed, rtol=SAME, atol=0.0)
 
 
-def _flagged(found: Sequence[Outcome]) -> list[Outcome]:
+def _flagged(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """With flags where a run minimized over more than rotations."""
-    best = best_cost(found)
-    reference = {
-        problem(o): o.free_numbers - o.free_directions for o in reversed(found) if o.distance_from_so3 <= OFF_SO3
-    }
-    return [replace(o, flags=(*o.flags, *_flags(o, best[problem(o)], reference.get(problem(o))))) for o in found]
+    best = best_cost(outcomes)
+    rotations = [o for o in reversed(outcomes) if o.distance_from_so3 <= OFF_SO3]
+    reference = {problem(o): o.free_numbers - o.free_directions for o in rotations}
+    return [replace(o, flags=(*o.flags, *_flags(o, best[problem(o)], reference.get(problem(o))))) for o in outcomes]
 
 
 def _flags(outcome: Outcome, best: float, reference: int | None) -> list[str]:
@@ -125,16 +115,12 @@ def _flags(outcome: Outcome, best: float, reference: int | None) -> list[str]:
     return flags
 
 
-def _difference(run: Run, best: Run, folder: Path) -> float:
-    return 0.0 if run is best else distance(points_of(run, folder), points_of(best, folder))
-
-
 def distance(points: Array, reference: Array) -> float:
     """Root mean square distance after Sim(3) alignment over the reference's extent, of points that have not run off.
 
     NaN where no alignment exists.
     """
-    near = _near(points) & _near(reference)
+    near = not_remote(points) & not_remote(reference)
     source, target = points[near], reference[near]
     try:
         aligned = align(source, target).apply(source)
@@ -144,19 +130,13 @@ def distance(points: Array, reference: Array) -> float:
     return float(np.sqrt(np.mean(np.sum((aligned - target) ** 2, axis=1))) / extent)
 
 
-def _near(points: Array) -> NDArray[np.bool_]:
-    distances = np.linalg.norm(points - np.median(points, axis=0), axis=1)
-    return np.asarray(distances <= REMOTE * np.median(distances))
-
-
-def summaries(found: Sequence[Outcome]) -> list[Summary]:
+def summaries(outcomes: Sequence[Outcome]) -> list[Summary]:
     """A row a dataset and label, in order."""
-    steps = [spreads(found, steps_to, share) for share in SHARES]
-    seconds = [spreads(found, seconds_to, share) for share in SHARES]
+    steps, seconds = ([profiles.spreads(outcomes, measure, share) for share in SHARES] for measure in MEASURES.values())
     at_failure = steps[SHARES.index(FAILED)]
     rows = []
-    for (dataset, label), spread in at_failure.items():
-        group = [o for o in found if (o.dataset, o.label) == (dataset, label)]
+    for (dataset, label), group in profiles.grouped(outcomes, lambda o: (o.dataset, o.label)).items():
+        spread = at_failure[dataset, label]
         rows.append(
             Summary(
                 dataset=dataset,
@@ -172,37 +152,34 @@ def summaries(found: Sequence[Outcome]) -> list[Summary]:
                 distance_from_so3=max(o.distance_from_so3 for o in group),
                 difference=float(np.median([o.difference for o in group])),
                 truth_error=float(np.median([o.truth_error for o in group])),
-                flags=tuple(dict.fromkeys(flag for o in group for flag in o.flags)),
+                flags=tuple(dict.fromkeys(flag for o in group for flag in profiles.objections(o))),
             )
         )
     return rows
 
 
-def write(found: Sequence[Outcome], rows: Sequence[Summary], folder: Path) -> None:
+def write(outcomes: Sequence[Outcome], rows: Sequence[Summary], folder: Path) -> None:
     """The four files of the module's docstring. Raises UserError where they cannot be written."""
-    best = best_cost(found)
-    _write_table([_row(outcome, best[problem(outcome)]) for outcome in found], folder / "results")
+    best = best_cost(outcomes)
+    _write_table([_row(outcome, best[problem(outcome)]) for outcome in outcomes], folder / "results")
     _write_table([_summary_row(row) for row in rows], folder / "summary")
 
 
 def _row(outcome: Outcome, best: float) -> dict[str, Any]:
-    row = asdict(outcome) | {"settings": _joined(outcome.settings), "flags": "; ".join(outcome.flags)}
-    row |= {"steps": outcome.steps, "final_cost": outcome.cost[-1], "best_cost": best}
-    for share in SHARES:
-        row[f"steps_to_{share:.0e}"] = steps_to(outcome, best, share)
-        row[f"seconds_to_{share:.0e}"] = seconds_to(outcome, best, share)
+    row = dict.fromkeys(FIRST) | asdict(outcome)
+    row |= {"settings": "; ".join(f"{axis}={value}" for axis, value in outcome.settings.items())}
+    row |= {"flags": "; ".join(outcome.flags), "steps": outcome.steps}
+    row |= {"final_cost": outcome.cost[-1], "best_cost": best}
+    for share, (name, measure) in itertools.product(SHARES, MEASURES.items()):
+        row[f"{name}_to_{share:.0e}"] = measure(outcome, best, share)
     return row
 
 
 def _summary_row(row: Summary) -> dict[str, Any]:
     flat = asdict(row) | {"flags": "; ".join(row.flags)}
-    for name in ("steps", "seconds"):
+    for name in MEASURES:
         flat |= {f"{name}_to_{share:.0e}": value for share, value in zip(SHARES, flat.pop(name), strict=True)}
     return flat
-
-
-def _joined(settings: dict[str, str]) -> str:
-    return "; ".join(f"{axis}={value}" for axis, value in settings.items())
 
 
 def _write_table(rows: list[dict[str, Any]], path: Path) -> None:

@@ -7,24 +7,19 @@ start: each of its values makes a group of its own, named after it.
 A start is loaded and perturbed once for each group and seed, and every run of the group gets that very state.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ba import io
+from ba.options import Config
 from ba.show.summary import versions
 from ba.studies.comparison.config import Source, run_config
 from ba.studies.comparison.program import PACKAGE, sources
 from ba.system import reading
-
-if TYPE_CHECKING:
-    from ba.options import Config
 
 RANKED = ("rotation", "solver")
 """Keys whose values are ways to the same minimum."""
@@ -54,15 +49,10 @@ class Run:
 def make_runs(source: Source) -> list[Run]:
     """All runs, those of a start one after the other. Raises UserError for settings that make no run."""
     comparison = source.comparison
-    apart = {axis: values for axis, values in comparison.vary.items() if not is_ranked(axis)}
-    ranked = {axis: values for axis, values in comparison.vary.items() if is_ranked(axis)}
-    return [
-        _run(source, dataset, splitting | varied, seed)
-        for dataset in comparison.datasets
-        for splitting in _combinations(apart)
-        for seed in comparison.seeds
-        for varied in _combinations(ranked)
-    ]
+    splitting = _combinations({axis: values for axis, values in comparison.vary.items() if not is_ranked(axis)})
+    ranked = _combinations({axis: values for axis, values in comparison.vary.items() if is_ranked(axis)})
+    combinations = itertools.product(comparison.datasets, splitting, comparison.seeds, ranked)
+    return [_run(source, dataset, group | varied, seed) for dataset, group, seed, varied in combinations]
 
 
 def _combinations(axes: dict[str, list[Any]]) -> list[dict[str, Any]]:
@@ -76,10 +66,11 @@ def is_ranked(axis: str) -> bool:
 def _run(source: Source, dataset: str, varied: dict[str, Any], seed: int) -> Run:
     config = run_config(source, dataset, varied, seed)
     settings = {axis: in_words(value) for axis, value in varied.items()}
-    apart = [f"{axis} {value}" for axis, value in settings.items() if not is_ranked(axis)]
+    group = [dataset, *(f"{axis} {value}" for axis, value in settings.items() if not is_ranked(axis))]
     label = ", ".join(value for axis, value in settings.items() if is_ranked(axis)) or config.rotation
-    start = Start(", ".join([dataset, *apart]), seed, config, _start_key(config))
-    return Run(start, label, settings, config, _run_key(start, config))
+    start = Start(", ".join(group), seed, config, _start_key(config))
+    key = digest([start.key, config.model_dump(mode="json", include={"rotation", "loss", "solver"})])
+    return Run(start, label, settings, config, key)
 
 
 def in_words(value: Any) -> str:
@@ -95,12 +86,8 @@ def _start_key(config: Config) -> str:
     return digest([parts, _program(), None if path is None else _file(path, config.data.format)])
 
 
-def _run_key(start: Start, config: Config) -> str:
-    return digest([start.key, config.model_dump(mode="json", include={"rotation", "loss", "solver"})])
-
-
 def digest(content: Any) -> str:
-    """A name for whatever JSON can hold."""
+    """A short digest of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
@@ -110,6 +97,4 @@ def _program() -> str:
     return digest([versions(), {path.relative_to(PACKAGE).as_posix(): reading.sha256(path) for path in sources()}])
 
 
-@cache
-def _file(path: Path, format: str | None) -> str:
-    return io.digest(path, format)
+_file = cache(io.digest)

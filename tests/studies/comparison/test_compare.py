@@ -166,7 +166,7 @@ def test_processes_give_what_one_alone_gives(findings: Findings, tmp_path: Path)
 def test_starts_are_saved_bit_for_bit(findings: Findings) -> None:
     run = planned.make_runs(config.load(findings.folder.parent / "small.yaml"))[0]
     _, start = load_start(run.config)
-    saved = io.load(execute.start_path(run.start, findings.folder))
+    saved = io.load(execute.path_of(execute.START, run.start, findings.folder))
     for name in ("rotations", "translations", "points", "intrinsics", "pixels"):
         np.testing.assert_array_equal(getattr(saved, name), getattr(start, name))
 

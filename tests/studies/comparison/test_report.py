@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ba.studies.comparison import charts, pictures, report
+from ba.studies.comparison import charts, report
 from ba.studies.comparison.outcome import Outcome
 from ba.studies.comparison.profiles import (
     MEASURES,
@@ -217,7 +217,7 @@ def test_strange_runs_make_a_page(runs):
 
 @pytest.mark.parametrize("name", ["none ranked", "no step", "zero"])
 def test_strange_runs_make_pictures(name, tmp_path):
-    pictures.write(STRANGE[name], tmp_path)
+    charts.write_pictures(STRANGE[name], tmp_path)
     assert len(list(tmp_path.glob("*.png"))) == 3
 
 
