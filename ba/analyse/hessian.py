@@ -14,7 +14,6 @@ agrees to 1e-12 of every entry, for every rotation and camera. A product takes a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,11 +104,3 @@ def _real(array: Array) -> Array:
 
 def _imaginary(array: Array) -> Array:
     return np.asarray(array.imag / STEP)
-
-
-def derivative_along(function: Callable[[Array], Any], x: Array, v: Array) -> Any:
-    """The derivative of `function` along v, exact to rounding, for any function that takes complex x analytically.
-
-    Of a gradient it is a Hessian-vector product. Functions of |z|, max, real parts and the like are not analytic.
-    """
-    return np.imag(function(x + 1j * STEP * v)) / STEP

@@ -8,7 +8,7 @@ import autograd.numpy as autograd_numpy
 import numpy as np
 import pytest
 
-from ba.analyse.hessian import derivative_along, gradient, hessian_product
+from ba.analyse.hessian import gradient, hessian_product
 from ba.model.camera import CAMERAS
 from ba.model.loss import LOSSES, scaled
 from ba.model.residual import Residuals
@@ -115,22 +115,6 @@ def test_fixed_numbers_have_no_second_derivatives(rotation: str) -> None:
     whole = hessian_product(Residuals(problem), variables, variables.start, v).total[kept]
     found = hessian_product(Residuals(held), part, part.start, v[kept]).total
     assert np.abs(found - whole).max() < 1e-14 * np.abs(whole).max()
-
-
-def test_the_scalar_case_is_exact() -> None:
-    x, w = 0.5, np.array([2.0, 1.0, 3.0])
-
-    def z(w: np.ndarray) -> complex:
-        y = np.polynomial.Polynomial([w[1], w[0]])
-        return w[2] * x + y.deriv()(x) ** 2
-
-    assert z(w) == 5.5
-    assert [derivative_along(z, w, e) for e in np.eye(3)] == [4.0, 0.0, 0.5]
-
-
-def test_derivative_along_of_a_gradient_is_the_hessian_to_the_last_bit_of_a_power() -> None:
-    x, v = np.array([1.0, -2.0]), np.array([1.0, 0.5])
-    assert np.array_equal(derivative_along(lambda x: 4.0 * x**3, x, v), 12.0 * x**2 * v)
 
 
 def test_jets_are_right_by_autograd() -> None:

@@ -14,7 +14,6 @@ of angles. So two formulas, of xyz and of xyx, with their entries in other place
 matrices read better and take six times as long.
 """
 
-import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -109,7 +108,6 @@ def _make_parameterization(order: str) -> Parameterization:
         tangent_dim=3,
         from_matrix=from_matrix,
         to_matrix=to_matrix,
-        retract=operator.add,
         tangent_map=tangent_map,
     )
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.model.loss import Loss
 from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ class PointAlignment(Term):
     camera: Array
     world: Array
     sigma: Array
-    loss: Loss | None = None
     rows = 3
 
     @property
@@ -59,13 +57,6 @@ class PointAlignment(Term):
     def transformed(self, similarity: Similarity) -> Self:
         s = similarity.scale  # of the cameras' frames too
         return replace(self, camera=s * self.camera, world=similarity.apply(self.world), sigma=s * self.sigma)
-
-    def renumbered(self, points: NDArray[np.int32]) -> Self:
-        return self
-
-    def take(self, kept: Any) -> Self:
-        names = "image", "camera", "world", "sigma"
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     def _vector(self, state: State) -> Array:
         R, t = state.rotations[self.image], state.translations[self.image]

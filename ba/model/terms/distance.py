@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.model.loss import Loss
 from ba.model.terms.term import Term, TermBlocks, Touch
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ class Distance(Term):
     second: NDArray[np.int32]
     distance: Array
     sigma: Array
-    loss: Loss | None = None
     rows = 1
 
     @property
@@ -54,10 +52,6 @@ class Distance(Term):
 
     def renumbered(self, points: NDArray[np.int32]) -> Self:
         return replace(self, first=points[self.first], second=points[self.second])
-
-    def take(self, kept: Any) -> Self:
-        names = "first", "second", "distance", "sigma"
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     def _between(self, state: State) -> Array:
         return np.asarray(state.points[self.first] - state.points[self.second])

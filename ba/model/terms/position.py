@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.model.loss import Loss
 from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation, inverse_factor
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ class PositionPrior(Term):
     image: NDArray[np.int32]
     position: Array
     covariance: Array
-    loss: Loss | None = None
     rows = 3
 
     @property
@@ -57,9 +55,3 @@ class PositionPrior(Term):
     def transformed(self, similarity: Similarity) -> Self:
         Q, s = similarity.rotation, similarity.scale
         return replace(self, position=similarity.apply(self.position), covariance=s**2 * Q @ self.covariance @ Q.T)
-
-    def renumbered(self, points: NDArray[np.int32]) -> Self:
-        return self
-
-    def take(self, kept: Any) -> Self:
-        return replace(self, image=self.image[kept], position=self.position[kept], covariance=self.covariance[kept])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -45,6 +45,7 @@ class TermBlocks:
     derivatives: tuple[Array, ...]
 
 
+@dataclass(frozen=True, eq=False)
 class Term(ABC):
     """A family of n residuals of `rows` numbers each.
 
@@ -53,7 +54,7 @@ class Term(ABC):
     """
 
     rows: ClassVar[int]
-    loss: Loss | None = None
+    loss: Loss | None = field(default=None, kw_only=True)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -82,13 +83,14 @@ class Term(ABC):
     def transformed(self, similarity: Similarity) -> Self:
         """The same knowledge after the world's points have gone to similarity.apply(points)."""
 
-    @abstractmethod
     def renumbered(self, points: NDArray[np.int32]) -> Self:
         """The same knowledge where point i has become points[i]."""
+        return self
 
-    @abstractmethod
     def take(self, kept: Any) -> Self:
-        """The members `kept`, an index array, mask or slice."""
+        """The members `kept`, an index array, mask or slice, of every array of the term."""
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **{name: array[kept] for name, array in arrays.items()})
 
 
 def touched_points(terms: Sequence[Term], num_points: int) -> NDArray[np.bool_]:
