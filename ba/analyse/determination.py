@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ba.analyse.free_directions import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles
-from ba.analyse.graph import Parts, parts
+from ba.analyse.free_directions import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles, reciprocal
+from ba.analyse.graph import Parts, by_label, parts
 from ba.engine.parallel import blas_threads
 from ba.model.linearization import Blocks
 from ba.model.problem import Free, Problem
@@ -37,32 +37,23 @@ GENERAL = 24
 """Points that each image of the twin sees."""
 
 EXAMPLES = 4
-"""Images of a kind that the twin has, of one camera where they share it and it has so many."""
+"""Cameras that the twin has of each kind of image, and images of each camera, at most."""
 
 MOST_WORK = 2e8
 """Rows times squared columns, about the multiplications of the singular values: 0.1 s."""
 
 
 @dataclass(frozen=True, eq=False)
-class Expected:
-    """Directions that are free whatever is observed: of poses (n_images,), cameras (n_cameras,), and of the frame."""
-
-    images: Array
-    cameras: Array
-    frame: int
-
-    @property
-    def total(self) -> int:
-        return int(self.images.sum() + self.cameras.sum()) + self.frame
-
-
-@dataclass(frozen=True, eq=False)
 class Determination:
-    """What is free at a problem's state. joint: directions of several images against others."""
+    """What is free at a problem's state.
+
+    found: directions that the observations leave open; expected: those of them that are free whatever is observed;
+    joint: directions of several images against others, which are joint_images; angles (n_points,) rad: between rays.
+    """
 
     problem: Problem
     found: OpenDirections
-    expected: Expected
+    expected: OpenDirections
     joint: int
     joint_images: Array
     angles: Array
@@ -85,7 +76,7 @@ def determine(problem: Problem, rotation: Parameterization, threads: int = 1) ->
 
 
 def _found(
-    problem: Problem, rotation: Parameterization, threads: int, split: Parts, expected: Expected
+    problem: Problem, rotation: Parameterization, threads: int, split: Parts, expected: OpenDirections
 ) -> OpenDirections:
     """The directions that all observations leave open, from as few of them as tell."""
     chosen = _spread(problem)
@@ -93,7 +84,7 @@ def _found(
         found = _open(problem.take(chosen), rotation, threads, split)
         more = found.images > expected.images
         more |= (found.cameras > expected.cameras)[problem.camera_of_image]
-        if found.frames.sum() > expected.frame:
+        if found.frame > expected.frame:
             more[:] = True
         wanted = chosen | more[problem.image_of_obs]
         if (wanted == chosen).all():
@@ -120,46 +111,41 @@ def _derived(problem: Problem, rotation: Parameterization, threads: int) -> tupl
 
 def _spread(problem: Problem) -> Array:
     """(n_obs,) bool: SOME observations of each image, evenly spread, or all where it has no more."""
-    order = np.argsort(problem.image_of_obs, kind="stable")
-    counts = np.bincount(problem.image_of_obs, minlength=problem.num_images)
-    starts = np.cumsum(counts) - counts
-    count = counts[problem.image_of_obs[order]]
-    place = np.arange(len(order)) - starts[problem.image_of_obs[order]]
-    chosen = np.empty(len(order), bool)
-    chosen[order] = (count <= SOME) | (place * SOME // count > (place - 1) * SOME // count)
+    chosen = np.zeros(problem.num_observations, bool)
+    for seen in by_label(problem.image_of_obs):
+        chosen[seen if len(seen) <= SOME else seen[np.arange(SOME) * len(seen) // SOME]] = True
     return chosen
 
 
-def _expected(problem: Problem, rotation: Parameterization) -> Expected:
+def _expected(problem: Problem, rotation: Parameterization) -> OpenDirections:
     """What general observations leave open, by the kinds of images there are.
 
-    A kind is a camera model and what is free of it, of the rotation and of the translation. Images that see nothing are
-    of no kind, unless none sees anything: their poses are held, but that holds no frame.
+    A kind is a camera model, what is free of it, of the rotation and of the translation, and whether other images have
+    the camera too. Images that see nothing are of no kind, unless none sees anything: their poses are held, but that
+    holds no frame.
     """
     counted = np.bincount(problem.image_of_obs, minlength=problem.num_images)
     seeing = np.flatnonzero(counted if counted.any() else np.ones(problem.num_images))
     free, camera = problem.free, problem.camera_of_image[seeing]
     models = np.unique(np.array(problem.camera_models), return_inverse=True)[1]
-    users = np.bincount(camera, minlength=problem.num_cameras)
-    kinds = np.column_stack(
-        [models[camera], free.intrinsics[camera], users[camera] > 1, free.rotations[seeing], free.translations[seeing]]
-    )
-    _, kind = np.unique(kinds, axis=0, return_inverse=True)
-    order = np.lexsort((camera, -users[camera], kind))
-    counts = np.bincount(kind)
-    starts = np.cumsum(counts) - counts
-    lead = camera[order[starts]][kind[order]]
-    wanted = (camera[order] == lead) | (users[lead] < EXAMPLES) & (users[lead] != EXAMPLES - 1)
-    examples = np.sort(order[wanted & (np.arange(len(order)) - starts[kind[order]] < EXAMPLES)])
+    shared = np.bincount(camera)[camera] > 1
+    of_pose = free.rotations[seeing], free.translations[seeing]
+    kinds = np.column_stack([models[camera], free.intrinsics[camera], shared, *of_pose])
+    kind = np.unique(kinds, axis=0, return_inverse=True)[1]
+    chosen = [
+        images[members[:EXAMPLES]]
+        for images in by_label(kind)
+        for members in sorted(by_label(camera[images]), key=len, reverse=True)[:EXAMPLES]
+    ]
+    examples = np.sort(np.concatenate(chosen))
     twin = _twin(problem, seeing[examples])
     found = _open(twin, rotation, 1)
+    example_of_kind = np.zeros(kind.max() + 1, np.int64)
+    example_of_kind[kind[examples]] = np.arange(len(examples))
+    example = example_of_kind[kind]
     images, cameras = np.zeros(problem.num_images, np.int64), np.zeros(problem.num_cameras, np.int64)
-    of_kind = np.zeros(len(counts), np.int64), np.zeros(len(counts), np.int64)
-    for own, value in zip(of_kind, (found.images, found.cameras[twin.camera_of_image]), strict=True):
-        own[kind[examples]] = value
-    images[seeing] = of_kind[0][kind]
-    cameras[camera] = of_kind[1][kind]
-    return Expected(images, cameras, int(found.frames.sum()))
+    images[seeing], cameras[camera] = found.images[example], found.cameras[twin.camera_of_image[example]]
+    return replace(found, images=images, cameras=cameras, points=np.zeros(problem.num_points, np.int64))
 
 
 def _twin(problem: Problem, images: Array) -> Problem:
@@ -216,14 +202,11 @@ def _null_space(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
     _, A, B = blocks
     layout, n = make_layout(problem, tangent_dim), problem.num_observations
     columns = Residuals(problem).columns(layout).reduced
-    lengths = np.linalg.norm(A, axis=2, keepdims=True)
-    scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+    scale = reciprocal(np.linalg.norm(A, axis=2, keepdims=True))
     J = np.zeros((n, 2, layout.num_reduced + 1))
     J[np.arange(n)[:, None, None], np.arange(2)[:, None], columns[:, None, :]] = scale * A
     J = J[:, :, :-1] / np.linalg.norm(J[:, :, :-1], axis=(0, 1)).clip(min=np.finfo(float).tiny)
-    order = np.argsort(problem.point_of_obs, kind="stable")
-    starts = np.flatnonzero(np.diff(problem.point_of_obs[order], prepend=-1))
-    for seen in np.split(order, starts[1:]):
+    for seen in by_label(problem.point_of_obs):
         rows = J[seen].reshape(2 * len(seen), -1)
         U, values, _ = np.linalg.svd((scale * B)[seen].reshape(-1, 3), full_matrices=False)
         U = U[:, values > PARALLEL * values[0]]

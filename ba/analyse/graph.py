@@ -25,6 +25,12 @@ class Parts:
     count: int
 
 
+def by_label(label: Array) -> list[Array]:
+    """Where each label stands in label (n,), from the least to the greatest."""
+    order = np.argsort(label, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(label) else []
+
+
 def incidence(problem: Problem) -> csr_array:
     """(n_images + n_points)^2 graph with an edge from each image to every point that it sees."""
     size = problem.num_images + problem.num_points

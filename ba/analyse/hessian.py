@@ -62,13 +62,6 @@ def hessian_product(
     )
 
 
-def gradient(linearization: Linearization, loss: Loss | None = None) -> Array:
-    """J^T (rho' r), (size,)."""
-    losses = [loss, *(member.term.loss for member in linearization.members)]
-    parts = zip(linearization.parts, losses, strict=True)
-    return linearization.vjp(joined([loss_derivatives(r, own)[0] * r for r, own in parts]))
-
-
 def weighted_change(r: Array, dr: Array, loss: Loss | None) -> tuple[Array, Array]:
     """rho' dr and 2 rho'' r (r . dr), (n, rows), which make up the change of rho' r."""
     first, second = loss_derivatives(r, loss)

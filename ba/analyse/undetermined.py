@@ -81,11 +81,11 @@ def image_name(problem: Problem, image: int, known_as: int | None = None) -> str
 
 
 def _several_parts(of: Determination) -> Iterator[Undetermined]:
-    split, frames = of.found.parts, of.found.frames
+    split = of.found.parts
     if split.count < 2:
         return
     images, points = np.flatnonzero(split.of_image > 0), np.flatnonzero(split.of_point > 0)
-    beyond = int(frames.sum()) - of.expected.frame
+    beyond = of.found.frame - of.expected.frame
     yield Undetermined(
         f"{split.count} components have no point in common, so place, orientation and scale between them are open: "
         f"{_free(beyond)}; apart from the largest are {_images(of.problem, images)} with {_points(points)}",
@@ -96,7 +96,7 @@ def _several_parts(of: Determination) -> Iterator[Undetermined]:
 
 
 def _one_frame(of: Determination) -> Iterator[Undetermined]:
-    beyond = int(of.found.frames.sum()) - of.expected.frame
+    beyond = of.found.frame - of.expected.frame
     if of.found.parts.count == 1 and beyond > 0:
         everything = np.arange(of.problem.num_images)
         why = _too_few(of.problem) or "the scene as a whole may be deformed and no projection changes"
@@ -180,7 +180,7 @@ def _parallel_rays(of: Determination) -> Iterator[Undetermined]:
         how = "have the same pose" if equal else "stand at one place (pure rotation)"
         what = f"all {len(seeing):,} images {how}, so that the depth of {_points(points)} is open"
     # The scale of the frame is one of these directions where all points have them.
-    beyond = len(points) - max(of.expected.frame - int(of.found.frames.sum()), 0)
+    beyond = len(points) - max(of.expected.frame - of.found.frame, 0)
     yield Undetermined(f"{what}: {_free(beyond)}", beyond, images, points)
 
 

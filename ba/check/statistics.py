@@ -126,7 +126,7 @@ class DataStatistics:
         layout = make_layout(self.problem, self.rotation.tangent_dim)
         free = _summed((layout.image_columns >= 0).sum(axis=1), split.of_image, split.count)
         free = free + _summed((layout.camera_columns[cameras] >= 0).sum(axis=1), split.of_image[first], split.count)
-        return free + _summed(3 * (layout.point_columns >= 0), split.of_point, split.count)
+        return free + _summed((layout.point_columns >= 0).sum(axis=1), split.of_point, split.count)
 
 
 def _summed(numbers: Array, label: Array, count: int) -> Array:

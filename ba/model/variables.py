@@ -29,8 +29,8 @@ class Layout:
     """Where each parameter stands in x; -1 where it is fixed.
 
     image_columns (n_images, k + 3): rotation, then translation;  camera_columns (n_cameras, w);  point_columns
-    (n_points,): the first of three;  active (k + 3 + w,): see `active_columns`;  kept (n_points,): points that are not
-    eliminated, free or not.
+    (n_points, 3);  active (k + 3 + w,): see `active_columns`;  kept (n_points,): points that are not eliminated, free
+    or not.
     """
 
     image_columns: Columns
@@ -49,9 +49,9 @@ def make_layout(problem: Problem, tangent_dim: int) -> Layout:
     kept = touched_points(problem.terms, problem.num_points)
     counts = [int(images.sum()), int(free.intrinsics.sum()), 3 * int((free.points & kept).sum())]
     num_reduced = sum(counts)
-    point_columns = np.full(problem.num_points, -1, np.int32)
+    point_columns = np.full((problem.num_points, 3), -1, np.int32)
     for points, first in ((free.points & kept, counts[0] + counts[1]), (free.points & ~kept, num_reduced)):
-        point_columns[points] = first + 3 * np.arange(points.sum())
+        point_columns[points] = first + np.arange(3 * points.sum()).reshape(-1, 3)
     return Layout(
         image_columns=_numbered(images, 0),
         camera_columns=_numbered(free.intrinsics, counts[0]),
@@ -89,6 +89,11 @@ class State:
     points: Array
     tangent_map: Array
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of what is computed from its numbers: complex where any of them is."""
+        return np.result_type(self.rotations, self.translations, self.intrinsics, self.points)
+
 
 @dataclass(frozen=True, eq=False)
 class Variables:
@@ -108,16 +113,10 @@ class Variables:
         for columns, values in (
             (layout.image_columns[:, k:], problem.translations),
             (layout.camera_columns, problem.intrinsics),
-            (self.point_entries, problem.points),
+            (layout.point_columns, problem.points),
         ):
             x[columns[columns >= 0]] = values[columns >= 0]
         return x
-
-    @cached_property
-    def point_entries(self) -> Columns:
-        """(n_points, 3) columns of each coordinate, -1 where fixed."""
-        first = self.layout.point_columns[:, None]
-        return np.where(first >= 0, first + np.arange(3, dtype=np.int32), -1)
 
     def at(self, x: Array) -> State:
         """The parameters that x (size,) stands for; fixed ones bit for bit as in the problem. x may be complex."""
@@ -129,7 +128,7 @@ class Variables:
             rotations=np.where(problem.free.rotations[:, None, None], moved, problem.rotations),
             translations=_filled(layout.image_columns[:, k:], problem.translations, x),
             intrinsics=_filled(layout.camera_columns, problem.intrinsics, x),
-            points=_filled(self.point_entries, problem.points, x),
+            points=_filled(layout.point_columns, problem.points, x),
             tangent_map=self.rotation.tangent_map(self.theta, delta),
         )
 

@@ -56,7 +56,7 @@ def groups_of(variables: Variables) -> Groups:
     for columns, code in (
         (layout.image_columns, np.repeat([0, 1], [k, 3])),
         (layout.camera_columns, _intrinsic_kinds(problem.camera_models, layout.camera_columns.shape[1])),
-        (variables.point_entries, np.array(len(KINDS) - 1)),
+        (layout.point_columns, np.array(len(KINDS) - 1)),
     ):
         free = columns >= 0
         rows, indices = np.nonzero(free)

@@ -83,7 +83,4 @@ def linearized(terms: Sequence[Term], state: State, layout: Layout) -> tuple[Mem
 
 def columns_of(touch: Touch, layout: Layout) -> NDArray[np.int32]:
     """(n, width) columns of x that a touch reaches, -1 where fixed."""
-    if touch.family == "pose":
-        return layout.image_columns[touch.block]
-    first = layout.point_columns[touch.block][:, None]
-    return np.where(first >= 0, first + np.arange(3, dtype=np.int32), np.int32(-1))
+    return (layout.image_columns if touch.family == "pose" else layout.point_columns)[touch.block]

@@ -48,9 +48,3 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
         return out
 
     return lambda x: solve(x, 1), lambda x: solve(x, 0)
-
-
-def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
-    """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
-    undo, undo_transposed = factorize(reduced)
-    return undo_transposed(undo(-reduced.rhs)), 1

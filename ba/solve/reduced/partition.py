@@ -37,7 +37,7 @@ class Partition:
 def make_partition(structure: Structure, variables: Variables) -> Partition:
     """The partition for a structure of the variables' problem."""
     layout, kept = variables.layout, variables.layout.kept
-    points = variables.point_entries
+    points = layout.point_columns
     parts = layout.image_columns, layout.camera_columns, points[kept], np.full(1, -1, np.int32)
     columns = np.concatenate([part.ravel() for part in parts])
     return Partition(columns[structure.entries], np.where(kept[:, None], np.int32(-1), points), layout.size)
