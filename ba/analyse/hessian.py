@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ba.model.linearization import Linearization
 from ba.model.loss import Loss, linear
 from ba.model.residual import Residuals
-from ba.model.terms.stacked import joined, linearized
+from ba.model.terms.stacked import joined
 from ba.model.variables import Variables
 
 Array = NDArray[Any]
@@ -78,22 +78,5 @@ def linearize_along(
     residuals: Residuals, variables: Variables, x: Array, v: Array
 ) -> tuple[Linearization, Linearization]:
     """r, A and B at x (size,), and their derivatives along v (size,), in the same shapes."""
-    layout = variables.layout
-    n, width = residuals.problem.num_observations, int(layout.active.sum())
-    r, A, B = np.empty((n, 2), complex), np.empty((n, 2, width), complex), np.empty((n, 2, 3), complex)
-    state = variables.at(x + 1j * STEP * v)
-    residuals.blocks(state, (r, A, B))
-    columns, members = residuals.columns(layout), linearized(residuals.problem.terms, state, layout)
-    real, imaginary = (tuple(member.mapped(part) for member in members) for part in (_real, _imaginary))
-    return (
-        Linearization(_real(r), _real(A), _real(B), columns, layout, real),
-        Linearization(_imaginary(r), _imaginary(A), _imaginary(B), columns, layout, imaginary),
-    )
-
-
-def _real(array: Array) -> Array:
-    return np.asarray(array.real.copy())
-
-
-def _imaginary(array: Array) -> Array:
-    return np.asarray(array.imag / STEP)
+    both = residuals.linearize(variables, x + 1j * STEP * v)
+    return both.mapped(lambda array: array.real.copy()), both.mapped(lambda array: array.imag / STEP)

@@ -92,20 +92,19 @@ class Sizes:
     width: int
     slots: int
     side: int
-    blocks: int
-    formed: int
     diagonal: int
-    factor: int
     covariances: bool
-    linear: str
-    implicit: bool
-    factorization: str
+    blocks: int = 0
+    formed: int = 0
+    factor: int = 0
+    linear: str = "sparse"
+    implicit: bool = False
+    factorization: str = "sparse"
 
 
 def forecast(sizes: Sizes, options: Solver) -> dict[str, int]:
     """Bytes at the peak of a run by what needs them; their sum is the peak of the whole process."""
-    way = _schur if options.backend == "schur" else _preconditioned if _is_preconditioned(options) else _plain
-    return {**_always(sizes), **way(sizes, options)}
+    return _always(sizes) | _while_solving(sizes, options)
 
 
 def ways(sizes: Sizes, options: Solver) -> dict[str, int]:
@@ -165,8 +164,7 @@ def bounded(problem: Problem, tangent_dim: int) -> Sizes:
     if sizes.groups > ALL_BLOCKS:
         most = min(most, int((tracks * (tracks + 1.0)).sum() / 2.0) + sizes.groups)
         formed = min(formed, most * sizes.width**2)
-    sizes = replace(sizes, blocks=most, formed=formed, factor=2 * sizes.side**2)
-    return replace(sizes, linear="sparse", implicit=False, factorization="sparse")
+    return replace(sizes, blocks=most, formed=formed, factor=2 * sizes.side**2)
 
 
 def _least(problem: Problem, tangent_dim: int) -> Sizes:
@@ -191,14 +189,8 @@ def _counted(problem: Problem, tangent_dim: int) -> Sizes:
         width=max(columns - wide, wide),
         slots=problem.num_observations * (2 if cameras else 1),
         side=problem.num_images * (columns - wide) + cameras * wide,
-        blocks=0,
-        formed=0,
         diagonal=problem.num_images * (columns - wide) ** 2 + cameras * wide**2,
-        factor=0,
         covariances=problem.covariances is not None,
-        linear="sparse",
-        implicit=False,
-        factorization="sparse",
     )
 
 
@@ -229,63 +221,36 @@ def _always(of: Sizes) -> dict[str, int]:
     }
 
 
-def _blocks(of: Sizes) -> int:
-    return of.observations * 2 * (1 + of.columns + 3) * NUMBER
-
-
-def _schur(of: Sizes, options: Solver) -> dict[str, int]:
-    name = options.linear or of.linear
-    formed = of.diagonal if name == "cg" and of.implicit else of.formed
-    known = {"blocks r, A, B": _blocks(of), **_elimination(of, formed)}
-    if name == "cg":
-        return known | {"S as a matrix": 0 if of.implicit else 3 * of.blocks * of.width**2 * NUMBER}
-    return known | _factor(of, name)
-
-
-def _preconditioned(of: Sizes, options: Solver) -> dict[str, int]:
-    return {
-        "blocks r, A, B": _blocks(of),
-        "blocks of the step before": _blocks(of),
-        **_columns(of),
-        **_elimination(of, of.formed),
-        **_factor(of, of.factorization),
-        **_vectors(of),
-    }
-
-
-def _plain(of: Sizes, options: Solver) -> dict[str, int]:
+def _while_solving(of: Sizes, options: Solver) -> dict[str, int]:
+    """The parts of the backend, and of scipy's of its method and preconditioner."""
     rows = 2 * of.observations
-    known = {"blocks r, A, B": _blocks(of), **_columns(of)}
+    blocks = rows * (1 + of.columns + 3) * NUMBER
+    parts = {"blocks r, A, B": blocks}
+    if options.backend == "schur":
+        return parts | _elimination(of, options.linear or of.linear)
+    parts["columns of each observation"] = of.observations * (of.columns + 3) * INDEX
+    vectors = {"scipy's vectors": (RESIDUALS * rows + VARIABLES * of.numbers) * NUMBER}
+    if _is_preconditioned(options):
+        return parts | {"blocks of the step before": blocks} | _elimination(of, of.factorization) | vectors
     if options.method == "lm":
-        return known | {"Jacobian, dense": DENSE_COPIES * rows * of.numbers * NUMBER}
+        return parts | {"Jacobian, dense": DENSE_COPIES * rows * of.numbers * NUMBER}
     jacobian = of.nonzeros * (NUMBER + INDEX) + (rows + 1) * INDEX
     pattern = rows * (of.columns + 3) + of.nonzeros * INDEX + (rows + 1) * PLACE
-    return known | {
-        "Jacobian as CSR": jacobian,
-        "scipy's copies of it": (COPIES - 1) * jacobian,
-        "pattern of the Jacobian": pattern,
-        **_vectors(of),
-    }
+    copies = {"scipy's copies of it": (COPIES - 1) * jacobian, "pattern of the Jacobian": pattern}
+    return parts | {"Jacobian as CSR": jacobian} | copies | vectors
 
 
-def _columns(of: Sizes) -> dict[str, int]:
-    return {"columns of each observation": of.observations * (of.columns + 3) * INDEX}
-
-
-def _vectors(of: Sizes) -> dict[str, int]:
-    return {"scipy's vectors": (RESIDUALS * 2 * of.observations + VARIABLES * of.numbers) * NUMBER}
-
-
-def _elimination(of: Sizes, formed: int) -> dict[str, int]:
+def _elimination(of: Sizes, linear: str) -> dict[str, int]:
+    """The parts of the reduced system and of its linear solver."""
+    formed = of.diagonal if linear == "cg" and of.implicit else of.formed
     sums = 2 * of.groups * of.width
-    return {
+    parts = {
         "S, once for each part": PARTS * (formed + sums) * NUMBER,
         "points' blocks, inverted": of.points * (6 + 3 + 3) * NUMBER,
     }
-
-
-def _factor(of: Sizes, name: str) -> dict[str, int]:
-    return {"factor of S": NUMBER * (of.side**2 if name == "dense" else of.factor)}
+    if linear == "cg":
+        return parts | {"S as a matrix": 0 if of.implicit else 3 * of.blocks * of.width**2 * NUMBER}
+    return parts | {"factor of S": NUMBER * (of.side**2 if linear == "dense" else of.factor)}
 
 
 # --- the refusal ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ of r, A and B stand in `ba.model.residual`, which computes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -61,16 +61,20 @@ class Linearization:
             members=tuple(member.scaled(scale) for member, scale in zip(self.members, others, strict=True)),
         )
 
+    def mapped(self, function: Callable[[Array], Array]) -> Linearization:
+        """With a function of each number of residuals and derivatives."""
+        return replace(
+            self,
+            residual=function(self.residual),
+            camera_blocks=function(self.camera_blocks),
+            point_blocks=function(self.point_blocks),
+            members=tuple(member.mapped(function) for member in self.members),
+        )
+
     def squares(self, weights: Sequence[Array]) -> Array:
         """(size,) diagonal of J^T diag(w) J, for weights (n, 1) of the observations and of each other term."""
-        squared = replace(
-            self,
-            camera_blocks=self.camera_blocks**2,
-            point_blocks=self.point_blocks**2,
-            members=tuple(replace(member, derivatives=member.derivatives**2) for member in self.members),
-        )
         rows = [np.broadcast_to(weight, part.shape) for weight, part in zip(weights, self.parts, strict=True)]
-        return squared.vjp(joined(rows))
+        return self.mapped(np.square).vjp(joined(rows))
 
     def csr(self) -> csr_array:
         """(n_rows, size) sparse Jacobian."""

@@ -113,9 +113,9 @@ class Residuals:
 
     def blocks(self, state: State, out: Blocks | None = None) -> Blocks:
         """r, A and B at a state, in the arrays of `out` if they are given."""
-        n, k = self.problem.num_observations, state.tangent_map.shape[2]
+        n, k, dtype = self.problem.num_observations, state.tangent_map.shape[2], state.dtype
         active = active_columns(self.problem.free, k)
-        out = out or (np.empty((n, 2)), np.empty((n, 2, active.sum())), np.empty((n, 2, 3)))
+        out = out or (np.empty((n, 2), dtype), np.empty((n, 2, active.sum()), dtype), np.empty((n, 2, 3), dtype))
         r, camera_blocks, point_blocks = out
 
         def work(piece: tuple[Any, str]) -> None:

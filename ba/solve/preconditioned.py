@@ -10,6 +10,7 @@ ones. scipy's first trust radius is |y_k|, so the choice of y_k carries the radi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from ba.errors import SolverError, UserError
 from ba.model.linearization import Linearization
+from ba.model.loss import linear
 from ba.model.variables import Variables
 from ba.solve.objective import (
     BY_COST,
@@ -36,7 +38,6 @@ from ba.solve.objective import (
     ending_of,
     is_short,
 )
-from ba.solve.plain import joint
 from ba.solve.reduced import NormalFactor, NormalFactors
 from ba.solve.result import Status
 
@@ -123,6 +124,27 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
     except SolverError as error:
         ending = Status.FAILED, str(error)
     return SolveResult(recorded, *ending, {"lsmr_products": products, "damping": region.damping})
+
+
+def joint(objective: Objective) -> str | Callable[[Array], Array]:
+    """scipy's loss for one of each member's squared norm: a callable, (n_rows,) squares -> (3, n_rows), or "linear".
+
+    scipy adds up rho and multiplies by rho', so an equal share of rho and all of rho' on each number of a member give
+    the exact cost and gradient of the joint loss. No rho'': see `Objective.row_scale`.
+    """
+    if not any(objective.losses):
+        return "linear"
+
+    def rho(squares: Array) -> Array:
+        values, firsts = [], []
+        for part, loss in objective.parts(squares):
+            rows = part.shape[1]
+            value, first, _ = (loss or linear)(part.sum(axis=1))
+            values.append(np.repeat(value / rows, rows))
+            firsts.append(np.repeat(first, rows))
+        return np.stack([np.concatenate(values), np.concatenate(firsts), np.zeros(len(squares))])
+
+    return rho
 
 
 def _factors(variables: Variables, objective: Objective) -> NormalFactors:

@@ -17,7 +17,11 @@ from scipy.sparse import csr_array
 
 from ba.analyse.derivatives import ways
 from ba.analyse.derivatives.automatic import automatic
-from ba.analyse.derivatives.errors import KINDS, Error, Groups, groups_of, largest_errors, rounding_slack
+from ba.analyse.derivatives.errors import KINDS as KINDS
+from ba.analyse.derivatives.errors import Error as Error
+from ba.analyse.derivatives.errors import groups_of as groups_of
+from ba.analyse.derivatives.errors import largest_errors as largest_errors
+from ba.analyse.derivatives.errors import rounding_slack as rounding_slack
 from ba.errors import UserError
 from ba.model.residual import Residuals
 from ba.model.variables import Variables
@@ -70,17 +74,3 @@ def jacobian(variables: Variables, x: Array, how: str = "analytic", threads: int
     if x.shape != (variables.layout.size,):
         raise UserError(f"x: shape {x.shape} found, ({variables.layout.size},) is right")
     return JACOBIANS[how].compute(Residuals(variables.problem, threads), variables, x)
-
-
-__all__ = [
-    "EXACT",
-    "JACOBIANS",
-    "KINDS",
-    "Error",
-    "Groups",
-    "Way",
-    "groups_of",
-    "jacobian",
-    "largest_errors",
-    "rounding_slack",
-]

@@ -67,15 +67,11 @@ def groups_of(variables: Variables) -> Groups:
 
 def _intrinsic_kinds(models: tuple[str, ...], width: int) -> Array:
     """(n_cameras, width) index into KINDS."""
-    rows = {}
-    for name in dict.fromkeys(models):
-        model, row = CAMERAS[name], np.zeros(width, np.int64)
-        for kind, members in zip(
-            CAMERA, (model.focal, model.principal_point, model.distortion, model.skew), strict=True
-        ):
-            row[list(members)] = KINDS.index(kind)
-        rows[name] = row
-    return np.array([rows[name] for name in models]).reshape(len(models), width)
+    code = np.zeros((len(models), width), np.int64)
+    for camera, name in enumerate(models):
+        for kind in CAMERA:
+            code[camera, list(getattr(CAMERAS[name], kind.replace(" ", "_")))] = KINDS.index(kind)
+    return code
 
 
 def largest_errors(found: csr_array, right: csr_array, groups: Groups, slack: Array | None = None) -> list[Error]:

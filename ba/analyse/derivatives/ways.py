@@ -143,11 +143,4 @@ def _units(size: int) -> Iterator[Array]:
 
 def _stacked(rows: Iterable[Array], width: int) -> csr_array:
     """Rows as one sparse matrix, zeros left out."""
-    indices, values, counts = [np.empty(0, int)], [np.empty(0)], [0]
-    for row in rows:
-        entries = np.flatnonzero(row)
-        indices.append(entries)
-        values.append(row[entries])
-        counts.append(len(entries))
-    data = np.concatenate(values), np.concatenate(indices), np.cumsum(counts)
-    return csr_array(data, shape=(len(counts) - 1, width))
+    return csr_array(vstack([csr_array((0, width)), *(csr_array(row[None]) for row in rows)], format="csr"))

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from ba.model.linearization import Blocks
-from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import Member, joined, sparse_rows
 from ba.model.variables import Layout
@@ -81,13 +80,12 @@ class Direct:
 class DirectRows:
     """Makes `Direct` of the linearizations of one problem.
 
-    Its observations are sorted so that those of points that are not eliminated stand last (`num_eliminated` before
-    them).
+    Its observations are sorted so that those of points that are not eliminated stand last, from `first` on.
     """
 
     def __init__(self, structure: Structure, partition: Partition, residuals: Residuals, layout: Layout) -> None:
         self.structure, self.residuals, self.layout = structure, residuals, layout
-        self.first = num_eliminated(residuals.problem, layout.kept)
+        self.first = int((~layout.kept[residuals.problem.point_of_obs]).sum())
         self.place_of_column = np.full(layout.size + 1, -1, np.int64)
         self.place_of_column[partition.groups.ravel()] = np.arange(partition.groups.size)
         self.place_of_column[-1] = -1
@@ -115,8 +113,3 @@ class DirectRows:
             yield r, touched, np.concatenate([A, B], axis=2)
         for member in members:
             yield member.residual, member.columns, member.derivatives
-
-
-def num_eliminated(problem: Problem, kept: Array) -> int:
-    """How many observations are of points that are eliminated; they stand before the others."""
-    return int((~kept[problem.point_of_obs]).sum())
