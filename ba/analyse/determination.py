@@ -12,14 +12,13 @@ in the numbers, where there are more of them than residuals.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.analyse.free_directions import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles, reciprocal
 from ba.analyse.graph import Parts, by_label, parts
 from ba.engine.parallel import blas_threads
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks
 from ba.model.problem import Free, Problem
 from ba.model.residual import Residuals
@@ -27,8 +26,6 @@ from ba.model.rotation import ROTATIONS, Parameterization, so3
 from ba.model.terms.stacked import Member, linearized
 from ba.model.variables import make_layout, make_variables
 from ba.prepare.conditioning import near_origin
-
-Array = NDArray[Any]
 
 SOME = 32
 """Observations of an image that are looked at first: 64 rows for at most 36 columns of BAL or pinhole images."""

@@ -21,15 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ba.analyse.graph import Parts, by_label, parts
 from ba.errors import SolverError
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks, Linearization
 from ba.model.loss import make_loss
 from ba.model.problem import Problem
@@ -46,7 +46,6 @@ from ba.solve.reduced.dense import lower_triangle
 if TYPE_CHECKING:
     from ba.model.options import Loss
 
-Array = NDArray[Any]
 
 MOST_NUMBERS = 1500
 """Up to so many numbers of poses and cameras the eigenvalues are computed: a second, on one thread."""

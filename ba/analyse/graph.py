@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from ba.model.arrays import Array
 from ba.model.problem import Problem
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

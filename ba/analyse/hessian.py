@@ -15,18 +15,15 @@ agrees to 1e-12 of every entry, for every rotation and camera. A product takes a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array
 from ba.model.linearization import Linearization
 from ba.model.loss import Loss, linear
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import joined
 from ba.model.variables import Variables
-
-Array = NDArray[Any]
 
 STEP = 2.0**-100
 """h: its square is beyond every rounding, and a power of two rounds nothing."""

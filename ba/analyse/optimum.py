@@ -14,15 +14,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, cg, eigsh
 
 from ba.analyse.derivatives.errors import KINDS, groups_of
 from ba.analyse.hessian import HessianProduct, hessian_product, loss_derivatives
 from ba.errors import SolverError, UserError
+from ba.model.arrays import Array
 from ba.model.linearization import Linearization
 from ba.model.loss import make_loss
 from ba.model.problem import Problem
@@ -38,7 +38,6 @@ from ba.solve.reduced import NormalFactor, NormalFactors
 if TYPE_CHECKING:
     from ba.model.options import Loss as LossConfig
 
-Array = NDArray[Any]
 
 TOLERANCE, MOST_ITERATIONS = 1e-13, 500
 """Of conjugate gradients, on the norm of L^-1 times the residual; and how many they may take."""

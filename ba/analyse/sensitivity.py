@@ -19,20 +19,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.analyse.hessian import hessian_product, weighted_change
 from ba.analyse.optimum import Optimum
 from ba.errors import UserError
+from ba.model.arrays import Array
 from ba.model.problem import Free, Problem, all_free
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import joined
 from ba.model.variables import Layout, make_variables
 
-Array = NDArray[Any]
 Operator = Callable[[Array], Array]
 
 

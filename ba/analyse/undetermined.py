@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.analyse.determination import Determination, determine
 from ba.analyse.free_directions import PARALLEL
+from ba.model.arrays import Array
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.system.words import counted, printable
-
-Array = NDArray[Any]
 
 FRAME = 7
 """Numbers of a frame: position, orientation, scale."""

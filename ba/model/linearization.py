@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from ba.engine.jit import kernel
+from ba.model.arrays import Array, Bool, Int
 from ba.model.terms.stacked import Member, joined, parted
 from ba.model.variables import Layout
 
-Array = NDArray[Any]
 Blocks = tuple[Array, Array, Array]
 """r (n_obs, 2), A (n_obs, 2, c), B (n_obs, 2, 3)."""
 
@@ -105,12 +105,12 @@ class Linearization:
 class Columns:
     """The columns of x that each observation touches: reduced (n_obs, c) and points (n_obs, 3), -1 where fixed."""
 
-    reduced: NDArray[np.int32]
-    points: NDArray[np.int32]
+    reduced: Int
+    points: Int
     size: int
 
     @cached_property
-    def _pattern(self) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int64]]:
+    def _pattern(self) -> tuple[Bool, Int, NDArray[np.int64]]:
         columns = np.repeat(np.hstack([self.reduced, self.points])[:, None, :], 2, axis=1)
         kept = columns >= 0
         return kept, columns[kept], np.concatenate([[0], np.cumsum(kept.sum(axis=2).ravel())])

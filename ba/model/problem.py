@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.errors import UserError
+from ba.model.arrays import Bool as Bool
+from ba.model.arrays import Float as Float
+from ba.model.arrays import Int as Int
 from ba.model.camera import CAMERAS
 from ba.system.words import counted
 
 if TYPE_CHECKING:
     from ba.model.terms.term import Term
     from ba.model.variables import State
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int32]
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,9 +38,7 @@ class Free:
     points: Bool
 
     def __repr__(self) -> str:
-        masks = {"rotations": self.rotations, "translations": self.translations}
-        masks |= {"intrinsics": self.intrinsics, "points": self.points}
-        return f"Free({', '.join(f'{name} {mask.sum():,} of {mask.size:,}' for name, mask in masks.items())})"
+        return f"Free({', '.join(f'{name} {mask.sum():,} of {mask.size:,}' for name, mask in vars(self).items())})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ba.engine.jit import kernel
 from ba.engine.parallel import parallel_map
+from ba.model.arrays import Array
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.model.linearization import Blocks, Columns, Linearization
 from ba.model.loss import Loss
@@ -33,7 +34,6 @@ from ba.model.terms.stacked import joined, linearized
 from ba.model.terms.term import inverse_factor
 from ba.model.variables import Layout, State, Variables, active_columns
 
-Array = NDArray[Any]
 CHUNK = 32_768
 
 

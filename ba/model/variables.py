@@ -14,14 +14,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array, Bool, Int
 from ba.model.problem import Free, Problem
 from ba.model.rotation import Parameterization
 from ba.model.terms.term import touched_points
-
-Array = NDArray[Any]
-Columns = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +30,11 @@ class Layout:
     or not.
     """
 
-    image_columns: Columns
-    camera_columns: Columns
-    point_columns: Columns
-    active: NDArray[np.bool_]
-    kept: NDArray[np.bool_]
+    image_columns: Int
+    camera_columns: Int
+    point_columns: Int
+    active: Bool
+    kept: Bool
     num_reduced: int
     size: int
 
@@ -63,7 +60,7 @@ def make_layout(problem: Problem, tangent_dim: int) -> Layout:
     )
 
 
-def active_columns(free: Free, tangent_dim: int) -> NDArray[np.bool_]:
+def active_columns(free: Free, tangent_dim: int) -> Bool:
     """(k + 3 + w,) which numbers of a pose are free in any image, and which intrinsics in any camera.
 
     Derivatives by no others are computed. One by a pose's position always is, zero where all are fixed, so that every
@@ -75,7 +72,7 @@ def active_columns(free: Free, tangent_dim: int) -> NDArray[np.bool_]:
     return active
 
 
-def _numbered(mask: NDArray[np.bool_], first: int) -> Columns:
+def _numbered(mask: Bool, first: int) -> Int:
     return np.where(mask, first + np.cumsum(mask).reshape(mask.shape) - 1, -1).astype(np.int32)
 
 
@@ -159,5 +156,5 @@ def make_variables(problem: Problem, rotation: Parameterization) -> Variables:
     )
 
 
-def _filled(columns: Columns, fixed: Array, x: Array) -> Array:
+def _filled(columns: Int, fixed: Array, x: Array) -> Array:
     return np.where(columns >= 0, x[columns] if len(x) else fixed, fixed)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks
 from ba.model.problem import Problem
 from ba.model.terms.stacked import joined, linearized
@@ -35,7 +35,6 @@ from ba.solve.reduced.direct import Direct
 if TYPE_CHECKING:
     from ba.solve.options import Solver
 
-Array = NDArray[Any]
 
 LEAST_FORCING, MOST_FORCING = 1e-3, 0.1
 """Inexact linear solvers stop at this share of the right-hand side, in the norm of their preconditioner: the less, the

@@ -13,35 +13,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 
 from ba.errors import UserError
+from ba.model.arrays import Array
 from ba.model.variables import Variables
-from ba.solve.objective import (
-    BY_COST,
-    BY_GRADIENT,
-    BY_STEP,
-    OUT_OF_ITERATIONS,
-    History,
-    Objective,
-    SolveResult,
-    Stopped,
-    ending_of,
-)
+from ba.solve import endings
+from ba.solve.objective import History, Objective, SolveResult
 from ba.solve.preconditioned import joint, solve_preconditioned
 
 if TYPE_CHECKING:
     from ba.solve.options import Solver
 
-Array = NDArray[Any]
 
 MAX_DENSE_BYTES = 2e9
 
 EPSILON, LEAST_TOLERANCE = float(np.finfo(float).eps), 1e-15
 """No method takes a tolerance below the machine's; trf and dogbox take None for none, but not for all three."""
 
-ENDINGS = {0: OUT_OF_ITERATIONS, 1: BY_GRADIENT, 2: BY_COST, 3: BY_STEP, 4: BY_COST}
+ENDINGS = {1: endings.BY_GRADIENT, 2: endings.BY_COST, 3: endings.BY_STEP, 4: endings.BY_COST}
+"""By scipy's status; any other says that the iterations are over."""
 
 
 def solve(
@@ -94,9 +85,9 @@ def solve_plain(
         arguments |= {"loss": joint(objective)}
     try:
         result = least_squares(fun, variables.start, jac, method=options.method, x_scale="jac", **arguments)
-    except (KeyboardInterrupt, Stopped) as stop:
-        return SolveResult(variables.moved(state.best), *ending_of(stop))
-    return SolveResult(variables.moved(result.x), *ENDINGS.get(result.status, OUT_OF_ITERATIONS))
+    except (KeyboardInterrupt, endings.Stopped) as stop:
+        return SolveResult(variables.moved(state.best), *endings.of(stop))
+    return SolveResult(variables.moved(result.x), *ENDINGS.get(result.status, endings.OUT_OF_ITERATIONS))
 
 
 class _State:

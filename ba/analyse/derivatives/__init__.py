@@ -9,10 +9,8 @@ walk the registry.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.analyse.derivatives import ways
@@ -23,11 +21,11 @@ from ba.analyse.derivatives.errors import groups_of as groups_of
 from ba.analyse.derivatives.errors import largest_errors as largest_errors
 from ba.analyse.derivatives.errors import rounding_slack as rounding_slack
 from ba.errors import UserError
+from ba.model.arrays import Array
 from ba.model.residual import Residuals
 from ba.model.variables import Variables
 from ba.system.words import unknown
 
-Array = NDArray[Any]
 Compute = Callable[[Residuals, Variables, Array], csr_array]
 
 

@@ -13,15 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.errors import UserError
+from ba.model.arrays import Array
 from ba.model.camera import CAMERAS, CameraModel
 from ba.model.residual import Residuals
 from ba.model.variables import Variables
 
-Array = NDArray[Any]
 SERIES_BELOW = 0.25
 TERMS = 10
 ORDERS = ("xyz", "xzy", "yxz", "yzx", "zxy", "zyx", "xyx", "xzx", "yxy", "yzy", "zxz", "zyz")

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ba.model.arrays import Array
 from ba.model.camera import CAMERAS
 from ba.model.variables import Variables
-
-Array = NDArray[Any]
 
 KINDS = ("rotation", "position", "focal", "principal point", "distortion", "skew", "point")
 CAMERA = KINDS[2:6]

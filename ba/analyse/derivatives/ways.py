@@ -14,17 +14,15 @@ Trapp, "Using complex variables to estimate derivatives of real functions", 1998
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array, lil_array, vstack
+from scipy.sparse import csr_array, vstack
 
+from ba.model.arrays import Array
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import columns_of, joined
 from ba.model.variables import Variables
 
-Array = NDArray[Any]
 Function = Callable[[Array], Array]
 Move = Callable[[Function, Array, Array], tuple[Array, Array]]
 """move(f, x, columns): by how much f changes as these columns move together, and their steps, (size,)."""
@@ -72,13 +70,8 @@ def complex_step(residuals: Residuals, variables: Variables, x: Array) -> csr_ar
 
 def complex_columns(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """Im f(x + ih) / h column by column: what is zero here does not depend on that number."""
-    function = _function(residuals, variables)
-    columns = (_imaginary(function, x, np.array([j]))[0] / STEP for j in range(len(x)))
-    return _stacked(columns, residuals.num_rows).T.tocsr()
-
-
-def _function(residuals: Residuals, variables: Variables) -> Function:
-    return lambda x: residuals.stacked(variables.at(x))
+    everything = np.ones(len(x), bool)
+    return _one_by_one(lambda x: residuals.stacked(variables.at(x)), residuals.num_rows, x, everything, _imaginary)
 
 
 def _both_sides(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:
@@ -112,19 +105,28 @@ def _coloured(residuals: Residuals, variables: Variables, x: Array, move: Move) 
     J = columns.csr(blocks[:, :, :width], blocks[:, :, width:])
     if not residuals.problem.terms:
         return J
-    return csr_array(vstack([J, _one_by_one(residuals, variables, x, move)], format="csr"))
-
-
-def _one_by_one(residuals: Residuals, variables: Variables, x: Array, move: Move) -> csr_array:
-    """The rows of the other terms: they are few, and one may touch two blocks of the same family."""
     terms, layout = residuals.problem.terms, variables.layout
-    touched = np.concatenate([columns_of(touch, layout).ravel() for term in terms for touch in term.touches])
-    moved = _distinct(touched, len(x))
-    J = lil_array((sum(n * rows for n, rows in residuals.shapes[1:]), len(x)))
-    for column in moved.tolist():
-        change, step = move(lambda x: joined([term.residual(variables.at(x)) for term in terms]), x, np.array([column]))
-        J[:, [column]] = (change / step[column])[:, None]
-    return csr_array(J)
+    touched = np.zeros(len(x) + 1, bool)
+    for touch in (touch for term in terms for touch in term.touches):
+        touched[columns_of(touch, layout)] = True
+    num_rows = sum(n * rows for n, rows in residuals.shapes[1:])
+    of_terms = _one_by_one(
+        lambda x: joined([term.residual(variables.at(x)) for term in terms]), num_rows, x, touched[:-1], move
+    )
+    return csr_array(vstack([J, of_terms], format="csr"))
+
+
+def _one_by_one(function: Function, num_rows: int, x: Array, touched: Array, move: Move) -> csr_array:
+    """Derivatives by each number that is touched, (size,) bool; a term may touch two blocks of the same family, so that
+    colours do not serve."""
+
+    def derivative(column: int) -> Array:
+        change, step = move(function, x, np.array([column]))
+        return np.asarray(change / step[column])
+
+    nothing = np.zeros(num_rows)
+    columns = (derivative(j) if touched[j] else nothing for j in range(len(x)))
+    return _stacked(columns, num_rows).T.tocsr()
 
 
 def _distinct(columns: Array, size: int) -> Array:

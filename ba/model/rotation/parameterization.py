@@ -8,14 +8,11 @@ theory", 2018, section II-G). Numbers that do not stay a rotation supply the map
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array as Array
 from ba.model.rotation.so3 import orthonormality
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,10 @@ an imaginary part. Every function is batched over any leading axes. NaN gives Na
 
 from collections.abc import Callable
 from math import factorial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from ba.model.arrays import Array
 
 SERIES_BELOW = 0.5
 TINY = float(np.finfo(np.float64).tiny)

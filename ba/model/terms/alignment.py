@@ -12,18 +12,16 @@ which gives the cost its true gradient.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array, Int
 from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
     from ba.model.variables import State
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +29,7 @@ class PointAlignment(Term):
     """Point `world` (n, 3) is at `camera` (n, 3) in the frame of image (n,), with standard deviation sigma (n,), all in
     world units."""
 
-    image: NDArray[np.int32]
+    image: Int
     camera: Array
     world: Array
     sigma: Array

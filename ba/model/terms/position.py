@@ -6,25 +6,23 @@ d C / d t = -R^T, and by the entries of R, d C_c / d R_ab = -t_a where b = c, el
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array, Int
 from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation, inverse_factor
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
     from ba.model.variables import State
 
-Array = NDArray[Any]
-
 
 @dataclass(frozen=True, eq=False)
 class PositionPrior(Term):
     """The centre of each image (n,) is at position (n, 3), world units, with covariance (n, 3, 3), world units^2."""
 
-    image: NDArray[np.int32]
+    image: Int
     position: Array
     covariance: Array
     rows = 3

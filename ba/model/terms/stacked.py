@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ba.model.arrays import Array, Int
 from ba.model.terms.term import Term, Touch
 
 if TYPE_CHECKING:
     from ba.model.variables import Layout, State
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +25,7 @@ class Member:
     term: Term
     residual: Array
     derivatives: Array
-    columns: NDArray[np.int32]
+    columns: Int
 
     def scaled(self, scale: Array) -> Member:
         """With each member's rows times a factor, (n, 1)."""
@@ -81,6 +79,6 @@ def linearized(terms: Sequence[Term], state: State, layout: Layout) -> tuple[Mem
     return tuple(members)
 
 
-def columns_of(touch: Touch, layout: Layout) -> NDArray[np.int32]:
+def columns_of(touch: Touch, layout: Layout) -> Int:
     """(n, width) columns of x that a touch reaches, -1 where fixed."""
     return (layout.image_columns if touch.family == "pose" else layout.point_columns)[touch.block]

@@ -17,15 +17,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array, Bool, Int
 from ba.model.loss import Loss
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
     from ba.model.variables import State
 
-Array = NDArray[Any]
 Family = Literal["pose", "point"]
 
 
@@ -34,7 +33,7 @@ class Touch:
     """Which block of a family each member touches, (n,)."""
 
     family: Family
-    block: NDArray[np.int32]
+    block: Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ class Term(ABC):
     def transformed(self, similarity: Similarity) -> Self:
         """The same knowledge after the world's points have gone to similarity.apply(points)."""
 
-    def renumbered(self, points: NDArray[np.int32]) -> Self:
+    def renumbered(self, points: Int) -> Self:
         """The same knowledge where point i has become points[i]."""
         return self
 
@@ -93,7 +92,7 @@ class Term(ABC):
         return replace(self, **{name: array[kept] for name, array in arrays.items()})
 
 
-def touched_points(terms: Sequence[Term], num_points: int) -> NDArray[np.bool_]:
+def touched_points(terms: Sequence[Term], num_points: int) -> Bool:
     """(num_points,) whether any term touches the point: those stay in the reduced system."""
     touched = np.zeros(num_points, bool)
     for term in terms:

@@ -7,10 +7,8 @@ test holds each against the dense reference.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from numpy.typing import NDArray
-
+from ba.model.arrays import Array
 from ba.solve.reduced import conjugate_gradients
 from ba.solve.reduced.choice import FACTORIZATIONS as FACTORIZATIONS
 from ba.solve.reduced.choice import choose as choose
@@ -28,14 +26,14 @@ from ba.solve.reduced.system import Eliminator as Eliminator
 from ba.solve.reduced.system import Reduced as Reduced
 from ba.solve.reduced.system import gradient_norm as gradient_norm
 
-LinearSolver = Callable[[Reduced, float], tuple[NDArray[Any], int]]
+LinearSolver = Callable[[Reduced, float], tuple[Array, int]]
 
 
 def by_factor(name: str) -> LinearSolver:
     """solve(reduced, tolerance) -> (step (n_groups, width), 1), to rounding whatever the tolerance, by one of
     FACTORIZATIONS. It raises SolverError where S is singular."""
 
-    def solve(reduced: Reduced, tolerance: float) -> tuple[NDArray[Any], int]:
+    def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
         undo, undo_transposed = FACTORIZATIONS[name](reduced)
         return undo_transposed(undo(-reduced.rhs)), 1
 

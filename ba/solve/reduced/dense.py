@@ -1,18 +1,16 @@
 """Dense Cholesky factorization of S: the quickest way for few cameras."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from ba.engine.parallel import blas_threads
 from ba.errors import SolverError
+from ba.model.arrays import Array
 from ba.solve.reduced import kernels
 from ba.solve.reduced.system import Reduced, rows_and_columns
 
-Array = NDArray[Any]
 Operator = Callable[[Array], Array]
 
 MANY = 1000

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import Member, joined, sparse_rows
@@ -22,7 +21,6 @@ from ba.model.variables import Layout
 from ba.solve.reduced.partition import Partition
 from ba.solve.reduced.structure import Structure
 
-Array = NDArray[Any]
 BlockStarts = Callable[[Array, Array], tuple[Array, Array]]
 """block_starts(rows, columns): which of these blocks of S are kept, (n,) bool, and where the numbers of those begin."""
 

@@ -18,10 +18,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.engine.jit import kernel
 from ba.engine.parallel import parallel_map
+from ba.model.arrays import Array
 from ba.model.linearization import Linearization
 from ba.model.residual import Residuals
 from ba.model.variables import Variables
@@ -39,8 +39,6 @@ from ba.solve.reduced.products import (
 )
 from ba.solve.reduced.structure import make_structure
 from ba.solve.reduced.system import Eliminator, Reduced
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

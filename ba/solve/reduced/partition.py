@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array, Int
 from ba.model.variables import Variables
 from ba.solve.reduced.structure import Structure
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Partition:
     """Indices into x (size,): groups (n_groups, width) and points (n_points, 3), -1 where a number is fixed."""
 
-    groups: NDArray[np.int32]
-    points: NDArray[np.int32]
+    groups: Int
+    points: Int
     size: int
 
     def split(self, x: Array) -> tuple[Array, Array]:

@@ -13,21 +13,18 @@ a solve takes 0.26 s with SuperLU and 0.017 s with this.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
 from ba.engine.simd import lanes
 from ba.errors import SolverError
+from ba.model.arrays import Array
 from ba.solve.reduced import cholesky
 from ba.solve.reduced.dense import Operator
 from ba.solve.reduced.structure import Structure
 from ba.solve.reduced.system import Reduced
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
