@@ -157,8 +157,7 @@ def _twin(problem: Problem, images: Array) -> Problem:
     points = rng.standard_normal((GENERAL, 3)) + np.array([0.0, 0.0, 12.0])
     fixed = int((~free.points & (np.bincount(problem.point_of_obs, minlength=problem.num_points) > 0)).sum())
     image, point = (index.ravel().astype(np.int32) for index in np.mgrid[:n, :GENERAL])
-    return replace(
-        problem,
+    return Problem(
         rotations=rotations,
         translations=-np.einsum("nij,nj->ni", rotations, centers),
         camera_of_image=camera_of_image.astype(np.int32),
@@ -171,11 +170,6 @@ def _twin(problem: Problem, images: Array) -> Problem:
         free=Free(
             free.rotations[images], free.translations[images], free.intrinsics[cameras], np.arange(GENERAL) >= fixed
         ),
-        covariances=None,
-        colors=None,
-        image_names=(),
-        source={},
-        terms=(),
     )
 
 

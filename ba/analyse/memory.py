@@ -123,34 +123,30 @@ def check(problem: Problem, config: Config, root: Path = ROOT) -> None:
     """Raise UserError where solving a problem that is loaded would take more than is left. root: see
     `ba.system.limits`."""
     tangent_dim = ROTATIONS[config.rotation].tangent_dim
-    found = limits(config.solver.threads or _cores(), root)
-    if not found or _growth(bounded(problem, tangent_dim), config.solver) <= found[0].left:
+    tightest = limits(config.solver.threads or os.cpu_count() or 1, root)
+    if not tightest or _growth(bounded(problem, tangent_dim), config.solver) <= tightest[0].left:
         return
     sizes = _least(problem, tangent_dim)
     parts = forecast(sizes, config.solver)
-    if KERNELS + 2 * sum(parts[name] for name in MEASURING) <= found[0].left:
+    if KERNELS + 2 * sum(parts[name] for name in MEASURING) <= tightest[0].left:
         sizes = measured(condition(problem).problem, tangent_dim)
-    if _growth(sizes, config.solver) > found[0].left:
-        raise UserError(_refusal(sizes, config, found[0]))
+    if _growth(sizes, config.solver) > tightest[0].left:
+        raise UserError(_refusal(sizes, config, tightest[0]))
 
 
 def measured(problem: Problem, tangent_dim: int) -> Sizes:
     """The sizes of a problem whose observations are sorted (`ba.prepare.conditioning`)."""
     structure = make_structure(problem, tangent_dim)
-    linear, _ = choose(structure, None)
-    n, blocks, formed = (
-        structure.num_groups,
-        len(structure.pattern[1]),
-        int(structure.offsets(*structure.rows_and_columns)[-1]),
-    )
     sizes = _counted(problem, tangent_dim)
+    n, blocks = structure.num_groups, len(structure.pattern[1])
+    formed = int(structure.offsets(*structure.rows_and_columns)[-1])
     return replace(
         sizes,
         slots=len(structure.slot_groups),
         blocks=n * n if n <= ALL_BLOCKS else blocks,
         formed=sizes.side**2 if n <= ALL_BLOCKS else formed,
         factor=formed if blocks > MOST_BLOCKS else int(analyzed(structure).offsets[-1]),
-        linear=linear,
+        linear=choose(structure, None)[0],
         implicit=not choose(structure, "cg")[1],
         factorization=choose_factorization(structure),
     )
@@ -296,7 +292,3 @@ def _open_ways(config: Config) -> Iterator[dict[str, str]]:
 
 def _is_preconditioned(options: Solver) -> bool:
     return options.method == "trf" and options.preconditioner == "schur"
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1

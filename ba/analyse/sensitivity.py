@@ -25,13 +25,11 @@ import numpy as np
 from ba.analyse.hessian import hessian_product, weighted_change
 from ba.analyse.optimum import Optimum
 from ba.errors import UserError
-from ba.model.arrays import Array
+from ba.model.arrays import Array, Operator
 from ba.model.problem import Free, Problem, all_free
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import joined
 from ba.model.variables import Layout, make_variables
-
-Operator = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)

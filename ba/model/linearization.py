@@ -17,7 +17,7 @@ from scipy.sparse import csr_array, vstack
 
 from ba.engine.jit import kernel
 from ba.model.arrays import Array, Bool, Int
-from ba.model.terms.stacked import Member, joined, parted
+from ba.model.terms.stacked import Member, joined, parted, sparse_rows
 from ba.model.variables import Layout
 
 Blocks = tuple[Array, Array, Array]
@@ -81,7 +81,8 @@ class Linearization:
         J = self.columns.csr(self.camera_blocks, self.point_blocks)
         if not self.members:
             return J
-        return csr_array(vstack([J, *(member.csr(self.layout.size) for member in self.members)], format="csr"))
+        others = [sparse_rows(member.derivatives, member.columns, self.layout.size) for member in self.members]
+        return csr_array(vstack([J, *others], format="csr"))
 
     def jvp(self, v: Array) -> Array:
         """J v, (n_rows,), for v (size,)."""

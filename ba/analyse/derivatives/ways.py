@@ -96,7 +96,7 @@ def _coloured(residuals: Residuals, variables: Variables, x: Array, move: Move) 
     touched = np.hstack([columns.reduced, columns.points])
     blocks = np.zeros((len(touched), 2, touched.shape[1]))
     for colour, column_of_obs in enumerate(touched.T):
-        moved = _distinct(column_of_obs, len(x))
+        moved = np.flatnonzero(np.bincount(column_of_obs + 1)[1:])
         if len(moved):
             change, step = move(lambda x: residuals.residual(variables.at(x))[0], x, moved)
             step_of_obs = np.append(step, 1.0)[column_of_obs]
@@ -127,13 +127,6 @@ def _one_by_one(function: Function, num_rows: int, x: Array, touched: Array, mov
     nothing = np.zeros(num_rows)
     columns = (derivative(j) if touched[j] else nothing for j in range(len(x)))
     return _stacked(columns, num_rows).T.tocsr()
-
-
-def _distinct(columns: Array, size: int) -> Array:
-    """The columns that are free, each once."""
-    present = np.zeros(size + 1, bool)
-    present[columns] = True
-    return np.flatnonzero(present[:-1])
 
 
 def _units(size: int) -> Iterator[Array]:

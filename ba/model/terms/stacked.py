@@ -35,9 +35,6 @@ class Member:
         """With a function of each number of residual and derivatives."""
         return replace(self, residual=function(self.residual), derivatives=function(self.derivatives))
 
-    def csr(self, size: int) -> csr_array:
-        return sparse_rows(self.derivatives, self.columns, size)
-
     def jvp(self, padded: Array) -> Array:
         """J v (n, rows); padded: v with one zero behind it, for what is fixed."""
         return np.asarray(np.einsum("nrw,nw->nr", self.derivatives, padded[self.columns]))

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ba.model.arrays import Operator
 from ba.solve.reduced import dense, sparse
-from ba.solve.reduced.dense import Operator
 from ba.solve.reduced.structure import Structure
 from ba.solve.reduced.system import Reduced
 

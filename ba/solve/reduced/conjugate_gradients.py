@@ -22,11 +22,9 @@ from scipy.sparse import bsr_array
 
 from ba.engine.parallel import parallel_map
 from ba.errors import SolverError
-from ba.model.arrays import Array
+from ba.model.arrays import Array, Operator
 from ba.solve.reduced import kernels
 from ba.solve.reduced.system import Reduced
-
-Operator = Callable[[Array], Array]
 
 MAX_ITERATIONS = 500
 

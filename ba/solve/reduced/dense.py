@@ -1,17 +1,13 @@
 """Dense Cholesky factorization of S: the quickest way for few cameras."""
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from ba.engine.parallel import blas_threads
 from ba.errors import SolverError
-from ba.model.arrays import Array
+from ba.model.arrays import Array, Operator
 from ba.solve.reduced import kernels
 from ba.solve.reduced.system import Reduced, rows_and_columns
-
-Operator = Callable[[Array], Array]
 
 MANY = 1000
 """Numbers beyond which LAPACK gets all threads: below, it is done before its threads are awake."""

@@ -21,12 +21,11 @@ import numpy as np
 
 from ba.engine.jit import kernel
 from ba.engine.parallel import parallel_map
-from ba.model.arrays import Array
+from ba.model.arrays import Array, Operator
 from ba.model.linearization import Linearization
 from ba.model.residual import Residuals
 from ba.model.variables import Variables
 from ba.solve.reduced.choice import FACTORIZATIONS, choose_factorization
-from ba.solve.reduced.dense import Operator
 from ba.solve.reduced.direct import DirectRows
 from ba.solve.reduced.partition import Partition, make_partition
 from ba.solve.reduced.products import (

@@ -20,9 +20,8 @@ from scipy.sparse.linalg import splu
 
 from ba.engine.simd import lanes
 from ba.errors import SolverError
-from ba.model.arrays import Array
+from ba.model.arrays import Array, Operator
 from ba.solve.reduced import cholesky
-from ba.solve.reduced.dense import Operator
 from ba.solve.reduced.structure import Structure
 from ba.solve.reduced.system import Reduced
 
