@@ -23,7 +23,7 @@ from ba.model.linearization import Blocks
 from ba.model.problem import Free, Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS, Parameterization, so3
-from ba.model.terms.stacked import Member, linearized
+from ba.model.terms.stacked import Member
 from ba.model.variables import make_layout, make_variables
 from ba.prepare.conditioning import near_origin
 
@@ -97,9 +97,8 @@ def _open(problem: Problem, rotation: Parameterization, threads: int, split: Par
 def _derived(problem: Problem, rotation: Parameterization, threads: int) -> tuple[Problem, Blocks, tuple[Member, ...]]:
     """The problem, its blocks and its other terms, without the observations whose derivatives are not finite."""
     variables = make_variables(problem, rotation)
-    state = variables.at(variables.start)
-    r, A, B = Residuals(problem, threads).blocks(state)
-    members = linearized(problem.terms, state, variables.layout)
+    linearization = Residuals(problem, threads).linearize(variables, variables.start)
+    (r, A, B), members = linearization.blocks, linearization.members
     finite = np.asarray(np.isfinite(A).all(axis=(1, 2)) & np.isfinite(B).all(axis=(1, 2)))
     if finite.all():
         return problem, (r, A, B), members
@@ -211,13 +210,13 @@ def _moving(problem: Problem, null: Array, tangent_dim: int) -> Array:
     """Images that have a direction of their own against others: the fewer ones of those that may move most, where the
     image that sees most is held, and of the rest."""
     columns = make_layout(problem, tangent_dim).image_columns
-    base = int(np.argmax(np.bincount(problem.image_of_obs, minlength=problem.num_images)))
-    kept = columns[base][columns[base] >= 0]
-    _, values, V = np.linalg.svd(null[kept]) if len(kept) else (None, np.empty(0), np.eye(null.shape[1]))
+    seen = np.bincount(problem.image_of_obs, minlength=problem.num_images)
+    held = columns[np.argmax(seen)]
+    held = held[held >= 0]
+    _, values, V = np.linalg.svd(null[held]) if len(held) else (None, np.empty(0), np.eye(null.shape[1]))
     still = null @ V[int((values > 1e-6).sum()) :].T
     ways = np.array([_rank(still[row[row >= 0]]) for row in columns])
-    seeing = np.bincount(problem.image_of_obs, minlength=problem.num_images) > 0
-    moving, resting = (np.flatnonzero(seeing & (loose == (ways == ways.max()))) for loose in (True, False))
+    moving, resting = (np.flatnonzero((seen > 0) & (loose == (ways == ways.max()))) for loose in (True, False))
     return resting if 0 < len(resting) < len(moving) else moving
 
 

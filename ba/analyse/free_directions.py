@@ -101,13 +101,12 @@ def directions_and_condition(problem: Problem, rotation: Parameterization, loss:
     residuals = Residuals(problem, 1)
     linearization = residuals.linearize(variables, variables.start)
     directions = free_directions(problem, linearization.blocks, linearization.members)
-    if variables.layout.num_reduced > MOST_NUMBERS:
-        return directions.total, np.nan
-    objective = Objective(residuals, make_loss(loss.name, loss.scale))
-    kept = eigenvalues(variables, residuals, objective.scaled(linearization))[directions.reduced :]
-    if not len(kept):
-        return directions.total, np.nan
-    return directions.total, float(kept[-1] / max(kept[0], np.finfo(float).eps * kept[-1]))
+    kept = np.empty(0)
+    if variables.layout.num_reduced <= MOST_NUMBERS:
+        objective = Objective(residuals, make_loss(loss.name, loss.scale))
+        kept = eigenvalues(variables, residuals, objective.scaled(linearization))[directions.reduced :]
+    condition = kept[-1] / max(kept[0], np.finfo(float).eps * kept[-1]) if len(kept) else np.nan
+    return directions.total, float(condition)
 
 
 def eigenvalues(variables: Variables, residuals: Residuals, linearization: Linearization) -> Array:
@@ -171,8 +170,6 @@ def _with_fixed_columns(problem: Problem, A: Array) -> Array:
     masks = problem.free.translations, problem.free.intrinsics
     active = np.concatenate([mask.any(axis=0) for mask in masks])
     turns = A.shape[2] - int(active.sum())
-    if active.all():
-        return A
     widened = np.zeros((*A.shape[:2], turns + len(active)))
     widened[:, :, :turns], widened[:, :, turns:][:, :, active] = A[:, :, :turns], A[:, :, turns:]
     return widened

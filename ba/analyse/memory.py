@@ -192,10 +192,9 @@ def _counted(problem: Problem, tangent_dim: int) -> Sizes:
 
 def _nonzeros(problem: Problem, layout: Layout) -> int:
     """Entries of J's pattern."""
-    image = problem.image_of_obs
     of_image = (layout.image_columns >= 0).sum(axis=1)
     of_image += (layout.camera_columns >= 0).sum(axis=1)[problem.camera_of_image]
-    return int(2 * (of_image[image].sum() + (layout.point_columns >= 0)[problem.point_of_obs].sum()))
+    return int(2 * (of_image[problem.image_of_obs].sum() + (layout.point_columns >= 0)[problem.point_of_obs].sum()))
 
 
 # --- the parts --------------------------------------------------------------------------------------------------------

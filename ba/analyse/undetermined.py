@@ -84,13 +84,11 @@ def _several_parts(of: Determination) -> Iterator[Undetermined]:
         return
     images, points = np.flatnonzero(split.of_image > 0), np.flatnonzero(split.of_point > 0)
     beyond = of.found.frame - of.expected.frame
-    yield Undetermined(
+    text = (
         f"{split.count} components have no point in common, so place, orientation and scale between them are open: "
-        f"{_free(beyond)}; apart from the largest are {_images(of.problem, images)} with {_points(points)}",
-        beyond,
-        images,
-        points,
+        f"{_free(beyond)}; apart from the largest are {_images(of.problem, images)} with {_points(points)}"
     )
+    yield Undetermined(text, beyond, images, points)
 
 
 def _one_frame(of: Determination) -> Iterator[Undetermined]:

@@ -8,7 +8,6 @@ resolves the real part of a quaternion near the identity.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -85,8 +84,16 @@ def largest_errors(found: csr_array, right: csr_array, groups: Groups, slack: Ar
         shares /= slack[difference.row]
     shares[difference.data == 0.0] = 0.0
     shares[np.isnan(shares)] = np.inf
-    kinds = groups.kind[difference.col]
-    return [_largest(code, shares, kinds, difference, found, right) for code in np.unique(groups.kind)]
+    errors = []
+    for code in np.unique(groups.kind):
+        members = np.flatnonzero(groups.kind[difference.col] == code)
+        error = Error(KINDS[code], 0.0, -1, -1, 0.0, 0.0)
+        if len(members):
+            worst = members[np.argmax(shares[members])]
+            place = int(difference.row[worst]), int(difference.col[worst])
+            error = Error(KINDS[code], float(shares[worst]), *place, float(found[place]), float(right[place]))
+        errors.append(error)
+    return errors
 
 
 def rounding_slack(variables: Variables, x: Array) -> Array:
@@ -105,15 +112,6 @@ def rounding_slack(variables: Variables, x: Array) -> Array:
     lost = terms / depth.clip(min=np.finfo(float).tiny)
     observations = np.repeat(np.maximum(1.0, lost / HARMLESS), 2)
     return np.concatenate([observations, *(np.ones(term.shape[0] * term.shape[1]) for term in problem.terms)])
-
-
-def _largest(code: int, shares: Array, kinds: Array, difference: Any, found: csr_array, right: csr_array) -> Error:
-    members = np.flatnonzero(kinds == code)
-    if not len(members):
-        return Error(KINDS[code], 0.0, -1, -1, 0.0, 0.0)
-    worst = members[np.argmax(shares[members])]
-    row, column = int(difference.row[worst]), int(difference.col[worst])
-    return Error(KINDS[code], float(shares[worst]), row, column, float(found[row, column]), float(right[row, column]))
 
 
 def _scales(matrix: csr_array, groups: Groups) -> Array:

@@ -17,8 +17,6 @@ from ba.solve.reduced.conjugate_gradients import PRECONDITIONERS as PRECONDITION
 from ba.solve.reduced.direct import DirectRows as DirectRows
 from ba.solve.reduced.factor import NormalFactor as NormalFactor
 from ba.solve.reduced.factor import NormalFactors as NormalFactors
-from ba.solve.reduced.factor import factorize as factorize
-from ba.solve.reduced.partition import Partition as Partition
 from ba.solve.reduced.partition import make_partition as make_partition
 from ba.solve.reduced.structure import Structure as Structure
 from ba.solve.reduced.structure import make_structure as make_structure

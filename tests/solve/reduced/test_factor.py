@@ -21,13 +21,13 @@ from ba.solve.reduced import (
     FACTORIZATIONS,
     Eliminator,
     NormalFactor,
-    Partition,
     choice,
-    factorize,
     make_partition,
     make_structure,
 )
 from ba.solve.reduced import system as system_module
+from ba.solve.reduced.factor import factorize
+from ba.solve.reduced.partition import Partition
 from ba.solve.reduced.system import LEAST_DIAGONAL, MOST_DIAGONAL, Reduced
 from tests.support.masks import CAMERA_SETS, MASKS
 from tests.support.scenes import FAMILIES, random_problem

@@ -19,12 +19,12 @@ from ba.solve.reduced import (
     Eliminator,
     Reduced,
     choose,
-    factorize,
     linear_solver,
     make_partition,
     make_structure,
 )
 from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
+from ba.solve.reduced.factor import factorize
 from tests.support.scenes import random_problem
 
 DAMPING = 1e-2

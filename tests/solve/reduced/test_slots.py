@@ -10,14 +10,14 @@ from ba.solve.reduced import (
     FACTORIZATIONS,
     PRECONDITIONERS,
     Eliminator,
-    Partition,
     Reduced,
     Structure,
-    factorize,
     linear_solver,
 )
 from ba.solve.reduced import system as reduced_systems
 from ba.solve.reduced.conjugate_gradients import camera_blocks, explicit_product, implicit_product
+from ba.solve.reduced.factor import factorize
+from ba.solve.reduced.partition import Partition
 from ba.solve.reduced.system import gradient_norm
 
 DAMPING = 1e-2
