@@ -49,8 +49,7 @@ def hessian_product(
     residuals: of `variables.problem`, or of one that differs in its pixels only.
     """
     here, change = linearize_along(residuals, variables, x, v)
-    losses = residuals.losses(loss)
-    parts = list(zip(here.parts, change.parts, losses, strict=True))
+    parts = list(zip(here.parts, change.parts, residuals.losses(loss), strict=True))
     changes = [weighted_change(r, dr, own) for r, dr, own in parts]
     return HessianProduct(
         gauss_newton=here.vjp(joined([constant for constant, _ in changes])),

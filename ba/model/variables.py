@@ -118,8 +118,7 @@ class Variables:
     def at(self, x: Array) -> State:
         """The parameters that x (size,) stands for; fixed ones bit for bit as in the problem. x may be complex."""
         problem, layout, k = self.problem, self.layout, self.rotation.tangent_dim
-        rotation_columns = layout.image_columns[:, :k]
-        delta = _filled(rotation_columns, np.zeros(rotation_columns.shape), x)
+        delta = self._delta(x)
         moved = self.rotation.to_matrix(self.rotation.retract(self.theta, delta))
         return State(
             rotations=np.where(problem.free.rotations[:, None, None], moved, problem.rotations),
@@ -131,10 +130,12 @@ class Variables:
 
     def moved(self, x: Array) -> Variables:
         """The same variables with charts centred at x, so that x stands for `start` of the result."""
-        k = self.rotation.tangent_dim
-        rotation_columns = self.layout.image_columns[:, :k]
-        delta = _filled(rotation_columns, np.zeros(rotation_columns.shape), x)
-        return replace(self, problem=self.problem_at(x), theta=self.rotation.retract(self.theta, delta))
+        return replace(self, problem=self.problem_at(x), theta=self.rotation.retract(self.theta, self._delta(x)))
+
+    def _delta(self, x: Array) -> Array:
+        """(n_images, k) displacements in the charts."""
+        columns = self.layout.image_columns[:, : self.rotation.tangent_dim]
+        return _filled(columns, np.zeros(columns.shape), x)
 
     def problem_at(self, x: Array) -> Problem:
         """The problem with its free numbers at x."""

@@ -71,7 +71,7 @@ def complex_step(residuals: Residuals, variables: Variables, x: Array) -> csr_ar
 def complex_columns(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """Im f(x + ih) / h column by column: what is zero here does not depend on that number."""
     everything = np.ones(len(x), bool)
-    return _one_by_one(lambda x: residuals.stacked(variables.at(x)), residuals.num_rows, x, everything, _imaginary)
+    return _one_by_one(lambda x: residuals.stacked(variables.at(x)), x, everything, _imaginary)
 
 
 def _both_sides(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:
@@ -109,14 +109,11 @@ def _coloured(residuals: Residuals, variables: Variables, x: Array, move: Move) 
     touched = np.zeros(len(x) + 1, bool)
     for touch in (touch for term in terms for touch in term.touches):
         touched[columns_of(touch, layout)] = True
-    num_rows = sum(n * rows for n, rows in residuals.shapes[1:])
-    of_terms = _one_by_one(
-        lambda x: joined([term.residual(variables.at(x)) for term in terms]), num_rows, x, touched[:-1], move
-    )
+    of_terms = _one_by_one(lambda x: joined([term.residual(variables.at(x)) for term in terms]), x, touched[:-1], move)
     return csr_array(vstack([J, of_terms], format="csr"))
 
 
-def _one_by_one(function: Function, num_rows: int, x: Array, touched: Array, move: Move) -> csr_array:
+def _one_by_one(function: Function, x: Array, touched: Array, move: Move) -> csr_array:
     """Derivatives by each number that is touched, (size,) bool; a term may touch two blocks of the same family, so that
     colours do not serve."""
 
@@ -124,9 +121,9 @@ def _one_by_one(function: Function, num_rows: int, x: Array, touched: Array, mov
         change, step = move(function, x, np.array([column]))
         return np.asarray(change / step[column])
 
-    nothing = np.zeros(num_rows)
+    nothing = np.zeros(len(function(x)))
     columns = (derivative(j) if touched[j] else nothing for j in range(len(x)))
-    return _stacked(columns, num_rows).T.tocsr()
+    return _stacked(columns, len(nothing)).T.tocsr()
 
 
 def _units(size: int) -> Iterator[Array]:

@@ -108,10 +108,7 @@ def by_rotation(by_entries: Array, R: Array, G: Array) -> Array:
     if G.shape[1] == 9:
         return np.asarray(by_entries.reshape(*by_entries.shape[:2], 9) @ G)
     turned = by_entries @ np.swapaxes(R, -1, -2)[:, None]
-    by_phi = np.stack(
-        [turned[..., b, a] - turned[..., a, b] for a, b in ((1, 2), (2, 0), (0, 1))],
-        axis=-1,
-    )
+    by_phi = np.stack([turned[..., b, a] - turned[..., a, b] for a, b in ((1, 2), (2, 0), (0, 1))], axis=-1)
     return np.asarray(by_phi @ G)
 
 
