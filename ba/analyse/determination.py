@@ -1,12 +1,12 @@
-"""Is a problem determined at a state: which directions are free beyond those that anybody expects, and whose are they.
+"""Whether a problem is determined at a state: which directions are free beyond the expected ones, and what they move.
 
-What is expected is the frame that gauge and fixed numbers leave open, and the surplus numbers of rotations. Both are
-counted on a twin, in which images of the same kinds see general points from general places (`_expected`). What is
-found is counted by `ba.analyse.free_directions`, on up to SOME observations of an image: fewer rows never hide a
-direction, so wherever these leave more open than the twin, all are taken. Both counts know directions of one image,
-one camera, one point or of a whole part. Those of several images against others, as where two halves share two points,
-show in the singular values of J without its points, which are computed where that takes little work (MOST_WORK), and
-in the numbers, where there are more of them than residuals.
+Expected are the frame that gauge and fixed numbers leave open, and the surplus numbers of rotations. Both are counted
+on a twin: a generated problem in which images of the same kinds see points in general position (`_expected`).
+`ba.analyse.free_directions` counts the free directions on up to SOME observations of each image. Fewer rows never hide
+a direction, so wherever these leave more open than the twin, all observations are taken. Both counts know directions of
+one image, one camera, one point or of a whole part. Directions that move several images against others, as where two
+halves share two points, show in the singular values of J without its points, which are computed where that takes little
+work (MOST_WORK), and in the numbers, where there are more of them than residuals.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ the projective one (Hartley and Zisserman, 2nd ed., section 10.2), to first orde
     dX = a + M X - (c.X) X,   15 generators.
 
 So the count is the null space of [A | B dX(generators)], where B of a fixed point is zero: no map of space moves it,
-and poses may move as far as its projections stay. How much of it there is
-is found and not assumed: rotations keep a similarity (7); nine free numbers, or a full calibration matrix for each
+and poses may move as far as its projections stay. How large it is
+is computed and not assumed: rotations keep a similarity (7); nine free numbers, or a full calibration matrix for each
 image, all 15; and a camera with its images has directions of its own, such as the lengths of quaternions. The count
 splits by cameras: own directions are what the rank of a camera's A lacks, and a generator survives where what it does
 lies in the range of A, for all cameras.
@@ -64,7 +64,7 @@ PARALLEL = 1e-9
 """Radians between the rays of a point up to which they are one, so that it moves along them and nothing changes."""
 
 DAMPINGS = (1e-15, 1e-13, 1e-11, 1e-9)
-"""Just enough for points that nothing holds along their rays."""
+"""Dampings to try in turn: the least at which points that nothing holds along their rays can be eliminated."""
 
 
 @dataclass(frozen=True, eq=False)

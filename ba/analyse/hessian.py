@@ -7,8 +7,9 @@ With s = |r_i|^2 the gradient of 0.5 sum rho(s) is g = J^T (rho' r). Along v, wh
 The first term is Gauss-Newton's, the very matrix that solvers factor; the rest is the curvature that it leaves out, of
 the residuals and of the loss. One pass gives it all: at x + i h v, J and r hold themselves in their real parts and h dJ
 and h dr in their imaginary ones (Squire and Trapp, "Using complex variables to estimate derivatives of real functions",
-1998). No difference cancels, so the curvature is as exact where it is 1e-9 of the whole. Losses bend and are not taken
-through complex numbers: their two derivatives enter by the product rule. Automatic differentiation of the forward code
+1998). No difference cancels, so the curvature is as exact where it is 1e-9 of the whole. Losses are not
+evaluated at complex numbers, because they are not analytic at their bend: their two derivatives enter by the product
+rule. Automatic differentiation of the forward code
 agrees to 1e-12 of every entry, for every rotation and camera. A product takes as long as eight linearizations.
 """
 

@@ -153,7 +153,7 @@ def measured(problem: Problem, tangent_dim: int) -> Sizes:
 
 
 def bounded(problem: Problem, tangent_dim: int) -> Sizes:
-    """Sizes that are at least those of the problem, in no time."""
+    """Sizes that are at least those of the problem, without its structure, which takes long."""
     sizes = _counted(problem, tangent_dim)
     tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points).astype(float) * (1 + is_shared(problem))
     most, formed = sizes.groups**2, sizes.side**2
@@ -164,7 +164,7 @@ def bounded(problem: Problem, tangent_dim: int) -> Sizes:
 
 
 def _least(problem: Problem, tangent_dim: int) -> Sizes:
-    """Sizes that are at most those of the problem, in no time."""
+    """Sizes that are at most those of the problem, without its structure."""
     sizes = _counted(problem, tangent_dim)
     return replace(sizes, blocks=sizes.groups, formed=sizes.diagonal, factor=sizes.diagonal, implicit=True)
 
@@ -200,52 +200,52 @@ def _nonzeros(problem: Problem, layout: Layout) -> int:
 # --- the parts --------------------------------------------------------------------------------------------------------
 
 
-def _always(of: Sizes) -> dict[str, int]:
-    n, m, images = of.observations, of.points, of.images
-    weights = 4 * NUMBER if of.covariances else 0
+def _always(sizes: Sizes) -> dict[str, int]:
+    n, m, images = sizes.observations, sizes.points, sizes.images
+    weights = 4 * NUMBER if sizes.covariances else 0
     observations = 2 * NUMBER + 2 * INDEX + weights  # pixels, indices of image and point, covariances
-    poses = (9 + 3 + of.columns) * NUMBER
+    poses = (9 + 3 + sizes.columns) * NUMBER
     return {
         STANDING[0]: BASE,
         STANDING[1]: n * observations + m * (2 * 3 * NUMBER + 3) + 2 * images * poses,
         "freed, kept by malloc": min(KEPT * n, MOST_KEPT),
         "problem, sorted for solving": n * (observations + weights + INDEX) + m * 3 * NUMBER + images * poses,
-        "squared residuals of the start": n * NUMBER * (2 if of.covariances else 1),
-        "structure": n * INDEX * (1 if of.slots == n else 2) + of.slots * INDEX + 2 * m * PLACE,
+        "squared residuals of the start": n * NUMBER * (2 if sizes.covariances else 1),
+        "structure": n * INDEX * (1 if sizes.slots == n else 2) + sizes.slots * INDEX + 2 * m * PLACE,
         "trial": n * (2 * NUMBER + 1) + 3 * m * 3 * NUMBER + images * (9 + poses // NUMBER) * NUMBER,
     }
 
 
-def _while_solving(of: Sizes, options: Solver) -> dict[str, int]:
+def _while_solving(sizes: Sizes, options: Solver) -> dict[str, int]:
     """The parts of the backend, and of scipy's of its method and preconditioner."""
-    rows = 2 * of.observations
-    blocks = rows * (1 + of.columns + 3) * NUMBER
+    rows = 2 * sizes.observations
+    blocks = rows * (1 + sizes.columns + 3) * NUMBER
     parts = {"blocks r, A, B": blocks}
     if options.backend == "schur":
-        return parts | _elimination(of, options.linear or of.linear)
-    parts["columns of each observation"] = of.observations * (of.columns + 3) * INDEX
-    vectors = {"scipy's vectors": (RESIDUALS * rows + VARIABLES * of.numbers) * NUMBER}
+        return parts | _elimination(sizes, options.linear or sizes.linear)
+    parts["columns of each observation"] = sizes.observations * (sizes.columns + 3) * INDEX
+    vectors = {"scipy's vectors": (RESIDUALS * rows + VARIABLES * sizes.numbers) * NUMBER}
     if _is_preconditioned(options):
-        return parts | {"blocks of the step before": blocks} | _elimination(of, of.factorization) | vectors
+        return parts | {"blocks of the step before": blocks} | _elimination(sizes, sizes.factorization) | vectors
     if options.method == "lm":
-        return parts | {"Jacobian, dense": DENSE_COPIES * rows * of.numbers * NUMBER}
-    jacobian = of.nonzeros * (NUMBER + INDEX) + (rows + 1) * INDEX
-    pattern = rows * (of.columns + 3) + of.nonzeros * INDEX + (rows + 1) * PLACE
+        return parts | {"Jacobian, dense": DENSE_COPIES * rows * sizes.numbers * NUMBER}
+    jacobian = sizes.nonzeros * (NUMBER + INDEX) + (rows + 1) * INDEX
+    pattern = rows * (sizes.columns + 3) + sizes.nonzeros * INDEX + (rows + 1) * PLACE
     copies = {"scipy's copies of it": (COPIES - 1) * jacobian, "pattern of the Jacobian": pattern}
     return parts | {"Jacobian as CSR": jacobian} | copies | vectors
 
 
-def _elimination(of: Sizes, linear: str) -> dict[str, int]:
+def _elimination(sizes: Sizes, linear: str) -> dict[str, int]:
     """The parts of the reduced system and of its linear solver."""
-    formed = of.diagonal if linear == "cg" and of.implicit else of.formed
-    sums = 2 * of.groups * of.width
+    formed = sizes.diagonal if linear == "cg" and sizes.implicit else sizes.formed
+    sums = 2 * sizes.groups * sizes.width
     parts = {
         "S, once for each part": PARTS * (formed + sums) * NUMBER,
-        "points' blocks, inverted": of.points * (6 + 3 + 3) * NUMBER,
+        "points' blocks, inverted": sizes.points * (6 + 3 + 3) * NUMBER,
     }
     if linear == "cg":
-        return parts | {"S as a matrix": 0 if of.implicit else 3 * of.blocks * of.width**2 * NUMBER}
-    return parts | {"factor of S": NUMBER * (of.side**2 if linear == "dense" else of.factor)}
+        return parts | {"S as a matrix": 0 if sizes.implicit else 3 * sizes.blocks * sizes.width**2 * NUMBER}
+    return parts | {"factor of S": NUMBER * (sizes.side**2 if linear == "dense" else sizes.factor)}
 
 
 # --- the refusal ------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ FRAME = 7
 """Numbers of a frame: position, orientation, scale."""
 
 NEARLY_PARALLEL = 1e-3
-"""Radians between rays: a pixel at a focal length of 1000 px. Depth is then anybody's guess."""
+"""Radians between rays: a pixel at a focal length of 1000 px. Depth is then hardly determined."""
 
 FLAT = 1e-9
 """Points are on a line where their extent across it is less than this share of that along it."""
@@ -56,7 +56,7 @@ class Undetermined:
 
 
 def report(problem: Problem, rotation: str, threads: int, *, known: bool) -> dict[str, Any]:
-    """The numbers and findings that summary.json holds; none where they are not `known`, for Ctrl-C does not wait."""
+    """The numbers and findings that summary.json holds; None for each unless `known`, as after Ctrl-C."""
     if not known:
         return {"free_directions": None, "gauge_directions": None, "undetermined": None}
     found = determine(problem, ROTATIONS[rotation], threads)

@@ -1,4 +1,4 @@
-"""The waist: residuals and their derivatives, the one structure in which everything above meets every solver.
+"""Residuals of the observations and their derivatives, from which every solver and every analysis starts.
 
     r (n_obs, 2)      whitened residual, W (projection - pixels) with W^T W the inverse covariance
     A (n_obs, 2, c)   its derivative by the image's rotation (k) and translation (3) and the camera's intrinsics; for
@@ -8,7 +8,7 @@
 With D = d uv / d point_in_cam and p = R x: d uv / d phi = -D [p]_x, row by row d x p -> p x d (Hartley and Zisserman,
 2nd ed., section A4.3), times the rotation's map G; d uv / d t = D; B = D R. Observations go through in chunks, one a
 thread, so that a camera model stays one file: Dubrovnik's 84 k take 3.3 ms on one thread and 1.9 ms on two in chunks
-of 21 k; in smaller ones the interpreter between the kernels takes its time.
+of 21 k; in smaller ones the interpreter takes a larger share of the time.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Residuals:
         return out
 
     def _hold_fixed(self, blocks: tuple[Array, Array], part: Any, tangent_dim: int) -> None:
-        """Nothing depends on what is fixed."""
+        """Set the derivatives by fixed numbers to zero."""
         free, image = self.problem.free, self.problem.image_of_obs[part]
         for first, width, mask, index in (
             (0, tangent_dim, free.rotations[:, None], image),

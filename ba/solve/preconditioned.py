@@ -1,4 +1,4 @@
-"""scipy's trust region in coordinates in which the problem is round.
+"""scipy's trust region in coordinates in which the normal equations are nearly the identity.
 
 Around each accepted state the damped normal equations are factored in Schur form, H = L L^T
 (`ba.solve.reduced.NormalFactor`), and least_squares works on y with x = x_k + L^-T (y - y_k): J L^-T is nearly

@@ -1,11 +1,12 @@
-"""Ways to the Jacobian of the residual that share nothing but the function, or nothing but the answer.
+"""Ways to compute the Jacobian of the residual. They are independent of each other, so that each checks the others.
 
-Units through the operators, one a row (`vjp`: reverse mode, the scan of Theano's tutorial) or one a column (`jvp`:
-forward mode), cost n times a product: quadratic. Each row reads one image, one camera and one point, so columns that
-have the same place among an image's, a camera's or a point's numbers never meet in a row, and may all be moved at once:
-a colouring with k + 3 + intrinsics + 3 colours for any number of images (Curtis, Powell and Reid, "On the estimation of
-sparse Jacobian matrices", 1974). `complex_columns` believes no such thing: it moves one number at a time and keeps
-whatever changes, which proves the pattern.
+`vjp_rows` takes the products J^T e with unit vectors e, one a row (reverse mode, the scan of Theano's tutorial), and
+`jvp_columns` the products J e, one a column (forward mode): n times the cost of a product, which is quadratic. Each row
+reads one image, one camera and one point. So columns that stand at the same place among an image's, a camera's or a
+point's numbers never meet in a row, and may all be moved at once: a colouring with k + 3 + intrinsics + 3 colours for
+any number of images (Curtis, Powell and Reid, "On the estimation of sparse Jacobian matrices", 1974).
+`complex_columns` does not rely on that pattern: it moves one number at a time and keeps whatever changes, which proves
+the pattern.
 
 A complex step takes no difference, so nothing cancels: f'(x) = Im f(x + ih) / h to rounding for h = 1e-30 (Squire and
 Trapp, "Using complex variables to estimate derivatives of real functions", 1998).
