@@ -117,7 +117,7 @@ def joint(objective: Objective) -> str | Callable[[Array], Array]:
     """scipy's loss for one of each member's squared norm: a callable, (n_rows,) squares -> (3, n_rows), or "linear".
 
     scipy adds up rho and multiplies by rho', so an equal share of rho and all of rho' on each number of a member give
-    the exact cost and gradient of the joint loss. No rho'': see `Objective.row_scale`.
+    the exact cost and gradient of the joint loss. No rho'': see `Objective.row_scales`.
     """
     if not any(objective.losses):
         return "linear"

@@ -2,7 +2,7 @@
 
 A step eliminates the points, solves for poses and cameras by one of `ba.solve.reduced.LINEAR_SOLVERS`, and substitutes
 back (Brown, 1958; Triggs et al. 2000, section 6). Under a robust loss residuals and blocks are first scaled by
-sqrt(rho'), which is iteratively reweighted least squares; `Objective.row_scale` says why the negative curvature of the
+sqrt(rho'), which is iteratively reweighted least squares; `Objective.row_scales` says why the negative curvature of the
 loss (Triggs et al. 2000, eq. 11) is left out.
 """
 
