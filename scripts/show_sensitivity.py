@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from ba import io
-from ba.analyse.hessian import gradient
 from ba.analyse.optimum import Optimum, make_optimum, refine
 from ba.analyse.sensitivity import Sensitivity, fixed, to_fixed, to_observations
 from ba.errors import UserError
@@ -30,6 +29,7 @@ from ba.model.variables import make_variables
 from ba.prepare.options import Camera, Fix
 from ba.prepare.select import GAUGES, select
 from ba.solve import solve
+from ba.solve.objective import Objective
 from ba.solve.options import Solver
 from scripts import ROOT
 from scripts.benchmarks.provenance import keep
@@ -60,9 +60,10 @@ class Difference:
 def resolved(optimum: Optimum, problem: Problem) -> np.ndarray:
     """x (size,) of the optimum of a changed problem, in the chart of `optimum`, whose factor takes the steps."""
     variables = replace(optimum.variables, problem=problem)
-    residuals, x, before = Residuals(problem, optimum.residuals.threads), optimum.variables.start, np.inf
+    residuals = Residuals(problem, optimum.objective.residuals.threads)
+    objective, x, before = Objective(residuals, optimum.objective.loss), optimum.variables.start, np.inf
     for _ in range(MOST_STEPS):
-        g = gradient(residuals.linearize(variables, x), optimum.loss)
+        g = objective.gradient(residuals.linearize(variables, x))
         step = optimum.solve(g, exact=False)
         promised = float(g @ step)  # falls in every step until it is rounding, as the length of a step need not
         if promised >= before:

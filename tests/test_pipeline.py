@@ -16,7 +16,7 @@ from ba.model.residual import project
 from ba.model.rotation import ROTATIONS
 from ba.options import Config
 from ba.show import products
-from ba.solve.reduced import normal
+from ba.solve.reduced import factor
 from ba.solve.result import Iteration
 from tests import ROOT
 
@@ -176,7 +176,7 @@ def test_a_failing_solver_writes_what_there_is_and_exits_with_3(
     def fail(*_: Any) -> None:
         raise SolverError("the reduced camera system is singular at this damping")
 
-    monkeypatch.setattr(normal, "factorize", fail)
+    monkeypatch.setattr(factor, "factorize", fail)
     config = tmp_path / "config.yaml"
     config.write_text(reading.dump(configured()))
     assert main(["run", str(config), "--out", str(tmp_path / "run")]) == 3

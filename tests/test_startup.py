@@ -47,7 +47,7 @@ print("loaded:", *sys.modules)"""
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = run.stdout.rsplit("loaded:", 1)[1].split()
     assert "ba.solve.schur" in loaded
-    assert not {"ba.solve.scipy_backend", "ba.solve.plain", "scipy.optimize"}.intersection(loaded)
+    assert not {"ba.solve.scipy_backend", "ba.solve.preconditioned", "scipy.optimize"}.intersection(loaded)
 
 
 def test_a_compiled_kernel_is_loaded_without_what_compiles() -> None:

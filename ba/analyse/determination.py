@@ -1,34 +1,31 @@
-"""Is a problem determined at a state: which directions are free beyond those that anybody expects, and whose are they.
+"""Whether a problem is determined at a state: which directions are free beyond the expected ones, and what they move.
 
-What is expected is the frame that gauge and fixed numbers leave open, and the surplus numbers of rotations. Both are
-counted on a twin, in which images of the same kinds see general points from general places (`_expected`). What is
-found is counted by `ba.analyse.free_directions`, on up to SOME observations of an image: fewer rows never hide a
-direction, so wherever these leave more open than the twin, all are taken. Both counts know directions of one image,
-one camera, one point or of a whole part. Those of several images against others, as where two halves share two points,
-show in the singular values of J without its points, which are computed where that takes little work (MOST_WORK), and
-in the numbers, where there are more of them than residuals.
+Expected are the frame that gauge and fixed numbers leave open, and the surplus numbers of rotations. Both are counted
+on a twin: a generated problem in which images of the same kinds see points in general position (`_expected`).
+`ba.analyse.free_directions` counts the free directions on up to SOME observations of each image. Fewer rows never hide
+a direction, so wherever these leave more open than the twin, all observations are taken. Both counts know directions of
+one image, one camera, one point or of a whole part. Directions that move several images against others, as where two
+halves share two points, show in the singular values of J without its points, which are computed where that takes little
+work (MOST_WORK), and in the numbers, where there are more of them than residuals.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ba.analyse.free_directions import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles
-from ba.analyse.graph import Parts, parts
+from ba.analyse.free_directions import OWN_RANK, PARALLEL, OpenDirections, free_directions, ray_angles, reciprocal
+from ba.analyse.graph import Parts, by_label, parts
 from ba.engine.parallel import blas_threads
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks
 from ba.model.problem import Free, Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS, Parameterization, so3
-from ba.model.terms.stacked import Member, linearized
+from ba.model.terms.stacked import Member
 from ba.model.variables import make_layout, make_variables
 from ba.prepare.conditioning import near_origin
-
-Array = NDArray[Any]
 
 SOME = 32
 """Observations of an image that are looked at first: 64 rows for at most 36 columns of BAL or pinhole images."""
@@ -37,32 +34,23 @@ GENERAL = 24
 """Points that each image of the twin sees."""
 
 EXAMPLES = 4
-"""Images of a kind that the twin has, of one camera where they share it and it has so many."""
+"""Cameras that the twin has of each kind of image, and images of each camera, at most."""
 
 MOST_WORK = 2e8
 """Rows times squared columns, about the multiplications of the singular values: 0.1 s."""
 
 
 @dataclass(frozen=True, eq=False)
-class Expected:
-    """Directions that are free whatever is observed: of poses (n_images,), cameras (n_cameras,), and of the frame."""
-
-    images: Array
-    cameras: Array
-    frame: int
-
-    @property
-    def total(self) -> int:
-        return int(self.images.sum() + self.cameras.sum()) + self.frame
-
-
-@dataclass(frozen=True, eq=False)
 class Determination:
-    """What is free at a problem's state. joint: directions of several images against others."""
+    """What is free at a problem's state.
+
+    found: directions that the observations leave open; expected: those of them that are free whatever is observed;
+    joint: directions of several images against others, which are joint_images; angles (n_points,) rad: between rays.
+    """
 
     problem: Problem
     found: OpenDirections
-    expected: Expected
+    expected: OpenDirections
     joint: int
     joint_images: Array
     angles: Array
@@ -85,7 +73,7 @@ def determine(problem: Problem, rotation: Parameterization, threads: int = 1) ->
 
 
 def _found(
-    problem: Problem, rotation: Parameterization, threads: int, split: Parts, expected: Expected
+    problem: Problem, rotation: Parameterization, threads: int, split: Parts, expected: OpenDirections
 ) -> OpenDirections:
     """The directions that all observations leave open, from as few of them as tell."""
     chosen = _spread(problem)
@@ -93,7 +81,7 @@ def _found(
         found = _open(problem.take(chosen), rotation, threads, split)
         more = found.images > expected.images
         more |= (found.cameras > expected.cameras)[problem.camera_of_image]
-        if found.frames.sum() > expected.frame:
+        if found.frame > expected.frame:
             more[:] = True
         wanted = chosen | more[problem.image_of_obs]
         if (wanted == chosen).all():
@@ -109,9 +97,8 @@ def _open(problem: Problem, rotation: Parameterization, threads: int, split: Par
 def _derived(problem: Problem, rotation: Parameterization, threads: int) -> tuple[Problem, Blocks, tuple[Member, ...]]:
     """The problem, its blocks and its other terms, without the observations whose derivatives are not finite."""
     variables = make_variables(problem, rotation)
-    state = variables.at(variables.start)
-    r, A, B = Residuals(problem, threads).blocks(state)
-    members = linearized(problem.terms, state, variables.layout)
+    linearization = Residuals(problem, threads).linearize(variables, variables.start)
+    (r, A, B), members = linearization.blocks, linearization.members
     finite = np.asarray(np.isfinite(A).all(axis=(1, 2)) & np.isfinite(B).all(axis=(1, 2)))
     if finite.all():
         return problem, (r, A, B), members
@@ -120,46 +107,41 @@ def _derived(problem: Problem, rotation: Parameterization, threads: int) -> tupl
 
 def _spread(problem: Problem) -> Array:
     """(n_obs,) bool: SOME observations of each image, evenly spread, or all where it has no more."""
-    order = np.argsort(problem.image_of_obs, kind="stable")
-    counts = np.bincount(problem.image_of_obs, minlength=problem.num_images)
-    starts = np.cumsum(counts) - counts
-    count = counts[problem.image_of_obs[order]]
-    place = np.arange(len(order)) - starts[problem.image_of_obs[order]]
-    chosen = np.empty(len(order), bool)
-    chosen[order] = (count <= SOME) | (place * SOME // count > (place - 1) * SOME // count)
+    chosen = np.zeros(problem.num_observations, bool)
+    for seen in by_label(problem.image_of_obs):
+        chosen[seen if len(seen) <= SOME else seen[np.arange(SOME) * len(seen) // SOME]] = True
     return chosen
 
 
-def _expected(problem: Problem, rotation: Parameterization) -> Expected:
+def _expected(problem: Problem, rotation: Parameterization) -> OpenDirections:
     """What general observations leave open, by the kinds of images there are.
 
-    A kind is a camera model and what is free of it, of the rotation and of the translation. Images that see nothing are
-    of no kind, unless none sees anything: their poses are held, but that holds no frame.
+    A kind is a camera model, what is free of it, of the rotation and of the translation, and whether other images have
+    the camera too. Images that see nothing are of no kind, unless none sees anything: their poses are held, but that
+    holds no frame.
     """
     counted = np.bincount(problem.image_of_obs, minlength=problem.num_images)
     seeing = np.flatnonzero(counted if counted.any() else np.ones(problem.num_images))
     free, camera = problem.free, problem.camera_of_image[seeing]
     models = np.unique(np.array(problem.camera_models), return_inverse=True)[1]
-    users = np.bincount(camera, minlength=problem.num_cameras)
-    kinds = np.column_stack(
-        [models[camera], free.intrinsics[camera], users[camera] > 1, free.rotations[seeing], free.translations[seeing]]
-    )
-    _, kind = np.unique(kinds, axis=0, return_inverse=True)
-    order = np.lexsort((camera, -users[camera], kind))
-    counts = np.bincount(kind)
-    starts = np.cumsum(counts) - counts
-    lead = camera[order[starts]][kind[order]]
-    wanted = (camera[order] == lead) | (users[lead] < EXAMPLES) & (users[lead] != EXAMPLES - 1)
-    examples = np.sort(order[wanted & (np.arange(len(order)) - starts[kind[order]] < EXAMPLES)])
+    shared = np.bincount(camera)[camera] > 1
+    of_pose = free.rotations[seeing], free.translations[seeing]
+    kinds = np.column_stack([models[camera], free.intrinsics[camera], shared, *of_pose])
+    kind = np.unique(kinds, axis=0, return_inverse=True)[1]
+    chosen = [
+        images[members[:EXAMPLES]]
+        for images in by_label(kind)
+        for members in sorted(by_label(camera[images]), key=len, reverse=True)[:EXAMPLES]
+    ]
+    examples = np.sort(np.concatenate(chosen))
     twin = _twin(problem, seeing[examples])
     found = _open(twin, rotation, 1)
+    example_of_kind = np.zeros(kind.max() + 1, np.int64)
+    example_of_kind[kind[examples]] = np.arange(len(examples))
+    example = example_of_kind[kind]
     images, cameras = np.zeros(problem.num_images, np.int64), np.zeros(problem.num_cameras, np.int64)
-    of_kind = np.zeros(len(counts), np.int64), np.zeros(len(counts), np.int64)
-    for own, value in zip(of_kind, (found.images, found.cameras[twin.camera_of_image]), strict=True):
-        own[kind[examples]] = value
-    images[seeing] = of_kind[0][kind]
-    cameras[camera] = of_kind[1][kind]
-    return Expected(images, cameras, int(found.frames.sum()))
+    images[seeing], cameras[camera] = found.images[example], found.cameras[twin.camera_of_image[example]]
+    return replace(found, images=images, cameras=cameras, points=np.zeros(problem.num_points, np.int64))
 
 
 def _twin(problem: Problem, images: Array) -> Problem:
@@ -174,8 +156,7 @@ def _twin(problem: Problem, images: Array) -> Problem:
     points = rng.standard_normal((GENERAL, 3)) + np.array([0.0, 0.0, 12.0])
     fixed = int((~free.points & (np.bincount(problem.point_of_obs, minlength=problem.num_points) > 0)).sum())
     image, point = (index.ravel().astype(np.int32) for index in np.mgrid[:n, :GENERAL])
-    return replace(
-        problem,
+    return Problem(
         rotations=rotations,
         translations=-np.einsum("nij,nj->ni", rotations, centers),
         camera_of_image=camera_of_image.astype(np.int32),
@@ -188,11 +169,6 @@ def _twin(problem: Problem, images: Array) -> Problem:
         free=Free(
             free.rotations[images], free.translations[images], free.intrinsics[cameras], np.arange(GENERAL) >= fixed
         ),
-        covariances=None,
-        colors=None,
-        image_names=(),
-        source={},
-        terms=(),
     )
 
 
@@ -216,14 +192,11 @@ def _null_space(problem: Problem, blocks: Blocks, tangent_dim: int) -> Array:
     _, A, B = blocks
     layout, n = make_layout(problem, tangent_dim), problem.num_observations
     columns = Residuals(problem).columns(layout).reduced
-    lengths = np.linalg.norm(A, axis=2, keepdims=True)
-    scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+    scale = reciprocal(np.linalg.norm(A, axis=2, keepdims=True))
     J = np.zeros((n, 2, layout.num_reduced + 1))
     J[np.arange(n)[:, None, None], np.arange(2)[:, None], columns[:, None, :]] = scale * A
     J = J[:, :, :-1] / np.linalg.norm(J[:, :, :-1], axis=(0, 1)).clip(min=np.finfo(float).tiny)
-    order = np.argsort(problem.point_of_obs, kind="stable")
-    starts = np.flatnonzero(np.diff(problem.point_of_obs[order], prepend=-1))
-    for seen in np.split(order, starts[1:]):
+    for seen in by_label(problem.point_of_obs):
         rows = J[seen].reshape(2 * len(seen), -1)
         U, values, _ = np.linalg.svd((scale * B)[seen].reshape(-1, 3), full_matrices=False)
         U = U[:, values > PARALLEL * values[0]]
@@ -237,13 +210,13 @@ def _moving(problem: Problem, null: Array, tangent_dim: int) -> Array:
     """Images that have a direction of their own against others: the fewer ones of those that may move most, where the
     image that sees most is held, and of the rest."""
     columns = make_layout(problem, tangent_dim).image_columns
-    base = int(np.argmax(np.bincount(problem.image_of_obs, minlength=problem.num_images)))
-    kept = columns[base][columns[base] >= 0]
-    _, values, V = np.linalg.svd(null[kept]) if len(kept) else (None, np.empty(0), np.eye(null.shape[1]))
+    seen = np.bincount(problem.image_of_obs, minlength=problem.num_images)
+    held = columns[np.argmax(seen)]
+    held = held[held >= 0]
+    _, values, V = np.linalg.svd(null[held]) if len(held) else (None, np.empty(0), np.eye(null.shape[1]))
     still = null @ V[int((values > 1e-6).sum()) :].T
     ways = np.array([_rank(still[row[row >= 0]]) for row in columns])
-    seeing = np.bincount(problem.image_of_obs, minlength=problem.num_images) > 0
-    moving, resting = (np.flatnonzero(seeing & (loose == (ways == ways.max()))) for loose in (True, False))
+    moving, resting = (np.flatnonzero((seen > 0) & (loose == (ways == ways.max()))) for loose in (True, False))
     return resting if 0 < len(resting) < len(moving) else moving
 
 

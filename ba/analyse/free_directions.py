@@ -7,8 +7,8 @@ the projective one (Hartley and Zisserman, 2nd ed., section 10.2), to first orde
     dX = a + M X - (c.X) X,   15 generators.
 
 So the count is the null space of [A | B dX(generators)], where B of a fixed point is zero: no map of space moves it,
-and poses may move as far as its projections stay. How much of it there is
-is found and not assumed: rotations keep a similarity (7); nine free numbers, or a full calibration matrix for each
+and poses may move as far as its projections stay. How large it is
+is computed and not assumed: rotations keep a similarity (7); nine free numbers, or a full calibration matrix for each
 image, all 15; and a camera with its images has directions of its own, such as the lengths of quaternions. The count
 splits by cameras: own directions are what the rank of a camera's A lacks, and a generator survives where what it does
 lies in the range of A, for all cameras.
@@ -21,15 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from ba.analyse.graph import Parts, parts
+from ba.analyse.graph import Parts, by_label, parts
 from ba.errors import SolverError
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks, Linearization
 from ba.model.loss import make_loss
 from ba.model.problem import Problem
@@ -46,7 +46,6 @@ from ba.solve.reduced.dense import lower_triangle
 if TYPE_CHECKING:
     from ba.model.options import Loss
 
-Array = NDArray[Any]
 
 MOST_NUMBERS = 1500
 """Up to so many numbers of poses and cameras the eigenvalues are computed: a second, on one thread."""
@@ -65,7 +64,7 @@ PARALLEL = 1e-9
 """Radians between the rays of a point up to which they are one, so that it moves along them and nothing changes."""
 
 DAMPINGS = (1e-15, 1e-13, 1e-11, 1e-9)
-"""Just enough for points that nothing holds along their rays."""
+"""Dampings to try in turn: the least at which points that nothing holds along their rays can be eliminated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +85,11 @@ class OpenDirections:
         return int(self.images.sum() + self.cameras.sum() + self.frames.sum())
 
     @property
+    def frame(self) -> int:
+        """Those of all parts as wholes."""
+        return int(self.frames.sum())
+
+    @property
     def total(self) -> int:
         return self.reduced + int(self.points.sum())
 
@@ -97,13 +101,12 @@ def directions_and_condition(problem: Problem, rotation: Parameterization, loss:
     residuals = Residuals(problem, 1)
     linearization = residuals.linearize(variables, variables.start)
     directions = free_directions(problem, linearization.blocks, linearization.members)
-    if variables.layout.num_reduced > MOST_NUMBERS:
-        return directions.total, np.nan
-    objective = Objective(residuals, make_loss(loss.name, loss.scale))
-    kept = eigenvalues(variables, residuals, objective.scaled(linearization))[directions.reduced :]
-    if not len(kept):
-        return directions.total, np.nan
-    return directions.total, float(kept[-1] / max(kept[0], np.finfo(float).eps * kept[-1]))
+    kept = np.empty(0)
+    if variables.layout.num_reduced <= MOST_NUMBERS:
+        objective = Objective(residuals, make_loss(loss.name, loss.scale))
+        kept = eigenvalues(variables, residuals, objective.scaled(linearization))[directions.reduced :]
+    condition = kept[-1] / max(kept[0], np.finfo(float).eps * kept[-1]) if len(kept) else np.nan
+    return directions.total, float(condition)
 
 
 def eigenvalues(variables: Variables, residuals: Residuals, linearization: Linearization) -> Array:
@@ -135,33 +138,27 @@ def free_directions(
     than these.
     """
     split = split or parts(problem)
-    touched = touched_points(problem.terms, problem.num_points)
-    blocks = blocks[0], _with_fixed_columns(problem, blocks[1]), blocks[2]
-    pose, width = blocks[1].shape[2] - problem.intrinsics.shape[1], problem.intrinsics.shape[1]
+    touched, free = touched_points(problem.terms, problem.num_points), problem.free
+    A, width = _with_fixed_columns(problem, blocks[1]), problem.intrinsics.shape[1]
+    pose = A.shape[2] - width
     X = _normalized(problem, split)
     of_images, of_parts = _rows_of_terms(problem, members, X, split, pose + width)
-    triangles = _triangles(problem, blocks, X, of_images)
-    frames, bases, sines = _apart(split, triangles)
+    triangles = _triangles(problem, A, blocks[2], X, of_images)
+    frames, bases, sines = _effective_generators(split, triangles)
     triangles[:, :, pose + width :] = triangles[:, :, pose + width :] @ bases[split.of_image]
-    free = problem.free
-    pose_free = free.rotations * (pose - 3) + free.translations.sum(axis=1)
-    rank, rest = _reduced(triangles[:, :, :pose], triangles[:, :, pose:])
-    columns, moved = (
-        _of_length_one(problem, rest[:, :, :width], triangles[:, :, pose : pose + width]),
-        rest[:, :, width:],
-    )
-    camera_rank, moved = _without_own_cameras(problem, columns, moved)
+    lengths = _lengths_by_camera(problem, triangles[:, :, pose : pose + width])
+    pose_ranks, left = _eliminated(_of_length_one(triangles[:, :, :pose]), triangles[:, :, pose:])
+    left[:, :, :width] *= reciprocal(lengths)[problem.camera_of_image][:, None, :]
+    camera_ranks = np.zeros(problem.num_cameras, np.int64)
     for group in _groups(problem, split):
-        pieces = _without_shared_cameras(problem, split, group, columns, moved)
-        left = _triangle(np.concatenate([pieces, *_between_parts(of_parts, bases, group)]))
-        known, before = np.cumsum(frames[group]), 0
-        for number, part in enumerate(group):
-            values = np.linalg.svd(left[:, : (number + 1) * GENERATORS], compute_uv=False)
-            open_so_far = int(known[number] - (values > sines[group].max()).sum())
-            frames[part], before = open_so_far - before, open_so_far
+        rows = [*_without_cameras(problem, split, group, left, camera_ranks), *_between_parts(of_parts, bases, group)]
+        triangle = _triangle(np.concatenate(rows))
+        effects = [triangle[:, : number * GENERATORS] for number in range(1, len(group) + 1)]
+        ranks = [(np.linalg.svd(effect, compute_uv=False) > sines[group].max()).sum() for effect in effects]
+        frames[group] = np.diff(np.cumsum(frames[group]) - ranks, prepend=0)
     return OpenDirections(
-        images=pose_free - rank,
-        cameras=free.intrinsics.sum(axis=1) - camera_rank,
+        images=free.rotations * (pose - 3) + free.translations.sum(axis=1) - pose_ranks,
+        cameras=free.intrinsics.sum(axis=1) - camera_ranks,
         points=(free.points & ~touched & (ray_angles(problem) <= PARALLEL)).astype(np.int64),
         frames=frames,
         parts=split,
@@ -173,11 +170,9 @@ def _with_fixed_columns(problem: Problem, A: Array) -> Array:
     masks = problem.free.translations, problem.free.intrinsics
     active = np.concatenate([mask.any(axis=0) for mask in masks])
     turns = A.shape[2] - int(active.sum())
-    if active.all():
-        return A
-    whole = np.zeros((*A.shape[:2], turns + len(active)))
-    whole[:, :, :turns], whole[:, :, turns:][:, :, active] = A[:, :, :turns], A[:, :, turns:]
-    return whole
+    widened = np.zeros((*A.shape[:2], turns + len(active)))
+    widened[:, :, :turns], widened[:, :, turns:][:, :, active] = A[:, :, :turns], A[:, :, turns:]
+    return widened
 
 
 def ray_angles(problem: Problem) -> Array:
@@ -203,10 +198,9 @@ def rays_by_point(problem: Problem) -> tuple[Array, Array]:
 def _normalized(problem: Problem, split: Parts) -> Array:
     """(n_points, 3) in units of the extent of their part about its middle."""
     X = problem.points.copy()
-    order = np.argsort(split.of_point, kind="stable")
-    for members in np.split(order, np.searchsorted(split.of_point[order], np.arange(split.count)))[1:]:
-        X[members] -= np.median(X[members], axis=0)
-        X[members] /= np.median(np.linalg.norm(X[members], axis=1)) or 1.0
+    for points in by_label(split.of_point):
+        X[points] -= np.median(X[points], axis=0)
+        X[points] /= np.median(np.linalg.norm(X[points], axis=1)) or 1.0
     return X
 
 
@@ -217,18 +211,17 @@ def _generated(rows: Array, X: Array) -> Array:
     return np.concatenate([rows, products.reshape(*rows.shape[:2], 9), -quadratic], axis=2)
 
 
-def _triangles(problem: Problem, blocks: Blocks, X: Array, others: dict[int, list[Array]]) -> Array:
+def _triangles(problem: Problem, A: Array, B: Array, X: Array, others: dict[int, list[Array]]) -> Array:
     """(n_images, c, c) of each image: its derivatives A, and beside them B dX, with other rows, as a triangle."""
-    order = np.argsort(problem.image_of_obs, kind="stable")
-    counts = np.bincount(problem.image_of_obs, minlength=problem.num_images)
-    c = blocks[1].shape[2] + GENERATORS
+    c = A.shape[2] + GENERATORS
     triangles = np.zeros((problem.num_images, c, c))
-    for image, seen in enumerate(np.split(order, np.cumsum(counts)[:-1])):
-        A, B = blocks[1][seen], blocks[2][seen]
-        lengths = np.linalg.norm(A, axis=2, keepdims=True)
-        scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
-        rows = np.concatenate([scale * A, _generated(scale * B, X[problem.point_of_obs[seen]])], axis=2)
-        triangles[image] = _triangle(np.concatenate([rows.reshape(-1, c), *others.get(image, [])]))
+    for seen in by_label(problem.image_of_obs):
+        scale = reciprocal(np.linalg.norm(A[seen], axis=2, keepdims=True))
+        effects = _generated(scale * B[seen], X[problem.point_of_obs[seen]])
+        rows = np.concatenate([scale * A[seen], effects], axis=2)
+        triangles[problem.image_of_obs[seen[0]]] = _triangle(rows.reshape(-1, c))
+    for image, rows_of_terms in others.items():
+        triangles[image] = _triangle(np.concatenate([triangles[image], *rows_of_terms]))
     return triangles
 
 
@@ -276,20 +269,28 @@ def _triangle(rows: Array) -> Array:
     """(c, c) with the same products of columns as rows (n, c): small, and of the same rank."""
     c = rows.shape[1]
     triangle = np.zeros((c, c))
-    found = np.linalg.qr(rows, mode="r")
-    triangle[: len(found)] = found
+    triangle[: len(rows)] = np.linalg.qr(rows, mode="r")
     return triangle
 
 
-def _apart(split: Parts, triangles: Array) -> tuple[Array, Array, Array]:
+def reciprocal(lengths: Array) -> Array:
+    """1 / lengths, and 1 where a length is zero."""
+    return np.asarray(1.0 / np.where(lengths > 0.0, lengths, 1.0))
+
+
+def _of_length_one(columns: Array) -> Array:
+    """(n, m, c) with columns (m,) of length one, but those that are zero."""
+    return np.asarray(columns * reciprocal(np.linalg.norm(columns, axis=1, keepdims=True)))
+
+
+def _effective_generators(split: Parts, triangles: Array) -> tuple[Array, Array, Array]:
     """Of each part the number of generators that do anything to what is seen of its free points, (15, 15) combinations
     of them whose effects are orthonormal, and zeros for the others, and the sine that is zero after that."""
     ranks, bases = np.zeros(split.count, np.int64), np.zeros((max(split.count, 1), GENERATORS, GENERATORS))
     sines = np.zeros(split.count)
     for part in range(split.count):
         effects = _triangle(triangles[split.of_image == part, :, -GENERATORS:].reshape(-1, GENERATORS))
-        lengths = np.linalg.norm(effects, axis=0)
-        scale = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
+        scale = reciprocal(np.linalg.norm(effects, axis=0))
         _, values, V = np.linalg.svd(effects * scale)
         kept = values > OWN_RANK * values[0]
         ranks[part] = kept.sum()
@@ -298,34 +299,20 @@ def _apart(split: Parts, triangles: Array) -> tuple[Array, Array, Array]:
     return ranks, bases, sines
 
 
-def _reduced(columns: Array, rest: Array) -> tuple[Array, Array]:
-    """Ranks (n,) of columns (n, m, c), and what of rest (n, m, q) they do not reach."""
-    lengths = np.linalg.norm(columns, axis=1, keepdims=True)
-    U, values, _ = np.linalg.svd(columns / np.where(lengths > 0.0, lengths, 1.0), full_matrices=False)
-    kept = values > OWN_RANK * values.max(axis=1, initial=0.0, keepdims=True)
+def _eliminated(columns: Array, rest: Array) -> tuple[Array, Array]:
+    """Ranks (n,) of columns (n, m, c) of length one, some of which something may have been taken from, and what of
+    rest (n, m, q) they do not reach."""
+    U, values, _ = np.linalg.svd(columns, full_matrices=False)
+    kept = values > OWN_RANK
     U = np.where(kept[:, None, :], U, 0.0)
     return kept.sum(axis=1), rest - U @ (U.transpose(0, 2, 1) @ rest)
 
 
-def _of_length_one(problem: Problem, columns: Array, whole: Array) -> Array:
-    """(n_images, c, w) columns of intrinsics by their camera's length in `whole`, where nothing is taken from them."""
-    squares = np.zeros((problem.num_cameras, whole.shape[2]))
-    np.add.at(squares, problem.camera_of_image, np.einsum("ncw,ncw->nw", whole, whole))
-    lengths = np.sqrt(squares)[problem.camera_of_image][:, None, :]
-    return np.asarray(columns / np.where(lengths > 0.0, lengths, 1.0))
-
-
-def _without_own_cameras(problem: Problem, columns: Array, moved: Array) -> tuple[Array, Array]:
-    """Ranks (n_cameras,) of what poses leave of the intrinsics' columns, and `moved` (n_images, c, 15), less what the
-    camera of an image reaches that has one of its own."""
-    users = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
-    ranks, moved = np.zeros(problem.num_cameras, np.int64), moved.copy()
-    alone = users[problem.camera_of_image] == 1
-    ranks[problem.camera_of_image[alone]], moved[alone] = _left(columns[alone], moved[alone])
-    for camera in np.flatnonzero(users > 1):
-        triangle = _triangle(columns[problem.camera_of_image == camera].reshape(-1, columns.shape[2]))
-        ranks[camera] = np.linalg.matrix_rank(triangle, tol=OWN_RANK)
-    return ranks, moved
+def _lengths_by_camera(problem: Problem, columns: Array) -> Array:
+    """(n_cameras, w) lengths of columns (n_images, c, w) over all images of each camera."""
+    squares = np.zeros((problem.num_cameras, columns.shape[2]))
+    np.add.at(squares, problem.camera_of_image, np.einsum("ncw,ncw->nw", columns, columns))
+    return np.asarray(np.sqrt(squares))
 
 
 def _groups(problem: Problem, split: Parts) -> list[Array]:
@@ -335,39 +322,25 @@ def _groups(problem: Problem, split: Parts) -> list[Array]:
     ends = split.of_image[tied], split.count + problem.camera_of_image[tied]
     size = split.count + problem.num_cameras
     _, label = connected_components(csr_array((np.ones(tied.sum()), ends), shape=(size, size)), directed=False)
-    order = np.argsort(label[: split.count], kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if split.count else []
+    return by_label(label[: split.count])
 
 
-def _without_shared_cameras(problem: Problem, split: Parts, group: Array, columns: Array, moved: Array) -> Array:
-    """(n, 15 q) what the generators of the q parts of a group do that neither poses nor cameras undo."""
-    users = np.bincount(problem.camera_of_image, minlength=problem.num_cameras)
-    shared = users[problem.camera_of_image] > 1
-    wide, width = len(group) * GENERATORS, columns.shape[2]
-    pieces: list[Array] = []
-    of_camera: dict[int, list[Array]] = {}
-    for number, part in enumerate(group):
-        place = slice(number * GENERATORS, (number + 1) * GENERATORS)
-        inside = split.of_image == part
-        rows = np.zeros((GENERATORS, wide))
-        rows[:, place] = _triangle(moved[inside & ~shared].reshape(-1, GENERATORS))
-        pieces.append(rows)
-        for camera in np.unique(problem.camera_of_image[inside & shared]).tolist():
-            images = inside & (problem.camera_of_image == camera)
-            both = np.concatenate([columns[images], moved[images]], axis=2).reshape(-1, width + GENERATORS)
-            triangle = _triangle(both)
-            rows = np.zeros((len(triangle), width + wide))
-            rows[:, :width], rows[:, width:][:, place] = triangle[:, :width], triangle[:, width:]
-            of_camera.setdefault(camera, []).append(rows)
-    for found in of_camera.values():
-        rows = np.concatenate(found)
-        pieces.append(_left(rows[None, :, :width], rows[None, :, width:])[1][0])
-    return np.concatenate(pieces)
+def _without_cameras(problem: Problem, split: Parts, group: Array, left: Array, camera_ranks: Array) -> Iterator[Array]:
+    """Rows (n, 15 q) of what the generators of the q parts of a group do that neither poses nor cameras undo.
 
-
-def _left(columns: Array, rest: Array) -> tuple[Array, Array]:
-    """As `_reduced`, of columns that were of length one before something was taken from them."""
-    U, values, _ = np.linalg.svd(columns, full_matrices=False)
-    kept = values > OWN_RANK
-    U = np.where(kept[:, None, :], U, 0.0)
-    return kept.sum(axis=1), rest - U @ (U.transpose(0, 2, 1) @ rest)
+    left: (n_images, c, w + 15) what poses leave of the columns of intrinsics and of the generators' effects. The ranks
+    of those columns are added to camera_ranks (n_cameras,).
+    """
+    width = left.shape[2] - GENERATORS
+    images = np.flatnonzero(np.isin(split.of_image, group))
+    first = width + GENERATORS * np.searchsorted(group, split.of_image)
+    for members in by_label(problem.camera_of_image[images]):
+        own = images[members]
+        rows = np.zeros((len(own), left.shape[1], width + GENERATORS * len(group)))
+        rows[:, :, :width] = left[own, :, :width]
+        places = first[own, None, None] + np.arange(GENERATORS)
+        np.put_along_axis(rows, places, left[own, :, width:], axis=2)
+        triangle = _triangle(rows.reshape(-1, rows.shape[2]))[None]
+        ranks, remaining = _eliminated(triangle[:, :, :width], triangle[:, :, width:])
+        camera_ranks[problem.camera_of_image[own[0]]] += ranks[0]
+        yield remaining[0]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from ba.model.arrays import Array
 from ba.model.problem import Problem
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +20,12 @@ class Parts:
     of_image: Array
     of_point: Array
     count: int
+
+
+def by_label(label: Array) -> list[Array]:
+    """Where each label stands in label (n,), from the least to the greatest."""
+    order = np.argsort(label, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(label) else []
 
 
 def incidence(problem: Problem) -> csr_array:

@@ -95,23 +95,19 @@ class Sizes:
     width: int
     slots: int
     side: int
-    blocks: int
-    formed: int
     diagonal: int
-    factor: int
     covariances: bool
-    linear: str
-    implicit: bool
-    factorization: str
+    blocks: int = 0
+    formed: int = 0
+    factor: int = 0
+    linear: str = "sparse"
+    implicit: bool = False
+    factorization: str = "sparse"
 
 
 def forecast(sizes: Sizes, options: Solver) -> dict[str, int]:
     """Bytes at the peak of a run by what needs them; their sum is the peak of the whole process."""
-    if options.backend not in ("schur", "scipy"):
-        way = _other
-    else:
-        way = _schur if options.backend == "schur" else _preconditioned if _is_preconditioned(options) else _plain
-    return {**_always(sizes), **way(sizes, options)}
+    return _always(sizes) | _while_solving(sizes, options)
 
 
 def ways(sizes: Sizes, options: Solver) -> dict[str, int]:
@@ -132,53 +128,48 @@ def check(problem: Problem, config: Config, root: Path = ROOT) -> None:
     """Raise UserError where solving a problem that is loaded would take more than is left. root: see
     `ba.system.limits`."""
     tangent_dim = ROTATIONS[config.rotation].tangent_dim
-    found = limits(config.solver.threads or _cores(), root)
-    if not found or _growth(bounded(problem, tangent_dim), config.solver) <= found[0].left:
+    tightest = limits(config.solver.threads or os.cpu_count() or 1, root)
+    if not tightest or _growth(bounded(problem, tangent_dim), config.solver) <= tightest[0].left:
         return
     sizes = _least(problem, tangent_dim)
     parts = forecast(sizes, config.solver)
-    if KERNELS + 2 * sum(parts[name] for name in MEASURING) <= found[0].left:
+    if KERNELS + 2 * sum(parts[name] for name in MEASURING) <= tightest[0].left:
         sizes = measured(condition(problem).problem, tangent_dim)
-    if _growth(sizes, config.solver) > found[0].left:
-        raise UserError(_refusal(sizes, config, found[0]))
+    if _growth(sizes, config.solver) > tightest[0].left:
+        raise UserError(_refusal(sizes, config, tightest[0]))
 
 
 def measured(problem: Problem, tangent_dim: int) -> Sizes:
     """The sizes of a problem whose observations are sorted (`ba.prepare.conditioning`)."""
     structure = make_structure(problem, tangent_dim)
-    linear, _ = choose(structure, None)
-    n, blocks, formed = (
-        structure.num_groups,
-        len(structure.pattern[1]),
-        int(structure.offsets(*structure.rows_and_columns)[-1]),
-    )
     sizes = _counted(problem, tangent_dim)
+    n, blocks = structure.num_groups, len(structure.pattern[1])
+    formed = int(structure.offsets(*structure.rows_and_columns)[-1])
     return replace(
         sizes,
         slots=len(structure.slot_groups),
         blocks=n * n if n <= ALL_BLOCKS else blocks,
         formed=sizes.side**2 if n <= ALL_BLOCKS else formed,
         factor=formed if blocks > MOST_BLOCKS else int(analyzed(structure).offsets[-1]),
-        linear=linear,
+        linear=choose(structure, None)[0],
         implicit=not choose(structure, "cg")[1],
         factorization=choose_factorization(structure),
     )
 
 
 def bounded(problem: Problem, tangent_dim: int) -> Sizes:
-    """Sizes that are at least those of the problem, in no time."""
+    """Sizes that are at least those of the problem, without its structure, which takes long."""
     sizes = _counted(problem, tangent_dim)
     tracks = np.bincount(problem.point_of_obs, minlength=problem.num_points).astype(float) * (1 + is_shared(problem))
     most, formed = sizes.groups**2, sizes.side**2
     if sizes.groups > ALL_BLOCKS:
         most = min(most, int((tracks * (tracks + 1.0)).sum() / 2.0) + sizes.groups)
         formed = min(formed, most * sizes.width**2)
-    sizes = replace(sizes, blocks=most, formed=formed, factor=2 * sizes.side**2)
-    return replace(sizes, linear="sparse", implicit=False, factorization="sparse")
+    return replace(sizes, blocks=most, formed=formed, factor=2 * sizes.side**2)
 
 
 def _least(problem: Problem, tangent_dim: int) -> Sizes:
-    """Sizes that are at most those of the problem, in no time."""
+    """Sizes that are at most those of the problem, without its structure."""
     sizes = _counted(problem, tangent_dim)
     return replace(sizes, blocks=sizes.groups, formed=sizes.diagonal, factor=sizes.diagonal, implicit=True)
 
@@ -199,107 +190,71 @@ def _counted(problem: Problem, tangent_dim: int) -> Sizes:
         width=max(columns - wide, wide),
         slots=problem.num_observations * (2 if cameras else 1),
         side=problem.num_images * (columns - wide) + cameras * wide,
-        blocks=0,
-        formed=0,
         diagonal=problem.num_images * (columns - wide) ** 2 + cameras * wide**2,
-        factor=0,
         covariances=problem.covariances is not None,
-        linear="sparse",
-        implicit=False,
-        factorization="sparse",
     )
 
 
 def _nonzeros(problem: Problem, layout: Layout) -> int:
     """Entries of J's pattern."""
-    image = problem.image_of_obs
     of_image = (layout.image_columns >= 0).sum(axis=1)
     of_image += (layout.camera_columns >= 0).sum(axis=1)[problem.camera_of_image]
-    return int(2 * (of_image[image].sum() + 3 * (layout.point_columns >= 0)[problem.point_of_obs].sum()))
+    return int(2 * (of_image[problem.image_of_obs].sum() + (layout.point_columns >= 0)[problem.point_of_obs].sum()))
 
 
 # --- the parts --------------------------------------------------------------------------------------------------------
 
 
-def _always(of: Sizes) -> dict[str, int]:
-    n, m, images = of.observations, of.points, of.images
-    weights = 4 * NUMBER if of.covariances else 0
+def _always(sizes: Sizes) -> dict[str, int]:
+    n, m, images = sizes.observations, sizes.points, sizes.images
+    weights = 4 * NUMBER if sizes.covariances else 0
     observations = 2 * NUMBER + 2 * INDEX + weights  # pixels, indices of image and point, covariances
-    poses = (9 + 3 + of.columns) * NUMBER
+    poses = (9 + 3 + sizes.columns) * NUMBER
     return {
         STANDING[0]: BASE,
         STANDING[1]: n * observations + m * (2 * 3 * NUMBER + 3) + 2 * images * poses,
         "freed, kept by malloc": min(KEPT * n, MOST_KEPT),
         "problem, sorted for solving": n * (observations + weights + INDEX) + m * 3 * NUMBER + images * poses,
-        "squared residuals of the start": n * NUMBER * (2 if of.covariances else 1),
-        "structure": n * INDEX * (1 if of.slots == n else 2) + of.slots * INDEX + 2 * m * PLACE,
+        "squared residuals of the start": n * NUMBER * (2 if sizes.covariances else 1),
+        "structure": n * INDEX * (1 if sizes.slots == n else 2) + sizes.slots * INDEX + 2 * m * PLACE,
         "trial": n * (2 * NUMBER + 1) + 3 * m * 3 * NUMBER + images * (9 + poses // NUMBER) * NUMBER,
     }
 
 
-def _blocks(of: Sizes) -> int:
-    return of.observations * 2 * (1 + of.columns + 3) * NUMBER
-
-
-def _schur(of: Sizes, options: Solver) -> dict[str, int]:
-    name = options.linear or of.linear
-    formed = of.diagonal if name == "cg" and of.implicit else of.formed
-    known = {"blocks r, A, B": _blocks(of), **_elimination(of, formed)}
-    if name == "cg":
-        return known | {"S as a matrix": 0 if of.implicit else 3 * of.blocks * of.width**2 * NUMBER}
-    return known | _factor(of, name)
-
-
-def _other(of: Sizes, options: Solver) -> dict[str, int]:
-    """The blocks, and what a backend's own `memory` adds to them."""
-    own = getattr(import_module(SOLVERS[options.backend].module), "memory", None)
-    return {"blocks r, A, B": _blocks(of), **_columns(of), **(own(of, options) if own else {})}
-
-
-def _preconditioned(of: Sizes, options: Solver) -> dict[str, int]:
-    return {
-        "blocks r, A, B": _blocks(of),
-        "blocks of the step before": _blocks(of),
-        **_columns(of),
-        **_elimination(of, of.formed),
-        **_factor(of, of.factorization),
-        **_vectors(of),
-    }
-
-
-def _plain(of: Sizes, options: Solver) -> dict[str, int]:
-    rows = 2 * of.observations
-    known = {"blocks r, A, B": _blocks(of), **_columns(of)}
+def _while_solving(sizes: Sizes, options: Solver) -> dict[str, int]:
+    """The parts of the backend, and of scipy's of its method and preconditioner. A backend beside schur and scipy tells
+    its own by a function `memory(sizes, options)` if it holds more than the blocks."""
+    rows = 2 * sizes.observations
+    blocks = rows * (1 + sizes.columns + 3) * NUMBER
+    parts = {"blocks r, A, B": blocks}
+    if options.backend == "schur":
+        return parts | _elimination(sizes, options.linear or sizes.linear)
+    parts["columns of each observation"] = sizes.observations * (sizes.columns + 3) * INDEX
+    if options.backend != "scipy":
+        own = getattr(import_module(SOLVERS[options.backend].module), "memory", None)
+        return parts | (own(sizes, options) if own else {})
+    vectors = {"scipy's vectors": (RESIDUALS * rows + VARIABLES * sizes.numbers) * NUMBER}
+    if _is_preconditioned(options):
+        return parts | {"blocks of the step before": blocks} | _elimination(sizes, sizes.factorization) | vectors
     if options.method == "lm":
-        return known | {"Jacobian, dense": DENSE_COPIES * rows * of.numbers * NUMBER}
-    jacobian = of.nonzeros * (NUMBER + INDEX) + (rows + 1) * INDEX
-    pattern = rows * (of.columns + 3) + of.nonzeros * INDEX + (rows + 1) * PLACE
-    return known | {
-        "Jacobian as CSR": jacobian,
-        "scipy's copies of it": (COPIES - 1) * jacobian,
-        "pattern of the Jacobian": pattern,
-        **_vectors(of),
-    }
+        return parts | {"Jacobian, dense": DENSE_COPIES * rows * sizes.numbers * NUMBER}
+    jacobian = sizes.nonzeros * (NUMBER + INDEX) + (rows + 1) * INDEX
+    pattern = rows * (sizes.columns + 3) + sizes.nonzeros * INDEX + (rows + 1) * PLACE
+    copies = {"scipy's copies of it": (COPIES - 1) * jacobian, "pattern of the Jacobian": pattern}
+    return parts | {"Jacobian as CSR": jacobian} | copies | vectors
 
 
-def _columns(of: Sizes) -> dict[str, int]:
-    return {"columns of each observation": of.observations * (of.columns + 3) * INDEX}
-
-
-def _vectors(of: Sizes) -> dict[str, int]:
-    return {"scipy's vectors": (RESIDUALS * 2 * of.observations + VARIABLES * of.numbers) * NUMBER}
-
-
-def _elimination(of: Sizes, formed: int) -> dict[str, int]:
-    sums = 2 * of.groups * of.width
-    return {
+def _elimination(sizes: Sizes, linear: str) -> dict[str, int]:
+    """The parts of the reduced system and of its linear solver."""
+    formed = sizes.diagonal if linear == "cg" and sizes.implicit else sizes.formed
+    sums = 2 * sizes.groups * sizes.width
+    parts = {
         "S, once for each part": PARTS * (formed + sums) * NUMBER,
-        "points' blocks, inverted": of.points * (6 + 3 + 3) * NUMBER,
+        "points' blocks, inverted": sizes.points * (6 + 3 + 3) * NUMBER,
     }
-
-
-def _factor(of: Sizes, name: str) -> dict[str, int]:
-    return {"factor of S": NUMBER * (of.side**2 if name == "dense" else of.factor)}
+    if linear == "cg":
+        return parts | {"S as a matrix": 0 if sizes.implicit else 3 * sizes.blocks * sizes.width**2 * NUMBER}
+    return parts | {"factor of S": NUMBER * (sizes.side**2 if linear == "dense" else sizes.factor)}
 
 
 # --- the refusal ------------------------------------------------------------------------------------------------------
@@ -345,7 +300,3 @@ def _open_ways(config: Config) -> Iterator[dict[str, str]]:
 
 def _is_preconditioned(options: Solver) -> bool:
     return options.method == "trf" and options.preconditioner == "schur"
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1

@@ -14,17 +14,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, cg, eigsh
 
 from ba.analyse.derivatives.errors import KINDS, groups_of
-from ba.analyse.hessian import HessianProduct, gradient, hessian_product, loss_derivatives
+from ba.analyse.hessian import HessianProduct, hessian_product, loss_derivatives
 from ba.errors import SolverError, UserError
+from ba.model.arrays import Array
 from ba.model.linearization import Linearization
-from ba.model.loss import Loss, make_loss
+from ba.model.loss import make_loss
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
@@ -38,13 +38,12 @@ from ba.solve.reduced import NormalFactor, NormalFactors
 if TYPE_CHECKING:
     from ba.model.options import Loss as LossConfig
 
-Array = NDArray[Any]
 
 TOLERANCE, MOST_ITERATIONS = 1e-13, 500
 """Of conjugate gradients, on the norm of L^-1 times the residual; and how many they may take."""
 
 LEAST_DAMPING = 1e-15
-"""Beneath rounding; a point that is held fixed has no block of its own to factor at no damping at all."""
+"""Damping too small to matter; fixed points need it because their blocks are zero."""
 
 SINGULAR = 1e-3
 """Most that factor and matrix may disagree, in directions of length 1 in scaled numbers."""
@@ -77,8 +76,7 @@ class Optimum:
     """
 
     variables: Variables
-    residuals: Residuals
-    loss: Loss | None
+    objective: Objective
     order: Array
 
     def solve(self, g: Array, *, exact: bool = True) -> Array:
@@ -88,7 +86,7 @@ class Optimum:
 
     def product(self, v: Array) -> HessianProduct:
         """H v."""
-        return hessian_product(self.residuals, self.variables, self.variables.start, v, self.loss)
+        return hessian_product(self.objective.residuals, self.variables, self.variables.start, v, self.objective.loss)
 
     def curvature(self, seed: int = 0) -> Curvature:
         """How far Gauss-Newton's matrix is from the Hessian here, by Lanczos' method."""
@@ -103,12 +101,12 @@ class Optimum:
 
     @cached_property
     def linearization(self) -> Linearization:
-        return self.residuals.linearize(self.variables, self.variables.start)
+        return self.objective.residuals.linearize(self.variables, self.variables.start)
 
     @cached_property
     def gradient(self) -> Array:
         """(size,)"""
-        return gradient(self.linearization, self.loss)
+        return self.objective.gradient(self.linearization)
 
     @cached_property
     def remaining(self) -> float:
@@ -123,13 +121,12 @@ class Optimum:
     @cached_property
     def weights(self) -> list[Array]:
         """(n, 1) rho' of each observation, and of each member of the other terms."""
-        losses = self.residuals.losses(self.loss)
-        return [loss_derivatives(r, loss)[0] for r, loss in zip(self.linearization.parts, losses, strict=True)]
+        return [loss_derivatives(r, loss)[0] for r, loss in self.objective.parts(self.linearization.residuals)]
 
     @cached_property
     def _factor(self) -> NormalFactor:
-        scales = [np.sqrt(np.maximum(weight, np.finfo(float).eps)) for weight in self.weights]
-        return NormalFactors(self.variables, self.residuals)(self.linearization.scaled(scales), LEAST_DAMPING)
+        scaled = self.objective.scaled(self.linearization)
+        return NormalFactors(self.variables, self.objective.residuals)(scaled, LEAST_DAMPING)
 
     def _rest(self, y: Array) -> Array:
         """L^-1 (H - G) L^-T y."""
@@ -197,8 +194,8 @@ def _around(problem: Problem, rotation: str, loss: LossConfig | str, threads: in
     kept = touched_points(problem.terms, problem.num_points)
     order = np.lexsort((problem.image_of_obs, problem.point_of_obs, kept[problem.point_of_obs]))
     ordered = problem.take(order)
-    variables, residuals = make_variables(ordered, ROTATIONS[rotation]), Residuals(ordered, threads)
-    return Optimum(variables, residuals, make_loss(loss.name, loss.scale), order)
+    objective = Objective(Residuals(ordered, threads), make_loss(loss.name, loss.scale))
+    return Optimum(make_variables(ordered, ROTATIONS[rotation]), objective, order)
 
 
 def _check_determined(optimum: Optimum, rotation: str) -> None:
@@ -241,7 +238,7 @@ def _name(variables: Variables, column: int) -> str:
 
 def _check_stationary(optimum: Optimum) -> None:
     r = optimum.linearization.residuals
-    cost, left = Objective(optimum.residuals, optimum.loss).cost(r), 0.5 * optimum.remaining**2
+    cost, left = optimum.objective.cost(r), 0.5 * optimum.remaining**2
     if not left <= STATIONARY * cost + 0.5 * len(r) * ROUNDING_PX**2:
         raise UserError(
             f"optimum: not at an optimum: a step promises to lower the cost {cost:.6g} by {left:.2g}; "

@@ -19,21 +19,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.analyse.hessian import hessian_product, weighted_change
 from ba.analyse.optimum import Optimum
 from ba.errors import UserError
+from ba.model.arrays import Array, Operator
 from ba.model.problem import Free, Problem, all_free
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import joined
 from ba.model.variables import Layout, make_variables
-
-Array = NDArray[Any]
-Operator = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +54,12 @@ def to_observations(optimum: Optimum, *, exact: bool = True) -> Sensitivity:
 
     exact: with the second derivatives of residuals and loss; without, by Gauss-Newton's matrix alone.
     """
-    at, order, whitener = optimum.linearization, optimum.order, optimum.residuals.whitener
+    at, order, whitener = optimum.linearization, optimum.order, optimum.objective.residuals.whitener
 
     others = [np.zeros(member.residual.shape) for member in at.members]
 
     def weighted(dr: Array) -> Array:
-        constant, bend = weighted_change(at.residual, dr, optimum.loss)
+        constant, bend = weighted_change(at.residual, dr, optimum.objective.loss)
         return constant + bend if exact else constant
 
     def cross(dp: Array) -> Array:
@@ -91,17 +87,17 @@ def to_fixed(optimum: Optimum, held: Free | None = None, *, exact: bool = True) 
     """
     problem = optimum.variables.problem
     free, held = problem.free, held or fixed(problem)
-    if any(mask.any() for mask in _masks(_each(np.logical_and, held, free))):
+    if any(mask.any() for mask in vars(_each(np.logical_and, held, free)).values()):
         raise UserError("sensitivity: held names numbers that are free; only what is fixed can be a parameter")
     both = make_variables(problem.with_free(_each(np.logical_or, held, free)), optimum.variables.rotation)
     layout = make_variables(problem.with_free(held), optimum.variables.rotation).layout
     inner, outer = _places_in(both.layout, optimum.variables.layout), _places_in(both.layout, layout)
-    residuals = Residuals(both.problem, optimum.residuals.threads)
+    residuals = Residuals(both.problem, optimum.objective.residuals.threads)
 
     def across(v: Array, start: Array, end: Array) -> Array:
         whole = np.zeros(both.layout.size)
         whole[start] = v
-        product = hessian_product(residuals, both, both.start, whole, optimum.loss)
+        product = hessian_product(residuals, both, both.start, whole, optimum.objective.loss)
         return (product.total if exact else product.gauss_newton)[end]
 
     return Sensitivity(
@@ -117,22 +113,14 @@ def fixed(problem: Problem) -> Free:
     return _each(lambda every, mask: every & ~mask, everything, problem.free)
 
 
-def _masks(free: Free) -> tuple[Array, ...]:
-    return free.rotations, free.translations, free.intrinsics, free.points
-
-
 def _each(function: Callable[[Array, Array], Array], a: Free, b: Free) -> Free:
-    return Free(*map(function, _masks(a), _masks(b)))
+    return Free(*map(function, vars(a).values(), vars(b).values()))
 
 
 def _places_in(whole: Layout, part: Layout) -> Array:
     """(part.size,) where the numbers of `part` stand in `whole`, which has them all."""
-    points = np.flatnonzero(part.point_columns >= 0)
-    points = points[np.argsort(part.point_columns[points])]
-    return np.concatenate(
-        [
-            whole.image_columns[part.image_columns >= 0],
-            whole.camera_columns[part.camera_columns >= 0],
-            (whole.point_columns[points][:, None] + np.arange(3)).ravel(),
-        ]
-    )
+    places = np.empty(part.size, np.int64)
+    for family in ("image_columns", "camera_columns", "point_columns"):
+        columns = getattr(part, family)
+        places[columns[columns >= 0]] = getattr(whole, family)[columns >= 0]
+    return places

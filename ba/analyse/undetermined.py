@@ -11,21 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.analyse.determination import Determination, determine
 from ba.analyse.free_directions import PARALLEL
+from ba.model.arrays import Array
 from ba.model.problem import Problem
 from ba.model.rotation import ROTATIONS
 from ba.system.words import counted, printable
-
-Array = NDArray[Any]
 
 FRAME = 7
 """Numbers of a frame: position, orientation, scale."""
 
 NEARLY_PARALLEL = 1e-3
-"""Radians between rays: a pixel at a focal length of 1000 px. Depth is then anybody's guess."""
+"""Radians between rays: a pixel at a focal length of 1000 px. Depth is then hardly determined."""
 
 FLAT = 1e-9
 """Points are on a line where their extent across it is less than this share of that along it."""
@@ -58,7 +56,7 @@ class Undetermined:
 
 
 def report(problem: Problem, rotation: str, threads: int, *, known: bool) -> dict[str, Any]:
-    """The numbers and findings that summary.json holds; none where they are not `known`, for Ctrl-C does not wait."""
+    """The numbers and findings that summary.json holds; None for each unless `known`, as after Ctrl-C."""
     if not known:
         return {"free_directions": None, "gauge_directions": None, "undetermined": None}
     found = determine(problem, ROTATIONS[rotation], threads)
@@ -81,44 +79,32 @@ def image_name(problem: Problem, image: int, known_as: int | None = None) -> str
 
 
 def _several_parts(of: Determination) -> Iterator[Undetermined]:
-    split, frames = of.found.parts, of.found.frames
+    split = of.found.parts
     if split.count < 2:
         return
     images, points = np.flatnonzero(split.of_image > 0), np.flatnonzero(split.of_point > 0)
-    beyond = int(frames.sum()) - of.expected.frame
-    yield Undetermined(
+    beyond = of.found.frame - of.expected.frame
+    text = (
         f"{split.count} components have no point in common, so place, orientation and scale between them are open: "
-        f"{_free(beyond)}; apart from the largest are {_images(of.problem, images)} with {_points(points)}",
-        beyond,
-        images,
-        points,
+        f"{_free(beyond)}; apart from the largest are {_images(of.problem, images)} with {_points(points)}"
     )
+    yield Undetermined(text, beyond, images, points)
 
 
 def _one_frame(of: Determination) -> Iterator[Undetermined]:
-    beyond = int(of.found.frames.sum()) - of.expected.frame
+    beyond = of.found.frame - of.expected.frame
     if of.found.parts.count == 1 and beyond > 0:
-        everything = np.arange(of.problem.num_images)
         why = _too_few(of.problem) or "the scene as a whole may be deformed and no projection changes"
-        yield Undetermined(
-            f"{why}: {_free(beyond)}",
-            beyond,
-            everything,
-            np.flatnonzero(of.found.parts.of_point == 0),
-        )
+        images, points = np.arange(of.problem.num_images), np.flatnonzero(of.found.parts.of_point == 0)
+        yield Undetermined(f"{why}: {_free(beyond)}", beyond, images, points)
 
 
 def _one_image(of: Determination) -> Iterator[Undetermined]:
-    images = np.flatnonzero(of.found.parts.of_image >= 0)
+    images, points = (np.flatnonzero(part >= 0) for part in (of.found.parts.of_image, of.found.parts.of_point))
     if len(images) == 1:
-        points = np.flatnonzero(of.found.parts.of_point >= 0)
-        yield Undetermined(
-            f"only {image_name(of.problem, int(images[0]))} sees anything: one image tells no depth, so its "
-            f"{len(points):,} points are held where they are",
-            0,
-            images,
-            points,
-        )
+        name = image_name(of.problem, int(images[0]))
+        what = f"only {name} sees anything: one image tells no depth"
+        yield Undetermined(f"{what}, so its {len(points):,} points are held where they are", 0, images, points)
 
 
 def _loose_images(of: Determination) -> Iterator[Undetermined]:
@@ -171,7 +157,7 @@ def _parallel_rays(of: Determination) -> Iterator[Undetermined]:
     points = np.flatnonzero(of.found.points)
     if not len(points):
         return
-    images = np.unique(problem.image_of_obs[np.isin(problem.point_of_obs, points)])
+    images = _images_that_see(problem, points)
     what = f"{_points(points)}: all rays are parallel, so that depth is open"
     free = problem.free.points & (split.of_point >= 0)
     if len(points) == free.sum():
@@ -180,28 +166,23 @@ def _parallel_rays(of: Determination) -> Iterator[Undetermined]:
         how = "have the same pose" if equal else "stand at one place (pure rotation)"
         what = f"all {len(seeing):,} images {how}, so that the depth of {_points(points)} is open"
     # The scale of the frame is one of these directions where all points have them.
-    beyond = len(points) - max(of.expected.frame - int(of.found.frames.sum()), 0)
+    beyond = len(points) - max(of.expected.frame - of.found.frame, 0)
     yield Undetermined(f"{what}: {_free(beyond)}", beyond, images, points)
 
 
 def _joint_motions(of: Determination) -> Iterator[Undetermined]:
-    if of.joint <= 0:
-        return
-    images = _images(of.problem, of.joint_images)
-    why = (
-        _too_few(of.problem)
-        or f"{images} {'shares' if len(of.joint_images) == 1 else 'share'} too few points with the others to be held"
-    )
-    text = f"{why}: {_free(of.joint)}"
-    yield Undetermined(text, of.joint, of.joint_images, np.empty(0, np.int64))
+    if of.joint > 0:
+        share = "shares" if len(of.joint_images) == 1 else "share"
+        apart = f"{_images(of.problem, of.joint_images)} {share} too few points with the others to be held"
+        text = f"{_too_few(of.problem) or apart}: {_free(of.joint)}"
+        yield Undetermined(text, of.joint, of.joint_images, np.empty(0, np.int64))
 
 
 def _narrow_rays(of: Determination) -> Iterator[Undetermined]:
     points = np.flatnonzero(of.problem.free.points & (of.angles > PARALLEL) & (of.angles <= NEARLY_PARALLEL))
     if len(points):
         text = f"{_points(points)}: rays are within {NEARLY_PARALLEL:g} rad of parallel, so that depth is hardly held"
-        images = np.unique(of.problem.image_of_obs[np.isin(of.problem.point_of_obs, points)])
-        yield Undetermined(text, 0, images, points)
+        yield Undetermined(text, 0, _images_that_see(of.problem, points), points)
 
 
 LOOKS = (
@@ -219,12 +200,15 @@ LOOKS = (
 def _too_few(problem: Problem) -> str:
     """That there are fewer residuals than numbers of poses, cameras and points beyond a frame, or nothing."""
     free = problem.free
-    numbers = 3 * int(free.points.sum()) + 3 * int(free.rotations.sum()) + int(free.translations.sum())
-    numbers += int(free.intrinsics.sum())
+    numbers = 3 * int(free.points.sum() + free.rotations.sum()) + int(free.translations.sum() + free.intrinsics.sum())
     residuals = 2 * problem.num_observations
     if numbers - FRAME <= residuals:
         return ""
     return f"too few observations, {residuals:,} residuals for {numbers:,} free numbers"
+
+
+def _images_that_see(problem: Problem, points: Array) -> Array:
+    return np.unique(problem.image_of_obs[np.isin(problem.point_of_obs, points)])
 
 
 def _free(directions: int) -> str:

@@ -97,7 +97,7 @@ class DataStatistics:
         free = self._by_part(
             (layout.image_columns >= 0).sum(axis=1),
             (layout.camera_columns >= 0).sum(axis=1),
-            3 * (layout.point_columns >= 0),
+            (layout.point_columns >= 0).sum(axis=1),
         )
         columns = (
             _summed(np.ones_like(split.of_image), split.of_image, split.count),

@@ -91,8 +91,12 @@ class _Announced:
 
 class _Kept(_Announced, FunctionCache):  # type: ignore[misc]  # numba has no types
     def load(self, sig: Any, target_context: Any) -> Any:
-        """The kernel in the folder. FunctionCache would first load all that numba can compile, for 0.1 s, which a
-        kernel that is compiled does not need, but for the functions that count references."""
+        """The kernel in the folder.
+
+        numba's public `load_overload` does the same after it has made the target ready to compile, which takes 0.1 s
+        and which a compiled kernel does not need, but for the functions that count references. There is no public way
+        to leave that out, so the private method that it ends in is called.
+        """
         rtsys.initialize(target_context)
         with uncollected():
             return self._load_overload(sig, target_context)
@@ -104,11 +108,10 @@ class _NotKept(_Announced, NullCache):  # type: ignore[misc]
 
 def kernel(function: Kernel) -> Kernel:
     """Compile `function` on first use, or load it from the cache."""
-    compiled: Kernel = _cached(numba.njit(**OPTIONS)(function), function)
-    return compiled
+    return _cached(numba.njit(**OPTIONS)(function), function)
 
 
-def _cached(dispatcher: Any, function: Kernel) -> Any:
+def _cached(dispatcher: Any, function: Kernel) -> Kernel:
     """The dispatcher with our cache: a compilation that it begins ends when it is saved, or has failed."""
     if dispatcher is function:  # compilation is switched off
         return function
@@ -125,7 +128,8 @@ def _cached(dispatcher: Any, function: Kernel) -> Any:
                 COMPILATION.end()
 
     dispatcher.compile = compile_and_end
-    return dispatcher
+    compiled: Kernel = dispatcher
+    return compiled
 
 
 def inlined(function: Kernel) -> Kernel:
@@ -133,8 +137,7 @@ def inlined(function: Kernel) -> Kernel:
 
     An array is seven numbers or more to a call: a product of `ba.engine.simd` takes twice as long with one as without.
     """
-    compiled: Kernel = _cached(numba.njit(forceinline=True, **OPTIONS)(function), function)
-    return compiled
+    return _cached(numba.njit(forceinline=True, **OPTIONS)(function), function)
 
 
 def formula(function: Kernel) -> Kernel:

@@ -31,6 +31,9 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="ba")
 
 
+_controller = cache(ThreadpoolController)
+
+
 @contextmanager
 def blas_threads(number: int) -> Iterator[None]:
     """At most `number` threads in numpy's and scipy's BLAS.
@@ -40,8 +43,3 @@ def blas_threads(number: int) -> Iterator[None]:
     """
     with _controller().limit(limits=number, user_api="blas"):
         yield
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()

@@ -6,7 +6,7 @@ of r, A and B stand in `ba.model.residual`, which computes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from ba.engine.jit import kernel
-from ba.model.terms.stacked import Member, joined, parted
+from ba.model.arrays import Array, Bool, Int
+from ba.model.terms.stacked import Member, joined, parted, sparse_rows
 from ba.model.variables import Layout
 
-Array = NDArray[Any]
 Blocks = tuple[Array, Array, Array]
 """r (n_obs, 2), A (n_obs, 2, c), B (n_obs, 2, 3)."""
 
@@ -61,23 +61,28 @@ class Linearization:
             members=tuple(member.scaled(scale) for member, scale in zip(self.members, others, strict=True)),
         )
 
+    def mapped(self, function: Callable[[Array], Array]) -> Linearization:
+        """With a function of each number of residuals and derivatives."""
+        return replace(
+            self,
+            residual=function(self.residual),
+            camera_blocks=function(self.camera_blocks),
+            point_blocks=function(self.point_blocks),
+            members=tuple(member.mapped(function) for member in self.members),
+        )
+
     def squares(self, weights: Sequence[Array]) -> Array:
         """(size,) diagonal of J^T diag(w) J, for weights (n, 1) of the observations and of each other term."""
-        squared = replace(
-            self,
-            camera_blocks=self.camera_blocks**2,
-            point_blocks=self.point_blocks**2,
-            members=tuple(replace(member, derivatives=member.derivatives**2) for member in self.members),
-        )
         rows = [np.broadcast_to(weight, part.shape) for weight, part in zip(weights, self.parts, strict=True)]
-        return squared.vjp(joined(rows))
+        return self.mapped(np.square).vjp(joined(rows))
 
     def csr(self) -> csr_array:
         """(n_rows, size) sparse Jacobian."""
         J = self.columns.csr(self.camera_blocks, self.point_blocks)
         if not self.members:
             return J
-        return csr_array(vstack([J, *(member.csr(self.layout.size) for member in self.members)], format="csr"))
+        others = [sparse_rows(member.derivatives, member.columns, self.layout.size) for member in self.members]
+        return csr_array(vstack([J, *others], format="csr"))
 
     def jvp(self, v: Array) -> Array:
         """J v, (n_rows,), for v (size,)."""
@@ -101,12 +106,12 @@ class Linearization:
 class Columns:
     """The columns of x that each observation touches: reduced (n_obs, c) and points (n_obs, 3), -1 where fixed."""
 
-    reduced: NDArray[np.int32]
-    points: NDArray[np.int32]
+    reduced: Int
+    points: Int
     size: int
 
     @cached_property
-    def _pattern(self) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int64]]:
+    def _pattern(self) -> tuple[Bool, Int, NDArray[np.int64]]:
         columns = np.repeat(np.hstack([self.reduced, self.points])[:, None, :], 2, axis=1)
         kept = columns >= 0
         return kept, columns[kept], np.concatenate([[0], np.cumsum(kept.sum(axis=2).ravel())])

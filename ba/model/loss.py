@@ -8,34 +8,34 @@ rho_c(s) = c^2 rho(s / c^2). Names and formulas are those of scipy's `least_squa
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Loss = Callable[[Array], tuple[Array, Array, Array]]
+from ba.model.arrays import Float
+
+Loss = Callable[[Float], tuple[Float, Float, Float]]
 
 
-def linear(s: Array) -> tuple[Array, Array, Array]:
+def linear(s: Float) -> tuple[Float, Float, Float]:
     return s, np.ones_like(s), np.zeros_like(s)
 
 
-def huber(s: Array) -> tuple[Array, Array, Array]:
+def huber(s: Float) -> tuple[Float, Float, Float]:
     root = np.sqrt(np.maximum(s, 1.0))
     first, outside = 1.0 / root, s > 1.0
     return np.where(outside, 2.0 * root - 1.0, s), first, np.where(outside, -0.5 * first**3, 0.0)
 
 
-def soft_l1(s: Array) -> tuple[Array, Array, Array]:
+def soft_l1(s: Float) -> tuple[Float, Float, Float]:
     root = np.sqrt(1.0 + s)
     first = 1.0 / root
     return 2.0 * s / (root + 1.0), first, -0.5 * first**3
 
 
-def cauchy(s: Array) -> tuple[Array, Array, Array]:
+def cauchy(s: Float) -> tuple[Float, Float, Float]:
     first = 1.0 / (1.0 + s)
     return np.log1p(s), first, -first * first
 
 
-def arctan(s: Array) -> tuple[Array, Array, Array]:
+def arctan(s: Float) -> tuple[Float, Float, Float]:
     t = np.minimum(s, 1e150)  # beyond 1e154 its square overflows
     first = 1.0 / (1.0 + t * t)
     return np.arctan(s), first, -2.0 * t * first * first
@@ -59,7 +59,7 @@ def scaled(loss: Loss, scale: float) -> Loss:
     """The loss whose bend lies at a residual norm of `scale` (px, or sigmas for whitened residuals)."""
     square = scale * scale
 
-    def rho(s: Array) -> tuple[Array, Array, Array]:
+    def rho(s: Float) -> tuple[Float, Float, Float]:
         value, first, second = loss(s / square)
         return square * value, first, second / square
 

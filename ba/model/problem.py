@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ba.errors import UserError
+from ba.model.arrays import Bool as Bool
+from ba.model.arrays import Float as Float
+from ba.model.arrays import Int as Int
 from ba.model.camera import CAMERAS
 from ba.system.words import counted
 
 if TYPE_CHECKING:
     from ba.model.terms.term import Term
     from ba.model.variables import State
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int32]
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,9 +38,7 @@ class Free:
     points: Bool
 
     def __repr__(self) -> str:
-        masks = {"rotations": self.rotations, "translations": self.translations}
-        masks |= {"intrinsics": self.intrinsics, "points": self.points}
-        return f"Free({', '.join(f'{name} {mask.sum():,} of {mask.size:,}' for name, mask in masks.items())})"
+        return f"Free({', '.join(f'{name} {mask.sum():,} of {mask.size:,}' for name, mask in vars(self).items())})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -220,22 +217,19 @@ def images_of_points(problem: Problem) -> NDArray[np.int64]:
 
 
 def _check_shapes(problem: Problem) -> None:
-    n_images, n_cameras, n_points, n_obs = (
-        problem.num_images, problem.num_cameras, problem.num_points, problem.num_observations
-    )  # fmt: skip
     width = max((len(CAMERAS[name].parameters) for name in problem.camera_models), default=0)
     expected: dict[str, tuple[int, ...]] = {
-        "rotations": (n_images, 3, 3),
-        "translations": (n_images, 3),
-        "camera_of_image": (n_images,),
+        "rotations": (problem.num_images, 3, 3),
+        "translations": (problem.num_images, 3),
+        "camera_of_image": (problem.num_images,),
         "intrinsics": (len(problem.camera_models), width),
-        "points": (n_points, 3),
-        "image_of_obs": (n_obs,),
-        "point_of_obs": (n_obs,),
-        "pixels": (n_obs, 2),
+        "points": (problem.num_points, 3),
+        "image_of_obs": (problem.num_observations,),
+        "point_of_obs": (problem.num_observations,),
+        "pixels": (problem.num_observations, 2),
     }
     if problem.covariances is not None:
-        expected["covariances"] = (n_obs, 2, 2)
+        expected["covariances"] = (problem.num_observations, 2, 2)
     for name, shape in expected.items():
         array = getattr(problem, name)
         if array.shape != shape:
@@ -243,7 +237,8 @@ def _check_shapes(problem: Problem) -> None:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
             raise UserError(f"problem.{name}{list(where)}: {array[where]} is not a finite number")
-    for name, bound in (("camera_of_image", n_cameras), ("image_of_obs", n_images), ("point_of_obs", n_points)):
+    bounds = problem.num_cameras, problem.num_images, problem.num_points
+    for name, bound in zip(("camera_of_image", "image_of_obs", "point_of_obs"), bounds, strict=True):
         index = getattr(problem, name)
         if len(index) and not (0 <= index.min() and index.max() < bound):
             raise UserError(

@@ -1,4 +1,4 @@
-"""The waist: residuals and their derivatives, the one structure in which everything above meets every solver.
+"""Residuals of the observations and their derivatives, from which every solver and every analysis starts.
 
     r (n_obs, 2)      whitened residual, W (projection - pixels) with W^T W the inverse covariance
     A (n_obs, 2, c)   its derivative by the image's rotation (k) and translation (3) and the camera's intrinsics; for
@@ -8,7 +8,7 @@
 With D = d uv / d point_in_cam and p = R x: d uv / d phi = -D [p]_x, row by row d x p -> p x d (Hartley and Zisserman,
 2nd ed., section A4.3), times the rotation's map G; d uv / d t = D; B = D R. Observations go through in chunks, one a
 thread, so that a camera model stays one file: Dubrovnik's 84 k take 3.3 ms on one thread and 1.9 ms on two in chunks
-of 21 k; in smaller ones the interpreter between the kernels takes its time.
+of 21 k; in smaller ones the interpreter takes a larger share of the time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from ba.engine.jit import kernel
 from ba.engine.parallel import parallel_map
+from ba.model.arrays import Array
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.model.linearization import Blocks, Columns, Linearization
 from ba.model.loss import Loss
@@ -32,7 +34,6 @@ from ba.model.terms.stacked import joined, linearized
 from ba.model.terms.term import inverse_factor
 from ba.model.variables import Layout, State, Variables, active_columns
 
-Array = NDArray[Any]
 CHUNK = 32_768
 
 
@@ -64,20 +65,27 @@ class Residuals:
         self.camera_of_obs = problem.camera_of_image[problem.image_of_obs]
         self.whitener = whitener(problem)
 
-    def residual(self, parameters: State) -> tuple[Array, NDArray[np.uint8]]:
+    def residual(self, state: State) -> tuple[Array, NDArray[np.uint8]]:
         """r (n_obs, 2) whitened, and domain codes (n_obs,)."""
+        return self._read(state, self._whitened)
+
+    def project(self, state: State) -> Projection:
+        """Pixels and domain codes, not whitened."""
+        return Projection(*self._read(state, lambda chunk, _: chunk.uv))
+
+    def _read(self, state: State, pair: Callable[[_Chunk, Any], Array]) -> tuple[Array, NDArray[np.uint8]]:
+        """pair(chunk, its observations) of every chunk as one array (n_obs, 2), and domain codes (n_obs,)."""
         n = self.problem.num_observations
-        r = np.empty((n, 2), np.result_type(*_arrays(parameters)))
-        domain = np.empty(n, np.uint8)
+        values, domain = np.empty((n, 2), state.dtype), np.empty(n, np.uint8)
 
         def work(piece: tuple[Any, str]) -> None:
             part, model = piece
-            chunk = self._project(parameters, part, model, derivatives=False)
-            r[part] = self._whitened(chunk, part)
+            chunk = self._project(state, part, model, derivatives=False)
+            values[part] = pair(chunk, part)
             domain[part] = chunk.domain
 
-        self._each_chunk(work)
-        return r, domain
+        parallel_map(work, self._chunks, self.threads)
+        return values, domain
 
     def linearize(self, variables: Variables, x: Array) -> Linearization:
         """r, A, B at x, and the other terms."""
@@ -103,16 +111,16 @@ class Residuals:
         """Of the Jacobian."""
         return sum(n * rows for n, rows in self.shapes)
 
-    def blocks(self, parameters: State, out: Blocks | None = None) -> Blocks:
-        """r, A and B at the parameters, in the arrays of `out` if they are given."""
-        n, k = self.problem.num_observations, parameters.tangent_map.shape[2]
+    def blocks(self, state: State, out: Blocks | None = None) -> Blocks:
+        """r, A and B at a state, in the arrays of `out` if they are given."""
+        n, k, dtype = self.problem.num_observations, state.tangent_map.shape[2], state.dtype
         active = active_columns(self.problem.free, k)
-        out = out or (np.empty((n, 2)), np.empty((n, 2, active.sum())), np.empty((n, 2, 3)))
+        out = out or (np.empty((n, 2), dtype), np.empty((n, 2, active.sum()), dtype), np.empty((n, 2, 3), dtype))
         r, camera_blocks, point_blocks = out
 
         def work(piece: tuple[Any, str]) -> None:
             part, model = piece
-            chunk = self._project(parameters, part, model, derivatives=True)
+            chunk = self._project(state, part, model, derivatives=True)
             r[part] = self._whitened(chunk, part)
             blocks = camera_blocks[part], point_blocks[part]
             if not active.all():
@@ -121,9 +129,9 @@ class Residuals:
                 chunk.rotated,
                 self.problem.image_of_obs[part],
                 self.problem.point_of_obs[part],
-                parameters.rotations,
-                parameters.points,
-                parameters.tangent_map,
+                state.rotations,
+                state.points,
+                state.tangent_map,
                 chunk.d_point,
                 chunk.d_params,
                 *blocks,
@@ -136,11 +144,11 @@ class Residuals:
             if not isinstance(part, slice):
                 point_blocks[part] = blocks[1]
 
-        self._each_chunk(work)
+        parallel_map(work, self._chunks, self.threads)
         return out
 
     def _hold_fixed(self, blocks: tuple[Array, Array], part: Any, tangent_dim: int) -> None:
-        """Nothing depends on what is fixed."""
+        """Set the derivatives by fixed numbers to zero."""
         free, image = self.problem.free, self.problem.image_of_obs[part]
         for first, width, mask, index in (
             (0, tangent_dim, free.rotations[:, None], image),
@@ -154,71 +162,41 @@ class Residuals:
 
     def columns(self, layout: Layout) -> Columns:
         """The columns each observation touches; kept for the last layout asked for."""
-        known: tuple[Layout, Columns] | None = getattr(self, "_columns", None)
-        if known is None or known[0] is not layout:
-            problem = self.problem
-            first = layout.point_columns[problem.point_of_obs][:, None]
+        kept: tuple[Layout, Columns] | None = getattr(self, "_columns", None)
+        if kept is None or kept[0] is not layout:
             of_image, of_camera = np.split(layout.active, [layout.image_columns.shape[1]])
-            known = self._columns = (
-                layout,
-                Columns(
-                    reduced=np.hstack(
-                        [
-                            layout.image_columns[:, of_image][problem.image_of_obs],
-                            layout.camera_columns[:, of_camera][self.camera_of_obs],
-                        ]
-                    ),
-                    points=np.where(first >= 0, first + np.arange(3, dtype=np.int32), np.int32(-1)),
-                    size=layout.size,
-                ),
-            )
-        return known[1]
+            poses = layout.image_columns[:, of_image][self.problem.image_of_obs]
+            cameras = layout.camera_columns[:, of_camera][self.camera_of_obs]
+            points = layout.point_columns[self.problem.point_of_obs]
+            kept = self._columns = layout, Columns(np.hstack([poses, cameras]), points, layout.size)
+        return kept[1]
 
-    def project(self, parameters: State) -> Projection:
-        """Pixels and domain codes, not whitened."""
-        n = self.problem.num_observations
-        pixels, domain = np.empty((n, 2)), np.empty(n, np.uint8)
-
-        def work(piece: tuple[Any, str]) -> None:
-            part, model = piece
-            chunk = self._project(parameters, part, model, derivatives=False)
-            pixels[part], domain[part] = chunk.uv, chunk.domain
-
-        self._each_chunk(work)
-        return Projection(pixels, domain)
-
-    def _each_chunk(self, work: Callable[[tuple[Any, str]], None]) -> None:
-        parallel_map(work, list(self._chunks()), self.threads)
-
-    def _chunks(self) -> Iterator[tuple[Any, str]]:
+    @cached_property
+    def _chunks(self) -> list[tuple[Any, str]]:
         """Pieces of at most CHUNK observations of one camera model: slices, or index arrays where models are mixed."""
         models = self.problem.camera_models
         if len(set(models)) == 1:
-            for first, last in _pieces(self.problem.num_observations):
-                yield slice(first, last), models[0]
-            return
+            return [(slice(*edges), models[0]) for edges in _pieces(self.problem.num_observations)]
         names = np.array(models)[self.camera_of_obs]
-        for model in sorted(set(models)):
-            members = np.flatnonzero(names == model)
-            for first, last in _pieces(len(members)):
-                yield members[first:last], model
+        members = {model: np.flatnonzero(names == model) for model in sorted(set(models))}
+        return [(of[slice(*edges)], model) for model, of in members.items() for edges in _pieces(len(of))]
 
-    def _project(self, p: State, part: Any, model: str, *, derivatives: bool) -> _Chunk:
+    def _project(self, state: State, part: Any, model: str, *, derivatives: bool) -> _Chunk:
         image = self.problem.image_of_obs[part]
-        n, dtype = len(image), np.result_type(*_arrays(p))
+        n, dtype = len(image), state.dtype
         chunk = _Chunk(
             rotated=np.empty((n, 3), dtype),
             uv=np.empty((n, 2), dtype),
             d_point=np.empty((n if derivatives else 0, 2, 3), dtype),
-            d_params=np.zeros((n if derivatives else 0, 2, p.intrinsics.shape[1]), dtype),
+            d_params=np.zeros((n if derivatives else 0, 2, state.intrinsics.shape[1]), dtype),
             domain=np.empty(n, np.uint8),
         )
         point_in_cam = np.empty((n, 3), dtype)
-        _to_camera(
-            p.rotations, p.translations, p.points, image, self.problem.point_of_obs[part], chunk.rotated, point_in_cam
-        )
+        point = self.problem.point_of_obs[part]
+        _to_camera(state.rotations, state.translations, state.points, image, point, chunk.rotated, point_in_cam)
+        derivatives_and_domain = chunk.d_point, chunk.d_params, chunk.domain
         CAMERAS[model].project(
-            p.intrinsics, self.camera_of_obs[part], point_in_cam, chunk.uv, chunk.d_point, chunk.d_params, chunk.domain
+            state.intrinsics, self.camera_of_obs[part], point_in_cam, chunk.uv, *derivatives_and_domain
         )
         return chunk
 
@@ -256,24 +234,13 @@ def project(problem: Problem, threads: int = 1) -> Projection:
 
 def as_state(problem: Problem) -> State:
     """The problem's own numbers, without derivatives of rotations."""
-    return State(
-        problem.rotations,
-        problem.translations,
-        problem.intrinsics,
-        problem.points,
-        np.empty((problem.num_images, 3, 0)),
-    )
+    no_derivatives = np.empty((problem.num_images, 3, 0))
+    return State(problem.rotations, problem.translations, problem.intrinsics, problem.points, no_derivatives)
 
 
 def whitener(problem: Problem) -> Array | None:
     """(n_obs, 2, 2) W with W^T W = S^-1, the inverse Cholesky factor of each covariance; None for unit covariance."""
-    if problem.covariances is None:
-        return None
-    return inverse_factor(problem.covariances)
-
-
-def _arrays(p: State) -> tuple[Array, ...]:
-    return p.rotations, p.translations, p.intrinsics, p.points
+    return None if problem.covariances is None else inverse_factor(problem.covariances)
 
 
 @kernel

@@ -20,11 +20,9 @@ mismatch an inlier, and under rho(s) = s there would be no outliers at all.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Float
 from ba.model.loss import Loss
-
-Float = NDArray[np.float64]
 
 OUTSIDE = 0.01
 """Share of Gaussian errors that lies beyond the limit of the inliers."""

@@ -11,10 +11,10 @@ S keeps R a rotation where the best orthogonal matrix would be a reflection.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.errors import UserError
-from ba.model.problem import Float, Problem
+from ba.model.arrays import Bool, Float
+from ba.model.problem import Problem
 from ba.model.robust import rms
 
 TRIM_STEPS = 20
@@ -142,7 +142,7 @@ def _robust_alignment(source: Float, target: Float) -> Similarity:
     return align(source[fitting], target[fitting])
 
 
-def not_remote(points: Float) -> NDArray[np.bool_]:
+def not_remote(points: Float) -> Bool:
     """(n,) whether a point is within REMOTE median distances from the median."""
     distances = np.linalg.norm(points - np.median(points, axis=0), axis=1)
     return np.asarray(distances <= REMOTE * np.median(distances))

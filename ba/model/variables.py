@@ -14,14 +14,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array, Bool, Int
 from ba.model.problem import Free, Problem
 from ba.model.rotation import Parameterization
 from ba.model.terms.term import touched_points
-
-Array = NDArray[Any]
-Columns = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +26,15 @@ class Layout:
     """Where each parameter stands in x; -1 where it is fixed.
 
     image_columns (n_images, k + 3): rotation, then translation;  camera_columns (n_cameras, w);  point_columns
-    (n_points,): the first of three;  active (k + 3 + w,): see `active_columns`;  kept (n_points,): points that are not
-    eliminated, free or not.
+    (n_points, 3);  active (k + 3 + w,): see `active_columns`;  kept (n_points,): points that are not eliminated, free
+    or not.
     """
 
-    image_columns: Columns
-    camera_columns: Columns
-    point_columns: Columns
-    active: NDArray[np.bool_]
-    kept: NDArray[np.bool_]
+    image_columns: Int
+    camera_columns: Int
+    point_columns: Int
+    active: Bool
+    kept: Bool
     num_reduced: int
     size: int
 
@@ -49,9 +46,9 @@ def make_layout(problem: Problem, tangent_dim: int) -> Layout:
     kept = touched_points(problem.terms, problem.num_points)
     counts = [int(images.sum()), int(free.intrinsics.sum()), 3 * int((free.points & kept).sum())]
     num_reduced = sum(counts)
-    point_columns = np.full(problem.num_points, -1, np.int32)
+    point_columns = np.full((problem.num_points, 3), -1, np.int32)
     for points, first in ((free.points & kept, counts[0] + counts[1]), (free.points & ~kept, num_reduced)):
-        point_columns[points] = first + 3 * np.arange(points.sum())
+        point_columns[points] = first + np.arange(3 * points.sum()).reshape(-1, 3)
     return Layout(
         image_columns=_numbered(images, 0),
         camera_columns=_numbered(free.intrinsics, counts[0]),
@@ -63,7 +60,7 @@ def make_layout(problem: Problem, tangent_dim: int) -> Layout:
     )
 
 
-def active_columns(free: Free, tangent_dim: int) -> NDArray[np.bool_]:
+def active_columns(free: Free, tangent_dim: int) -> Bool:
     """(k + 3 + w,) which numbers of a pose are free in any image, and which intrinsics in any camera.
 
     Derivatives by no others are computed. One by a pose's position always is, zero where all are fixed, so that every
@@ -75,7 +72,7 @@ def active_columns(free: Free, tangent_dim: int) -> NDArray[np.bool_]:
     return active
 
 
-def _numbered(mask: NDArray[np.bool_], first: int) -> Columns:
+def _numbered(mask: Bool, first: int) -> Int:
     return np.where(mask, first + np.cumsum(mask).reshape(mask.shape) - 1, -1).astype(np.int32)
 
 
@@ -88,6 +85,11 @@ class State:
     intrinsics: Array
     points: Array
     tangent_map: Array
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of what is computed from its numbers: complex where any of them is."""
+        return np.result_type(self.rotations, self.translations, self.intrinsics, self.points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,37 +110,32 @@ class Variables:
         for columns, values in (
             (layout.image_columns[:, k:], problem.translations),
             (layout.camera_columns, problem.intrinsics),
-            (self.point_entries, problem.points),
+            (layout.point_columns, problem.points),
         ):
             x[columns[columns >= 0]] = values[columns >= 0]
         return x
 
-    @cached_property
-    def point_entries(self) -> Columns:
-        """(n_points, 3) columns of each coordinate, -1 where fixed."""
-        first = self.layout.point_columns[:, None]
-        return np.where(first >= 0, first + np.arange(3, dtype=np.int32), -1)
-
     def at(self, x: Array) -> State:
         """The parameters that x (size,) stands for; fixed ones bit for bit as in the problem. x may be complex."""
         problem, layout, k = self.problem, self.layout, self.rotation.tangent_dim
-        rotation_columns = layout.image_columns[:, :k]
-        delta = _filled(rotation_columns, np.zeros(rotation_columns.shape), x)
+        delta = self._delta(x)
         moved = self.rotation.to_matrix(self.rotation.retract(self.theta, delta))
         return State(
             rotations=np.where(problem.free.rotations[:, None, None], moved, problem.rotations),
             translations=_filled(layout.image_columns[:, k:], problem.translations, x),
             intrinsics=_filled(layout.camera_columns, problem.intrinsics, x),
-            points=_filled(self.point_entries, problem.points, x),
+            points=_filled(layout.point_columns, problem.points, x),
             tangent_map=self.rotation.tangent_map(self.theta, delta),
         )
 
     def moved(self, x: Array) -> Variables:
         """The same variables with charts centred at x, so that x stands for `start` of the result."""
-        k = self.rotation.tangent_dim
-        rotation_columns = self.layout.image_columns[:, :k]
-        delta = _filled(rotation_columns, np.zeros(rotation_columns.shape), x)
-        return replace(self, problem=self.problem_at(x), theta=self.rotation.retract(self.theta, delta))
+        return replace(self, problem=self.problem_at(x), theta=self.rotation.retract(self.theta, self._delta(x)))
+
+    def _delta(self, x: Array) -> Array:
+        """(n_images, k) displacements in the charts."""
+        columns = self.layout.image_columns[:, : self.rotation.tangent_dim]
+        return _filled(columns, np.zeros(columns.shape), x)
 
     def problem_at(self, x: Array) -> Problem:
         """The problem with its free numbers at x."""
@@ -160,5 +157,5 @@ def make_variables(problem: Problem, rotation: Parameterization) -> Variables:
     )
 
 
-def _filled(columns: Columns, fixed: Array, x: Array) -> Array:
+def _filled(columns: Int, fixed: Array, x: Array) -> Array:
     return np.where(columns >= 0, x[columns] if len(x) else fixed, fixed)

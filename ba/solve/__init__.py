@@ -16,9 +16,9 @@ from ba.model.residual import Residuals, as_state, project
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.variables import Variables, make_variables
 from ba.prepare.conditioning import condition
-from ba.solve import arguments
+from ba.solve import arguments, endings
 from ba.solve.backends import SOLVERS, without_bounds
-from ba.solve.objective import OUT_OF_ITERATIONS, History, Objective, ObserverError, SolveResult, Stopped
+from ba.solve.objective import History, Objective, ObserverError, SolveResult
 from ba.solve.result import Observer, Solution, Status, ignore
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ def _evaluated(objective: Objective, variables: Variables, history: History) -> 
     gradient = objective.gradient(linearization)
     try:
         history.accept(objective.cost(linearization.residuals), 0.0, float(np.abs(gradient).max(initial=0.0)))
-    except Stopped as stop:
+    except endings.Stopped as stop:
         return SolveResult(variables, *stop.ending)
     if variables.layout.size == 0:
         return SolveResult(variables, Status.CONVERGED, "nothing is free")
-    return SolveResult(variables, *OUT_OF_ITERATIONS)
+    return SolveResult(variables, *endings.OUT_OF_ITERATIONS)
 
 
 def _check_rotations(problem: Problem, rotation: str) -> None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
+from ba.model.arrays import Array
 
 if TYPE_CHECKING:
     from ba.config.section import Section
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ba.solve.objective import History, Objective, SolveResult
     from ba.solve.options import Solver
 
-    Bounds = tuple[NDArray[Any], NDArray[Any]]
+    Bounds = tuple[Array, Array]
     Solve = Callable[[Variables, Objective, Solver, Bounds, History], SolveResult]
 
 

@@ -13,22 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ba.errors import SolverError
-from ba.solve.objective import (
-    BY_COST,
-    BY_GRADIENT,
-    BY_STEP,
-    NO_LOWER,
-    OUT_OF_ITERATIONS,
-    History,
-    Stopped,
-    ending_of,
-)
+from ba.solve import endings
+from ba.solve.objective import History
 from ba.solve.result import Status
 
 if TYPE_CHECKING:
     from ba.solve.options import Solver
-
-Ending = tuple[Status, str]
 
 LEAST_DAMPING, MOST_DAMPING = 1e-16, 1e16
 
@@ -41,8 +31,6 @@ fewest steps on Dubrovnik-16 and Ladybug-49, whose shares are 4e-4 and 7e-4. Fro
 
 LEAST_GAIN = 1e-3
 """Steps that gain less than this share of what the model promised are rejected."""
-
-STUCK = Status.FAILED, "no finite step lowers the cost at any damping"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +82,11 @@ class Damping:
         self.growth *= 2.0
 
 
-def minimize(system: System, options: Solver, history: History) -> tuple[Ending, dict[str, Any]]:
+def minimize(system: System, options: Solver, history: History) -> tuple[endings.Ending, dict[str, Any]]:
     """Take steps until a test of `options` holds, or none is to be had. Returns how it ended, and details."""
     damping: Damping | None = None
     step_norm = 0.0
-    ending: Ending | None = None
+    ending: endings.Ending | None = None
     try:
         while True:
             cost, gradient_norm = system.linearize()
@@ -106,9 +94,9 @@ def minimize(system: System, options: Solver, history: History) -> tuple[Ending,
             history.accept(cost, step_norm, gradient_norm)
             damping = damping or Damping(min(max(PER_MISFIT * system.misfit(cost), LEAST_FIRST), MOST_FIRST))
             if ending is None and gradient_norm < options.gtol:
-                ending = BY_GRADIENT
+                ending = endings.BY_GRADIENT
             if ending is None and history.steps >= options.max_iterations:
-                ending = OUT_OF_ITERATIONS
+                ending = endings.OUT_OF_ITERATIONS
             if ending is not None:
                 break
             answer = _search(system, cost, damping, options, history)
@@ -116,25 +104,25 @@ def minimize(system: System, options: Solver, history: History) -> tuple[Ending,
                 ending = answer
                 break
             if not answer.predicted_reduction > system.rounding(cost):
-                ending = NO_LOWER
+                ending = endings.NO_LOWER
             elif cost - answer.cost < options.ftol * cost:
-                ending = BY_COST
+                ending = endings.BY_COST
             elif system.is_short(answer, options.xtol):
-                ending = BY_STEP
+                ending = endings.BY_STEP
             system.accept(answer)
             step_norm = answer.step_norm
-    except (KeyboardInterrupt, Stopped) as stop:
-        ending = ending_of(stop)
+    except (KeyboardInterrupt, endings.Stopped) as stop:
+        ending = endings.of(stop)
     return ending, {"damping": damping.value if damping else None}
 
 
-def _search(system: System, cost: float, damping: Damping, options: Solver, history: History) -> Trial | Ending:
+def _search(system: System, cost: float, damping: Damping, options: Solver, history: History) -> Trial | endings.Ending:
     """The first step that lowers the cost as promised, with more and more damping; or why there is none.
 
     A step that promises no more than rounding is taken where it happens to lower the cost: along flat directions it
     moves the state by more than the cost tells.
     """
-    why = STUCK
+    why = endings.STUCK
     while damping.value <= MOST_DAMPING:
         history.check_time()
         try:
@@ -145,12 +133,12 @@ def _search(system: System, cost: float, damping: Damping, options: Solver, hist
             continue
         history.evaluations += 1
         if not trial.predicted_reduction > system.rounding(cost):
-            return trial if trial.cost < cost else NO_LOWER
+            return trial if trial.cost < cost else endings.NO_LOWER
         gain = (cost - trial.cost) / trial.predicted_reduction
         if gain > LEAST_GAIN:
             damping.accepted(gain)
             return trial
         if system.is_short(trial, options.xtol):
-            return BY_STEP
+            return endings.BY_STEP
         damping.rejected()
     return why

@@ -1,4 +1,4 @@
-"""What every backend shares: cost and gradient under a loss, the log of accepted steps, and the way a solve ends."""
+"""What every backend shares: cost and gradient under a loss, the log of accepted steps, and the test of short steps."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.engine import kernelcache
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks, Linearization
 from ba.model.loss import Loss, linear
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import Member, joined, parted
 from ba.model.variables import Variables
+from ba.solve import endings
 from ba.solve.result import Iteration, Observer, Status
-
-Array = NDArray[Any]
 
 EPSILON = float(np.finfo(float).eps)
 
@@ -116,14 +115,6 @@ def _row_scale(r: Array, loss: Loss | None) -> Array:
     return np.sqrt(np.maximum((loss or linear)(np.einsum("ni,ni->n", r, r))[1], LEAST_WEIGHT))
 
 
-class Stopped(Exception):
-    """Raised inside a backend to end it there, with the state that was last recorded; `ending` as in `SolveResult`."""
-
-    def __init__(self, ending: tuple[Status, str]) -> None:
-        super().__init__(ending[1])
-        self.ending = ending
-
-
 class ObserverError(Exception):
     """Carries what an observer raised past every `except` of backends and of scipy, to `ba.solve.solve`."""
 
@@ -171,12 +162,12 @@ class History:
         except Exception as error:
             raise ObserverError(error) from error
         if isinstance(answer, bool | np.bool_) and answer:
-            raise Stopped(BY_OBSERVER)
+            raise endings.Stopped(endings.BY_OBSERVER)
 
     def check_time(self) -> None:
         """Raise Stopped where the time is over and there is a state to end with. Called inside all that takes long."""
         if self.max_seconds is not None and self.records and self.seconds >= self.max_seconds:
-            raise Stopped(OUT_OF_SECONDS)
+            raise endings.Stopped(endings.OUT_OF_SECONDS)
 
 
 def _solving_clock() -> float:
@@ -191,22 +182,6 @@ class SolveResult:
     status: Status
     message: str
     solver_details: dict[str, Any] = field(default_factory=dict)
-
-
-INTERRUPTED = Status.INTERRUPTED, "stopped by Ctrl-C or another signal; this is the best state so far"
-BY_OBSERVER = Status.INTERRUPTED, "stopped by the observer; this is the state that it was last told of"
-OUT_OF_SECONDS = Status.MAX_SECONDS, "solver.max_seconds is over; this is the best state so far"
-OUT_OF_ITERATIONS = Status.MAX_ITERATIONS, "solver.max_iterations reached"
-BY_GRADIENT = Status.CONVERGED, "largest gradient component below solver.gtol"
-BY_COST = Status.CONVERGED, "relative change of the cost below solver.ftol"
-BY_STEP = Status.CONVERGED, "no number moves by more than solver.xtol of itself"
-NO_LOWER = Status.CONVERGED, "no step lowers the cost in float64 any more"
-NO_STEP = Status.FAILED, "no step lowers the cost, though the gradient is not zero"
-
-
-def ending_of(stop: KeyboardInterrupt | Stopped) -> tuple[Status, str]:
-    """How a solve ends that was stopped from outside."""
-    return stop.ending if isinstance(stop, Stopped) else INTERRUPTED
 
 
 def is_short(step: Array, x: Array, xtol: float) -> bool:

@@ -1,4 +1,4 @@
-"""scipy's trust region in coordinates in which the problem is round.
+"""scipy's trust region in coordinates in which the normal equations are nearly the identity.
 
 Around each accepted state the damped normal equations are factored in Schur form, H = L L^T
 (`ba.solve.reduced.NormalFactor`), and least_squares works on y with x = x_k + L^-T (y - y_k): J L^-T is nearly
@@ -10,40 +10,28 @@ ones. scipy's first trust radius is |y_k|, so the choice of y_k carries the radi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 from scipy.sparse.linalg import LinearOperator
 
 from ba.errors import SolverError, UserError
+from ba.model.arrays import Array
 from ba.model.linearization import Linearization
+from ba.model.loss import linear
 from ba.model.variables import Variables
-from ba.solve.objective import (
-    BY_COST,
-    BY_GRADIENT,
-    BY_STEP,
-    NO_LOWER,
-    NO_STEP,
-    OUT_OF_ITERATIONS,
-    History,
-    Objective,
-    SolveResult,
-    Stopped,
-    ending_of,
-    is_short,
-)
-from ba.solve.plain import joint
+from ba.solve import endings
+from ba.solve.objective import History, Objective, SolveResult, is_short
 from ba.solve.reduced import NormalFactor, NormalFactors
 from ba.solve.result import Status
 
 if TYPE_CHECKING:
     from ba.solve.options import Solver
 
-Array = NDArray[Any]
 
 MAX_DENSE = 12_000
 """Largest S that is factored as a dense matrix: 1.1 GB, and half of it again for each part of the elimination."""
@@ -94,7 +82,7 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
     Raises UserError where S is too large for a dense factor and not sparse enough for another.
     """
     factors, region, products, step_norm = _factors(variables, objective), Region(), 0, 0.0
-    ending: tuple[Status, str] | None = None
+    ending: endings.Ending | None = None
     recorded = variables
     try:
         while True:
@@ -104,25 +92,46 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
             recorded = variables
             history.accept(here.cost, step_norm, here.gradient_norm)
             if ending is None and here.gradient_norm < options.gtol:
-                ending = BY_GRADIENT
+                ending = endings.BY_GRADIENT
             if ending is None and history.steps >= options.max_iterations:
-                ending = OUT_OF_ITERATIONS
+                ending = endings.OUT_OF_ITERATIONS
             if ending is not None:
                 break
             change, region = here.change(factors, region, history)
             step = here.step(change, region, history)
             if step is None:
                 lost = here.promised_reduction(change) < objective.rounding(here.cost)
-                ending = NO_LOWER if lost else NO_STEP
+                ending = endings.NO_LOWER if lost else endings.NO_STEP
                 break
             variables, region = variables.moved(x + step.displacement), region.after(step)
             step_norm, products = float(np.linalg.norm(step.displacement)), products + step.products
             ending = _converged(step, here.cost, x, options)
-    except (KeyboardInterrupt, Stopped) as stop:
-        ending = ending_of(stop)
+    except (KeyboardInterrupt, endings.Stopped) as stop:
+        ending = endings.of(stop)
     except SolverError as error:
         ending = Status.FAILED, str(error)
     return SolveResult(recorded, *ending, {"lsmr_products": products, "damping": region.damping})
+
+
+def joint(objective: Objective) -> str | Callable[[Array], Array]:
+    """scipy's loss for one of each member's squared norm: a callable, (n_rows,) squares -> (3, n_rows), or "linear".
+
+    scipy adds up rho and multiplies by rho', so an equal share of rho and all of rho' on each number of a member give
+    the exact cost and gradient of the joint loss. No rho'': see `Objective.row_scales`.
+    """
+    if not any(objective.losses):
+        return "linear"
+
+    def rho(squares: Array) -> Array:
+        values, firsts = [], []
+        for part, loss in objective.parts(squares):
+            rows = part.shape[1]
+            value, first, _ = (loss or linear)(part.sum(axis=1))
+            values.append(np.repeat(value / rows, rows))
+            firsts.append(np.repeat(first, rows))
+        return np.stack([np.concatenate(values), np.concatenate(firsts), np.zeros(len(squares))])
+
+    return rho
 
 
 def _factors(variables: Variables, objective: Objective) -> NormalFactors:
@@ -135,12 +144,12 @@ def _factors(variables: Variables, objective: Objective) -> NormalFactors:
     return factors
 
 
-def _converged(step: Step, cost: float, x: Array, options: Solver) -> tuple[Status, str] | None:
+def _converged(step: Step, cost: float, x: Array, options: Solver) -> endings.Ending | None:
     """scipy's test of the cost (`_lsq/common.py`, check_termination), and `is_short`."""
     if cost - step.cost < options.ftol * cost and step.gain > 0.25:
-        return BY_COST
+        return endings.BY_COST
     if is_short(step.displacement, x, options.xtol):
-        return BY_STEP
+        return endings.BY_STEP
     return None
 
 
@@ -221,8 +230,6 @@ class Expansion:
             fun,
             y_start,
             lambda _: operator,
-            x_scale=np.ones(len(x)),
-            bounds=(np.full(len(x), -np.inf), np.full(len(x), np.inf)),
             tr_solver="lsmr",
             loss=joint(self.objective),
             ftol=None,

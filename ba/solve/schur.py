@@ -2,7 +2,7 @@
 
 A step eliminates the points, solves for poses and cameras by one of `ba.solve.reduced.LINEAR_SOLVERS`, and substitutes
 back (Brown, 1958; Triggs et al. 2000, section 6). Under a robust loss residuals and blocks are first scaled by
-sqrt(rho'), which is iteratively reweighted least squares; `Objective.row_scale` says why the negative curvature of the
+sqrt(rho'), which is iteratively reweighted least squares; `Objective.row_scales` says why the negative curvature of the
 loss (Triggs et al. 2000, eq. 11) is left out.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks
 from ba.model.problem import Problem
 from ba.model.terms.stacked import joined, linearized
@@ -35,7 +35,6 @@ from ba.solve.reduced.direct import Direct
 if TYPE_CHECKING:
     from ba.solve.options import Solver
 
-Array = NDArray[Any]
 
 LEAST_FORCING, MOST_FORCING = 1e-3, 0.1
 """Inexact linear solvers stop at this share of the right-hand side, in the norm of their preconditioner: the less, the

@@ -8,12 +8,13 @@ import autograd.numpy as autograd_numpy
 import numpy as np
 import pytest
 
-from ba.analyse.hessian import derivative_along, gradient, hessian_product
+from ba.analyse.hessian import hessian_product
 from ba.model.camera import CAMERAS
 from ba.model.loss import LOSSES, scaled
 from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS
 from ba.model.variables import Variables, make_variables
+from ba.solve.objective import Objective
 from tests.support import jets
 from tests.support.scenes import random_problem
 
@@ -35,7 +36,7 @@ def cost_of_jets(variables: Variables, x: np.ndarray) -> jets.Jet:
     problem, rotation, layout = variables.problem, variables.rotation, variables.layout
     k, image = rotation.tangent_dim, problem.image_of_obs
     R = rotation.to_matrix(rotation.retract(variables.theta, x[layout.image_columns[:, :k]]))
-    t, points = x[layout.image_columns[:, k:]], x[variables.point_entries]
+    t, points = x[layout.image_columns[:, k:]], x[layout.point_columns]
     intrinsics = np.append(x, 0.0)[layout.camera_columns]
     point_in_cam = np.einsum("nij,nj->ni", R[image], points[problem.point_of_obs]) + t[image]
     models = np.array(problem.camera_models)[problem.camera_of_image[image]]
@@ -60,7 +61,7 @@ def test_product_is_that_of_automatic_differentiation(rotation: str, cameras: st
     product = hessian_product(residuals, variables, x, v)
     assert np.abs(product.total - automatic.mixed).max() < 1e-12 * np.abs(automatic.mixed).max()
     assert (np.abs(product.total - automatic.mixed) < 1e-9 * np.abs(automatic.mixed)).all()
-    slope = gradient(residuals.linearize(variables, x))
+    slope = Objective(residuals, None).gradient(residuals.linearize(variables, x))
     assert np.abs(slope - automatic.gradient).max() < 1e-12 * np.abs(automatic.gradient).max()
 
 
@@ -72,7 +73,7 @@ def test_product_is_the_difference_of_gradients_under_every_loss_and_covariances
     residuals = Residuals(variables.problem)
 
     def at(x: np.ndarray) -> np.ndarray:
-        return gradient(residuals.linearize(variables, x), loss)
+        return Objective(residuals, loss).gradient(residuals.linearize(variables, x))
 
     h = 1e-6
     x = variables.start + 1e-5 * (x - variables.start)  # where residuals lie on both sides of the bend
@@ -110,27 +111,11 @@ def test_fixed_numbers_have_no_second_derivatives(rotation: str) -> None:
     problem, free = variables.problem, variables.problem.free
     held = problem.with_free(replace(free, points=np.arange(problem.num_points) % 2 == 0))
     part = make_variables(held, variables.rotation)
-    kept = np.concatenate([np.arange(part.layout.num_reduced), variables.point_entries[::2].ravel()])
+    kept = np.concatenate([np.arange(part.layout.num_reduced), variables.layout.point_columns[::2].ravel()])
     v[np.setdiff1d(np.arange(len(v)), kept)] = 0.0
     whole = hessian_product(Residuals(problem), variables, variables.start, v).total[kept]
     found = hessian_product(Residuals(held), part, part.start, v[kept]).total
     assert np.abs(found - whole).max() < 1e-14 * np.abs(whole).max()
-
-
-def test_the_scalar_case_is_exact() -> None:
-    x, w = 0.5, np.array([2.0, 1.0, 3.0])
-
-    def z(w: np.ndarray) -> complex:
-        y = np.polynomial.Polynomial([w[1], w[0]])
-        return w[2] * x + y.deriv()(x) ** 2
-
-    assert z(w) == 5.5
-    assert [derivative_along(z, w, e) for e in np.eye(3)] == [4.0, 0.0, 0.5]
-
-
-def test_derivative_along_of_a_gradient_is_the_hessian_to_the_last_bit_of_a_power() -> None:
-    x, v = np.array([1.0, -2.0]), np.array([1.0, 0.5])
-    assert np.array_equal(derivative_along(lambda x: 4.0 * x**3, x, v), 12.0 * x**2 * v)
 
 
 def test_jets_are_right_by_autograd() -> None:

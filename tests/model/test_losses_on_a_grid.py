@@ -6,7 +6,7 @@ import pytest
 from ba.model.loss import LOSSES, scaled
 from ba.model.residual import Residuals
 from ba.solve.objective import Objective
-from ba.solve.plain import joint
+from ba.solve.preconditioned import joint
 from tests.support import textbook
 from tests.support.scenes import random_problem
 

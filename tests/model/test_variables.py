@@ -59,7 +59,7 @@ def test_x_is_the_free_numbers_in_order_and_rotations_begin_at_zero(mask: str) -
 def test_columns_number_the_free_numbers_once_each(mask: str) -> None:
     problem = masked(mask)
     layout = make_layout(problem, 4)
-    points = layout.point_columns[layout.point_columns >= 0][:, None] + np.arange(3)
+    points = layout.point_columns[layout.point_columns >= 0]
     found = np.concatenate([columns[columns >= 0] for columns in (layout.image_columns, layout.camera_columns, points)])
     assert np.array_equal(found, np.arange(layout.size))
 

@@ -9,21 +9,23 @@ walk the registry.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.analyse.derivatives import ways
 from ba.analyse.derivatives.automatic import automatic
-from ba.analyse.derivatives.errors import KINDS, Error, Groups, groups_of, largest_errors, rounding_slack
+from ba.analyse.derivatives.errors import KINDS as KINDS
+from ba.analyse.derivatives.errors import Error as Error
+from ba.analyse.derivatives.errors import groups_of as groups_of
+from ba.analyse.derivatives.errors import largest_errors as largest_errors
+from ba.analyse.derivatives.errors import rounding_slack as rounding_slack
 from ba.errors import UserError
+from ba.model.arrays import Array
 from ba.model.residual import Residuals
 from ba.model.variables import Variables
 from ba.system.words import unknown
 
-Array = NDArray[Any]
 Compute = Callable[[Residuals, Variables, Array], csr_array]
 
 
@@ -70,17 +72,3 @@ def jacobian(variables: Variables, x: Array, how: str = "analytic", threads: int
     if x.shape != (variables.layout.size,):
         raise UserError(f"x: shape {x.shape} found, ({variables.layout.size},) is right")
     return JACOBIANS[how].compute(Residuals(variables.problem, threads), variables, x)
-
-
-__all__ = [
-    "EXACT",
-    "JACOBIANS",
-    "KINDS",
-    "Error",
-    "Groups",
-    "Way",
-    "groups_of",
-    "jacobian",
-    "largest_errors",
-    "rounding_slack",
-]

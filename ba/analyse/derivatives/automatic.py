@@ -13,15 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.errors import UserError
+from ba.model.arrays import Array
 from ba.model.camera import CAMERAS, CameraModel
 from ba.model.residual import Residuals
 from ba.model.variables import Variables
 
-Array = NDArray[Any]
 SERIES_BELOW = 0.25
 TERMS = 10
 ORDERS = ("xyz", "xzy", "yxz", "yzx", "zxy", "zyx", "xyx", "xzx", "yxy", "yzy", "zxz", "zyz")
@@ -42,13 +41,9 @@ def automatic(residuals: Residuals, variables: Variables, x: Array) -> csr_array
     names = numpy.array(problem.camera_models)[residuals.camera_of_obs]
     for name in dict.fromkeys(problem.camera_models):
         members = numpy.flatnonzero(names == name)
-        image = problem.image_of_obs[members]
-        numbers = (
-            delta[image],
-            p.translations[image],
-            p.intrinsics[residuals.camera_of_obs[members]],
-            p.points[problem.point_of_obs[members]],
-        )
+        of_obs = problem.image_of_obs, residuals.camera_of_obs, problem.point_of_obs
+        image, camera, point = (index[members] for index in of_obs)
+        numbers = delta[image], p.translations[image], p.intrinsics[camera], p.points[point]
         blocks[members] = _blocks(rotate, CAMERAS[name], variables.theta[image], numbers)
     if residuals.whitener is not None:
         blocks = residuals.whitener @ blocks

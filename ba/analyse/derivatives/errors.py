@@ -8,16 +8,13 @@ resolves the real part of a quaternion near the identity.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ba.model.arrays import Array
 from ba.model.camera import CAMERAS
 from ba.model.variables import Variables
-
-Array = NDArray[Any]
 
 KINDS = ("rotation", "position", "focal", "principal point", "distortion", "skew", "point")
 CAMERA = KINDS[2:6]
@@ -56,7 +53,7 @@ def groups_of(variables: Variables) -> Groups:
     for columns, code in (
         (layout.image_columns, np.repeat([0, 1], [k, 3])),
         (layout.camera_columns, _intrinsic_kinds(problem.camera_models, layout.camera_columns.shape[1])),
-        (variables.point_entries, np.array(len(KINDS) - 1)),
+        (layout.point_columns, np.array(len(KINDS) - 1)),
     ):
         free = columns >= 0
         rows, indices = np.nonzero(free)
@@ -67,15 +64,11 @@ def groups_of(variables: Variables) -> Groups:
 
 def _intrinsic_kinds(models: tuple[str, ...], width: int) -> Array:
     """(n_cameras, width) index into KINDS."""
-    rows = {}
-    for name in dict.fromkeys(models):
-        model, row = CAMERAS[name], np.zeros(width, np.int64)
-        for kind, members in zip(
-            CAMERA, (model.focal, model.principal_point, model.distortion, model.skew), strict=True
-        ):
-            row[list(members)] = KINDS.index(kind)
-        rows[name] = row
-    return np.array([rows[name] for name in models]).reshape(len(models), width)
+    code = np.zeros((len(models), width), np.int64)
+    for camera, name in enumerate(models):
+        for kind in CAMERA:
+            code[camera, list(getattr(CAMERAS[name], kind.replace(" ", "_")))] = KINDS.index(kind)
+    return code
 
 
 def largest_errors(found: csr_array, right: csr_array, groups: Groups, slack: Array | None = None) -> list[Error]:
@@ -91,8 +84,16 @@ def largest_errors(found: csr_array, right: csr_array, groups: Groups, slack: Ar
         shares /= slack[difference.row]
     shares[difference.data == 0.0] = 0.0
     shares[np.isnan(shares)] = np.inf
-    kinds = groups.kind[difference.col]
-    return [_largest(code, shares, kinds, difference, found, right) for code in np.unique(groups.kind)]
+    errors = []
+    for code in np.unique(groups.kind):
+        members = np.flatnonzero(groups.kind[difference.col] == code)
+        error = Error(KINDS[code], 0.0, -1, -1, 0.0, 0.0)
+        if len(members):
+            worst = members[np.argmax(shares[members])]
+            place = int(difference.row[worst]), int(difference.col[worst])
+            error = Error(KINDS[code], float(shares[worst]), *place, float(found[place]), float(right[place]))
+        errors.append(error)
+    return errors
 
 
 def rounding_slack(variables: Variables, x: Array) -> Array:
@@ -111,15 +112,6 @@ def rounding_slack(variables: Variables, x: Array) -> Array:
     lost = terms / depth.clip(min=np.finfo(float).tiny)
     observations = np.repeat(np.maximum(1.0, lost / HARMLESS), 2)
     return np.concatenate([observations, *(np.ones(term.shape[0] * term.shape[1]) for term in problem.terms)])
-
-
-def _largest(code: int, shares: Array, kinds: Array, difference: Any, found: csr_array, right: csr_array) -> Error:
-    members = np.flatnonzero(kinds == code)
-    if not len(members):
-        return Error(KINDS[code], 0.0, -1, -1, 0.0, 0.0)
-    worst = members[np.argmax(shares[members])]
-    row, column = int(difference.row[worst]), int(difference.col[worst])
-    return Error(KINDS[code], float(shares[worst]), row, column, float(found[row, column]), float(right[row, column]))
 
 
 def _scales(matrix: csr_array, groups: Groups) -> Array:

@@ -1,11 +1,12 @@
-"""Ways to the Jacobian of the residual that share nothing but the function, or nothing but the answer.
+"""Ways to compute the Jacobian of the residual. They are independent of each other, so that each checks the others.
 
-Units through the operators, one a row (`vjp`: reverse mode, the scan of Theano's tutorial) or one a column (`jvp`:
-forward mode), cost n times a product: quadratic. Each row reads one image, one camera and one point, so columns that
-have the same place among an image's, a camera's or a point's numbers never meet in a row, and may all be moved at once:
-a colouring with k + 3 + intrinsics + 3 colours for any number of images (Curtis, Powell and Reid, "On the estimation of
-sparse Jacobian matrices", 1974). `complex_columns` believes no such thing: it moves one number at a time and keeps
-whatever changes, which proves the pattern.
+`vjp_rows` takes the products J^T e with unit vectors e, one a row (reverse mode, the scan of Theano's tutorial), and
+`jvp_columns` the products J e, one a column (forward mode): n times the cost of a product, which is quadratic. Each row
+reads one image, one camera and one point. So columns that stand at the same place among an image's, a camera's or a
+point's numbers never meet in a row, and may all be moved at once: a colouring with k + 3 + intrinsics + 3 colours for
+any number of images (Curtis, Powell and Reid, "On the estimation of sparse Jacobian matrices", 1974).
+`complex_columns` does not rely on that pattern: it moves one number at a time and keeps whatever changes, which proves
+the pattern.
 
 A complex step takes no difference, so nothing cancels: f'(x) = Im f(x + ih) / h to rounding for h = 1e-30 (Squire and
 Trapp, "Using complex variables to estimate derivatives of real functions", 1998).
@@ -14,17 +15,15 @@ Trapp, "Using complex variables to estimate derivatives of real functions", 1998
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array, lil_array, vstack
+from scipy.sparse import csr_array, vstack
 
+from ba.model.arrays import Array
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import columns_of, joined
 from ba.model.variables import Variables
 
-Array = NDArray[Any]
 Function = Callable[[Array], Array]
 Move = Callable[[Function, Array, Array], tuple[Array, Array]]
 """move(f, x, columns): by how much f changes as these columns move together, and their steps, (size,)."""
@@ -72,13 +71,8 @@ def complex_step(residuals: Residuals, variables: Variables, x: Array) -> csr_ar
 
 def complex_columns(residuals: Residuals, variables: Variables, x: Array) -> csr_array:
     """Im f(x + ih) / h column by column: what is zero here does not depend on that number."""
-    function = _function(residuals, variables)
-    columns = (_imaginary(function, x, np.array([j]))[0] / STEP for j in range(len(x)))
-    return _stacked(columns, residuals.num_rows).T.tocsr()
-
-
-def _function(residuals: Residuals, variables: Variables) -> Function:
-    return lambda x: residuals.stacked(variables.at(x))
+    everything = np.ones(len(x), bool)
+    return _one_by_one(lambda x: residuals.stacked(variables.at(x)), x, everything, _imaginary)
 
 
 def _both_sides(function: Function, x: Array, columns: Array) -> tuple[Array, Array]:
@@ -103,7 +97,7 @@ def _coloured(residuals: Residuals, variables: Variables, x: Array, move: Move) 
     touched = np.hstack([columns.reduced, columns.points])
     blocks = np.zeros((len(touched), 2, touched.shape[1]))
     for colour, column_of_obs in enumerate(touched.T):
-        moved = _distinct(column_of_obs, len(x))
+        moved = np.flatnonzero(np.bincount(column_of_obs + 1)[1:])
         if len(moved):
             change, step = move(lambda x: residuals.residual(variables.at(x))[0], x, moved)
             step_of_obs = np.append(step, 1.0)[column_of_obs]
@@ -112,26 +106,25 @@ def _coloured(residuals: Residuals, variables: Variables, x: Array, move: Move) 
     J = columns.csr(blocks[:, :, :width], blocks[:, :, width:])
     if not residuals.problem.terms:
         return J
-    return csr_array(vstack([J, _one_by_one(residuals, variables, x, move)], format="csr"))
-
-
-def _one_by_one(residuals: Residuals, variables: Variables, x: Array, move: Move) -> csr_array:
-    """The rows of the other terms: they are few, and one may touch two blocks of the same family."""
     terms, layout = residuals.problem.terms, variables.layout
-    touched = np.concatenate([columns_of(touch, layout).ravel() for term in terms for touch in term.touches])
-    moved = _distinct(touched, len(x))
-    J = lil_array((sum(n * rows for n, rows in residuals.shapes[1:]), len(x)))
-    for column in moved.tolist():
-        change, step = move(lambda x: joined([term.residual(variables.at(x)) for term in terms]), x, np.array([column]))
-        J[:, [column]] = (change / step[column])[:, None]
-    return csr_array(J)
+    touched = np.zeros(len(x) + 1, bool)
+    for touch in (touch for term in terms for touch in term.touches):
+        touched[columns_of(touch, layout)] = True
+    of_terms = _one_by_one(lambda x: joined([term.residual(variables.at(x)) for term in terms]), x, touched[:-1], move)
+    return csr_array(vstack([J, of_terms], format="csr"))
 
 
-def _distinct(columns: Array, size: int) -> Array:
-    """The columns that are free, each once."""
-    present = np.zeros(size + 1, bool)
-    present[columns] = True
-    return np.flatnonzero(present[:-1])
+def _one_by_one(function: Function, x: Array, touched: Array, move: Move) -> csr_array:
+    """Derivatives by each number that is touched, (size,) bool; a term may touch two blocks of the same family, so that
+    colours do not serve."""
+
+    def derivative(column: int) -> Array:
+        change, step = move(function, x, np.array([column]))
+        return np.asarray(change / step[column])
+
+    nothing = np.zeros(len(function(x)))
+    columns = (derivative(j) if touched[j] else nothing for j in range(len(x)))
+    return _stacked(columns, len(nothing)).T.tocsr()
 
 
 def _units(size: int) -> Iterator[Array]:
@@ -143,11 +136,4 @@ def _units(size: int) -> Iterator[Array]:
 
 def _stacked(rows: Iterable[Array], width: int) -> csr_array:
     """Rows as one sparse matrix, zeros left out."""
-    indices, values, counts = [np.empty(0, int)], [np.empty(0)], [0]
-    for row in rows:
-        entries = np.flatnonzero(row)
-        indices.append(entries)
-        values.append(row[entries])
-        counts.append(len(entries))
-    data = np.concatenate(values), np.concatenate(indices), np.cumsum(counts)
-    return csr_array(data, shape=(len(counts) - 1, width))
+    return csr_array(vstack([csr_array((0, width)), *(csr_array(row[None]) for row in rows)], format="csr"))

@@ -9,9 +9,9 @@ one-to-one while the distorted radius grows: d + 2 s (k1 + 2 k2 s) = 1 + 3 k1 s 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.engine.jit import formula
+from ba.model.arrays import Float
 from ba.model.camera.model import CameraModel
 
 
@@ -47,7 +47,7 @@ def derivatives(params: Any, x: Any, y: Any, z: Any, d_point: Any, d_params: Any
     d_params[1, 0], d_params[1, 1], d_params[1, 2] = d * y, f * s * y, f * s * s * y
 
 
-def sample(rng: np.random.Generator) -> NDArray[np.float64]:
+def sample(rng: np.random.Generator) -> Float:
     return np.array([rng.uniform(400.0, 2000.0), rng.uniform(-0.1, 0.1), rng.uniform(-0.02, 0.05)])
 
 

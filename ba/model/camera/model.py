@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 from numba.extending import overload
-from numpy.typing import NDArray
 
 from ba.engine.jit import kernel
 from ba.engine.simd import lanes
+from ba.model.arrays import Float
 
 INSIDE, BEHIND, OUTSIDE = 0, 1, 2
 """Domain codes: as it should be; at or behind the camera's plane; beyond the field where distortion is one-to-one."""
@@ -50,7 +50,7 @@ class CameraModel:
     pixel: Callable[..., Any]
     inside: Callable[..., Any]
     derivatives: Callable[..., None]
-    sample: Callable[[np.random.Generator], NDArray[np.float64]]
+    sample: Callable[[np.random.Generator], Float]
     project: Callable[..., None] = field(init=False)
 
     def __post_init__(self) -> None:

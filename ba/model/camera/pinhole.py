@@ -6,9 +6,9 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.engine.jit import formula
+from ba.model.arrays import Float
 from ba.model.camera.model import CameraModel
 
 
@@ -34,7 +34,7 @@ def derivatives(params: Any, x: Any, y: Any, z: Any, d_point: Any, d_params: Any
     d_params[1, 0], d_params[1, 1], d_params[1, 2], d_params[1, 3], d_params[1, 4] = 0.0, y, 0.0, 1.0, 0.0
 
 
-def sample(rng: np.random.Generator) -> NDArray[np.float64]:
+def sample(rng: np.random.Generator) -> Float:
     focal = rng.uniform(400.0, 2000.0)
     return np.array([focal, focal * rng.uniform(0.95, 1.05), *rng.uniform(300.0, 1000.0, 2), rng.uniform(-2.0, 2.0)])
 

@@ -3,8 +3,6 @@
 There the map to the tangent loses rank. `from_matrix` gives |w| <= pi, so a fresh chart is at least pi away from it.
 """
 
-import operator
-
 from ba.model.rotation import so3
 from ba.model.rotation.parameterization import Array, Parameterization
 
@@ -19,6 +17,5 @@ PARAMETERIZATION = Parameterization(
     tangent_dim=3,
     from_matrix=so3.log,
     to_matrix=so3.exp,
-    retract=operator.add,
     tangent_map=tangent_map,
 )

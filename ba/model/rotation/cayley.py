@@ -9,8 +9,6 @@ Vectors are global and steps add: a chart about the current rotation would be re
 to see. `from_matrix` takes a as 2^-53 at least, so a half turn comes back to rounding, from |g| = 2^53, where it stays.
 """
 
-import operator
-
 import numpy as np
 
 from ba.model.rotation import so3
@@ -41,6 +39,5 @@ PARAMETERIZATION = Parameterization(
     tangent_dim=3,
     from_matrix=from_matrix,
     to_matrix=to_matrix,
-    retract=operator.add,
     tangent_map=tangent_map,
 )

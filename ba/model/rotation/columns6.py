@@ -13,8 +13,6 @@ close to e_x: on Dubrovnik-16 with the schur backend |p| goes to 3.3 in two step
 `so3_left` takes 6. After turning the world by (0.5, -1, 2) both take 7.
 """
 
-import operator
-
 import numpy as np
 
 from ba.model.rotation import so3
@@ -56,6 +54,5 @@ PARAMETERIZATION = Parameterization(
     tangent_dim=6,
     from_matrix=from_matrix,
     to_matrix=to_matrix,
-    retract=operator.add,
     tangent_map=tangent_map,
 )

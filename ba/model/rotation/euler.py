@@ -1,8 +1,9 @@
 """Three angles (a, b, c) about fixed axes i, then j, then k: R = R_k(c) R_j(b) R_i(a), radians; each of the 12 orders.
 
-phi = R_k R_j e_i da + R_k e_j db + e_k dc. Gimbal lock is where the first and the last column are parallel, and only
-a + c or a - c is determined: at b = +-pi/2 with three different axes (Tait-Bryan: `euler_xyz`), at b = 0 and pi with
-i = k (proper: `euler_zxz`), so the identity and every half turn about an axis are locked in all proper orders.
+phi = R e_i da + R_k e_j db + e_k dc, as R_i leaves e_i where it is. Gimbal lock is where the first and the last column
+are parallel, and only a + c or a - c is determined: at b = +-pi/2 with three different axes (Tait-Bryan: `euler_xyz`),
+at b = 0 and pi with i = k (proper: `euler_zxz`), so the identity and every half turn about an axis are locked in all
+proper orders.
 
 `from_matrix` is exact at the lock too. It reads c from R e_i, as R_j(b) e_i lies in the plane across e_j, takes R_k(c)
 away, and reads b and a from what is left (Slabaugh, "Computing Euler angles from a rotation matrix", 1999, treats the
@@ -14,7 +15,6 @@ of angles. So two formulas, of xyz and of xyx, with their entries in other place
 matrices read better and take six times as long.
 """
 
-import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -45,16 +45,6 @@ def _matrix_xyz(cosines: Triple, sines: Triple) -> list[Array]:
     ]  # fmt: skip
 
 
-def _map_xyz(cosines: Triple, sines: Triple) -> list[Array]:
-    (_, cb, cc), (_, sb, sc) = cosines, sines
-    zero, one = np.zeros_like(cb), np.ones_like(cb)
-    return [
-        cc * cb, -sc, zero,
-        sc * cb, cc, zero,
-        -sb, zero, one,
-    ]  # fmt: skip
-
-
 def _matrix_xyx(cosines: Triple, sines: Triple) -> list[Array]:
     (ca, cb, cc), (sa, sb, sc) = cosines, sines
     return [
@@ -64,21 +54,12 @@ def _matrix_xyx(cosines: Triple, sines: Triple) -> list[Array]:
     ]  # fmt: skip
 
 
-def _map_xyx(cosines: Triple, sines: Triple) -> list[Array]:
-    (_, cb, cc), (_, sb, sc) = cosines, sines
-    zero, one = np.zeros_like(cb), np.ones_like(cb)
-    return [
-        cb, zero, one,
-        sc * sb, cc, zero,
-        -cc * sb, sc, zero,
-    ]  # fmt: skip
-
-
 def _make_parameterization(order: str) -> Parameterization:
     """order: three letters of x, y, z, no letter beside itself; the axes in the order in which they turn."""
     i, j, k = ("xyz".index(letter) for letter in order)
     e_i, e_j, e_k = np.eye(3)[[i, j, k]]
     proper = i == k
+    formula = _matrix_xyx if proper else _matrix_xyz
     frame = [i, j, 3 - i - j]
     handedness = float(np.linalg.det(np.eye(3)[frame]))
     place = [frame.index(axis) for axis in range(3)]
@@ -92,16 +73,15 @@ def _make_parameterization(order: str) -> Parameterization:
         a = so3.arctan2(-(e_j @ rest) @ np.cross(e_i, e_j), e_j @ rest @ e_j)
         return np.stack([a, b, c], axis=-1)
 
-    def entries(formula: Formula, theta: Array, columns: list[int]) -> Array:
-        angles = np.moveaxis(handedness * theta, -1, 0)
-        found = formula(tuple(np.cos(angles)), tuple(np.sin(angles)))
-        return so3.unflatten(np.stack([found[3 * row + column] for row in place for column in columns], axis=-1))
-
     def to_matrix(theta: Array) -> Array:
-        return entries(_matrix_xyx if proper else _matrix_xyz, theta, place)
+        angles = np.moveaxis(handedness * theta, -1, 0)
+        entries = formula(tuple(np.cos(angles)), tuple(np.sin(angles)))
+        return so3.unflatten(np.stack([entries[3 * row + column] for row in place for column in place], axis=-1))
 
     def tangent_map(theta: Array, delta: Array) -> Array:
-        return entries(_map_xyx if proper else _map_xyz, theta + delta, [0, 1, 2])
+        c = (theta + delta)[..., 2:]
+        second = np.cos(c) * e_j + np.sin(c) * np.cross(e_k, e_j)
+        return np.stack([to_matrix(theta + delta)[..., i], second, np.broadcast_to(e_k, second.shape)], axis=-1)
 
     return Parameterization(
         name=f"euler_{order}",
@@ -109,7 +89,6 @@ def _make_parameterization(order: str) -> Parameterization:
         tangent_dim=3,
         from_matrix=from_matrix,
         to_matrix=to_matrix,
-        retract=operator.add,
         tangent_map=tangent_map,
     )
 

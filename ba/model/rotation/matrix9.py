@@ -3,8 +3,6 @@
 Nothing projects them back, so a solver reaches costs that no rotation reaches: `constraint` says how far it went.
 """
 
-import operator
-
 import numpy as np
 
 from ba.model.rotation import so3
@@ -21,7 +19,6 @@ PARAMETERIZATION = Parameterization(
     tangent_dim=9,
     from_matrix=so3.flatten,
     to_matrix=so3.unflatten,
-    retract=operator.add,
     tangent_map=tangent_map,
     stays_rotation=False,
 )

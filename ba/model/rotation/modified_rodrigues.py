@@ -10,8 +10,6 @@ turn, and there is no switch to the shadow set, -m / |m|^2, as `axis_angle` has 
 from half a turn it takes another to get into trouble.
 """
 
-import operator
-
 import numpy as np
 
 from ba.model.rotation import so3
@@ -39,6 +37,5 @@ PARAMETERIZATION = Parameterization(
     tangent_dim=3,
     from_matrix=from_matrix,
     to_matrix=to_matrix,
-    retract=operator.add,
     tangent_map=tangent_map,
 )

@@ -5,16 +5,14 @@ only the map from its own numbers to phi, and the kernels never know rotations (
 theory", 2018, section II-G). Numbers that do not stay a rotation supply the map to the nine entries of the matrix.
 """
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array as Array
 from ba.model.rotation.so3 import orthonormality
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Parameterization:
 
     from_matrix(R (n, 3, 3)) -> theta (n, ambient_dim)
     to_matrix(theta) -> R (n, 3, 3)
-    retract(theta, delta (n, tangent_dim)) -> theta; retract(theta, 0) is theta to rounding
+    retract(theta, delta (n, tangent_dim)) -> theta; retract(theta, 0) is theta to rounding. Unless given: theta + delta
     tangent_map(theta, delta) -> G (n, 3, tangent_dim): d(phi)/d(delta) at retract(theta, delta), phi the left
         perturbation R(delta + e) = exp(phi) R(delta); radians.
         Where `stays_rotation` is False: G (n, 9, tangent_dim), the derivative of R's entries in row-major order.
@@ -36,8 +34,8 @@ class Parameterization:
     tangent_dim: int
     from_matrix: Callable[[Array], Array]
     to_matrix: Callable[[Array], Array]
-    retract: Callable[[Array, Array], Array]
     tangent_map: Callable[[Array, Array], Array]
+    retract: Callable[[Array, Array], Array] = operator.add
     stays_rotation: bool = True
 
     def constraint(self, theta: Array) -> Array:

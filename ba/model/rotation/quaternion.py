@@ -4,8 +4,6 @@ With q = (a, v), phi = 2 vec(dq q*) / |q|^2 = 2 / |q|^2 [-v | a I + [v]] dq, whi
 Every q but zero is a rotation; zero, where R has no limit, gives the identity and a map of zeros.
 """
 
-import operator
-
 import numpy as np
 
 from ba.model.rotation import so3
@@ -25,6 +23,5 @@ PARAMETERIZATION = Parameterization(
     tangent_dim=4,
     from_matrix=so3.matrix_to_quaternion,
     to_matrix=so3.quaternion_to_matrix,
-    retract=operator.add,
     tangent_map=tangent_map,
 )

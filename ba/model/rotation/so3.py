@@ -1,11 +1,9 @@
-"""The rotation group: exponential, logarithm, Jacobians, and unit quaternions as the road between the two.
+"""The rotation group: exponential, logarithm, left Jacobian, and unit quaternions between the two.
 
 With t = |w| and [w] the cross-product matrix (Sola, Deray, Atchuthan, "A micro Lie theory", 2018, eq. 132-148):
 
     exp(w)    = I + sin t / t [w] + (1 - cos t) / t^2 [w]^2  =  R(q),  q = (cos(t/2), sin(t/2) / t w)
     J_l(w)    = I + (1 - cos t) / t^2 [w] + (t - sin t) / t^3 [w]^2,         exp(w + e) = exp(J_l e) exp(w)
-    J_l^-1(w) = I - [w] / 2 + (1 / t^2 - cot(t/2) / (2 t)) [w]^2
-    J_r(w)    = J_l(-w),                                                     exp(w + e) = exp(w) exp(J_r e)
 
 Every coefficient is an even analytic function of t: a series in t^2 below SERIES_BELOW, closed form above. So nothing
 divides by zero, an underflowing t^2 does no harm, and complex input gives complex-step derivatives: no branch looks at
@@ -14,12 +12,10 @@ an imaginary part. Every function is batched over any leading axes. NaN gives Na
 
 from collections.abc import Callable
 from math import factorial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from ba.model.arrays import Array
 
 SERIES_BELOW = 0.5
 TINY = float(np.finfo(np.float64).tiny)
@@ -29,11 +25,6 @@ OFF_SO3 = 1e-6
 
 SINC_SERIES = [(-1) ** k / factorial(2 * k + 1) for k in reversed(range(8))]
 JACOBIAN_SERIES = [(-1) ** k / factorial(2 * k + 3) for k in reversed(range(8))]
-# |B_2n| / (2n)! for n = 8 .. 1, the expansion of the cotangent (DLMF 4.19.6).
-INVERSE_SERIES = [
-    3617 / 10670622842880000, 1 / 74724249600, 691 / 1307674368000, 1 / 47900160,
-    1 / 1209600, 1 / 30240, 1 / 720, 1 / 12,
-]  # fmt: skip
 
 
 def hat(w: Array) -> Array:
@@ -93,32 +84,6 @@ def left_jacobian(w: Array) -> Array:
     # The root of the coefficient goes into both factors, so that their product is finite wherever w is.
     K = hat(_root_jacobian_coefficient(t)[..., None] * w)
     return np.asarray(np.eye(3) + hat((0.5 * _sinc(0.5 * t) ** 2)[..., None] * w) + K @ K)
-
-
-def right_jacobian(w: Array) -> Array:
-    """(..., 3) -> (..., 3, 3): exp(w + e) = exp(w) exp(J e) to first order in e."""
-    return left_jacobian(-np.asarray(w))
-
-
-def left_jacobian_inverse(w: Array) -> Array:
-    """(..., 3) -> (..., 3, 3): the inverse of `left_jacobian`; it has poles at |w| = 2 pi, 4 pi, ..."""
-    w = np.asarray(w)
-    return np.asarray(np.eye(3) - hat(0.5 * w) + hat(_inverse_coefficient(norm(w))[..., None] * w) @ hat(w))
-
-
-def right_jacobian_inverse(w: Array) -> Array:
-    """(..., 3) -> (..., 3, 3): the inverse of `right_jacobian`."""
-    return left_jacobian_inverse(-np.asarray(w))
-
-
-def exp_derivative(w: Array) -> Array:
-    """(..., 3) -> (..., 3, 3, 3): entry [..., i, :, :] is d exp(w) / d w_i.
-
-    Gallego and Yezzi, "A compact formula for the derivative of a 3-D rotation in exponential coordinates", 2015, eq. 9:
-    ([w] w_i + [w cross (I - R) e_i]) R / |w|^2. Its left factor is [J_l e_i], which needs no division by |w|^2.
-    """
-    columns = np.swapaxes(left_jacobian(w), -1, -2)
-    return np.asarray(hat(columns) @ exp(w)[..., None, :, :])
 
 
 def exp_quaternion(w: Array) -> Array:
@@ -214,11 +179,6 @@ def _sinc(t: Array) -> Array:
 def _root_jacobian_coefficient(t: Array) -> Array:
     """sqrt((t - sin t) / t^3)"""
     return _even(t, lambda s: np.sqrt(np.polyval(JACOBIAN_SERIES, s)), lambda t: np.sqrt(1.0 - np.sin(t) / t) / t)
-
-
-def _inverse_coefficient(t: Array) -> Array:
-    """1 / t^2 - cot(t/2) / (2 t)"""
-    return _even(t, lambda s: np.polyval(INVERSE_SERIES, s), lambda t: (1.0 - 0.5 * t / np.tan(0.5 * t)) / t / t)
 
 
 def nearest(R: Array) -> Array:

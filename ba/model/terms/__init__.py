@@ -12,7 +12,7 @@ walk; they try an example of it, a file in tests/support/terms.
 from ba.model.terms.alignment import AlignmentDistance, PointAlignment
 from ba.model.terms.distance import Distance
 from ba.model.terms.position import PositionPrior
-from ba.model.terms.term import Family, Term, TermBlocks, Touch, touched_points
+from ba.model.terms.term import Term
 
 TERMS: dict[str, type[Term]] = {
     "position": PositionPrior,
@@ -20,16 +20,3 @@ TERMS: dict[str, type[Term]] = {
     "alignment": PointAlignment,
     "alignment_distance": AlignmentDistance,
 }
-
-__all__ = [
-    "TERMS",
-    "AlignmentDistance",
-    "Distance",
-    "Family",
-    "PointAlignment",
-    "PositionPrior",
-    "Term",
-    "TermBlocks",
-    "Touch",
-    "touched_points",
-]

@@ -12,19 +12,16 @@ which gives the cost its true gradient.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ba.model.loss import Loss
+from ba.model.arrays import Array, Int
 from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
     from ba.model.variables import State
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +29,10 @@ class PointAlignment(Term):
     """Point `world` (n, 3) is at `camera` (n, 3) in the frame of image (n,), with standard deviation sigma (n,), all in
     world units."""
 
-    image: NDArray[np.int32]
+    image: Int
     camera: Array
     world: Array
     sigma: Array
-    loss: Loss | None = None
     rows = 3
 
     @property
@@ -59,13 +55,6 @@ class PointAlignment(Term):
     def transformed(self, similarity: Similarity) -> Self:
         s = similarity.scale  # of the cameras' frames too
         return replace(self, camera=s * self.camera, world=similarity.apply(self.world), sigma=s * self.sigma)
-
-    def renumbered(self, points: NDArray[np.int32]) -> Self:
-        return self
-
-    def take(self, kept: Any) -> Self:
-        names = "image", "camera", "world", "sigma"
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     def _vector(self, state: State) -> Array:
         R, t = state.rotations[self.image], state.translations[self.image]

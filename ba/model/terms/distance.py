@@ -7,30 +7,26 @@ set to zero: the distance has no derivative there.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ba.model.loss import Loss
+from ba.model.arrays import Array, Int
 from ba.model.terms.term import Term, TermBlocks, Touch
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
     from ba.model.variables import State
 
-Array = NDArray[Any]
-
 
 @dataclass(frozen=True, eq=False)
 class Distance(Term):
     """Points first (n,) and second (n,) are `distance` (n,) apart, with standard deviation sigma (n,), world units."""
 
-    first: NDArray[np.int32]
-    second: NDArray[np.int32]
+    first: Int
+    second: Int
     distance: Array
     sigma: Array
-    loss: Loss | None = None
     rows = 1
 
     @property
@@ -52,12 +48,8 @@ class Distance(Term):
     def transformed(self, similarity: Similarity) -> Self:
         return replace(self, distance=similarity.scale * self.distance, sigma=similarity.scale * self.sigma)
 
-    def renumbered(self, points: NDArray[np.int32]) -> Self:
+    def renumbered(self, points: Int) -> Self:
         return replace(self, first=points[self.first], second=points[self.second])
-
-    def take(self, kept: Any) -> Self:
-        names = "first", "second", "distance", "sigma"
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     def _between(self, state: State) -> Array:
         return np.asarray(state.points[self.first] - state.points[self.second])

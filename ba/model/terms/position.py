@@ -6,29 +6,25 @@ d C / d t = -R^T, and by the entries of R, d C_c / d R_ab = -t_a where b = c, el
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ba.model.loss import Loss
+from ba.model.arrays import Array, Int
 from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation, inverse_factor
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
     from ba.model.variables import State
 
-Array = NDArray[Any]
-
 
 @dataclass(frozen=True, eq=False)
 class PositionPrior(Term):
     """The centre of each image (n,) is at position (n, 3), world units, with covariance (n, 3, 3), world units^2."""
 
-    image: NDArray[np.int32]
+    image: Int
     position: Array
     covariance: Array
-    loss: Loss | None = None
     rows = 3
 
     @property
@@ -57,9 +53,3 @@ class PositionPrior(Term):
     def transformed(self, similarity: Similarity) -> Self:
         Q, s = similarity.rotation, similarity.scale
         return replace(self, position=similarity.apply(self.position), covariance=s**2 * Q @ self.covariance @ Q.T)
-
-    def renumbered(self, points: NDArray[np.int32]) -> Self:
-        return self
-
-    def take(self, kept: Any) -> Self:
-        return replace(self, image=self.image[kept], position=self.position[kept], covariance=self.covariance[kept])

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ba.model.arrays import Array, Int
 from ba.model.terms.term import Term, Touch
 
 if TYPE_CHECKING:
     from ba.model.variables import Layout, State
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +25,7 @@ class Member:
     term: Term
     residual: Array
     derivatives: Array
-    columns: NDArray[np.int32]
+    columns: Int
 
     def scaled(self, scale: Array) -> Member:
         """With each member's rows times a factor, (n, 1)."""
@@ -36,9 +34,6 @@ class Member:
     def mapped(self, function: Callable[[Array], Array]) -> Member:
         """With a function of each number of residual and derivatives."""
         return replace(self, residual=function(self.residual), derivatives=function(self.derivatives))
-
-    def csr(self, size: int) -> csr_array:
-        return sparse_rows(self.derivatives, self.columns, size)
 
     def jvp(self, padded: Array) -> Array:
         """J v (n, rows); padded: v with one zero behind it, for what is fixed."""
@@ -81,9 +76,6 @@ def linearized(terms: Sequence[Term], state: State, layout: Layout) -> tuple[Mem
     return tuple(members)
 
 
-def columns_of(touch: Touch, layout: Layout) -> NDArray[np.int32]:
+def columns_of(touch: Touch, layout: Layout) -> Int:
     """(n, width) columns of x that a touch reaches, -1 where fixed."""
-    if touch.family == "pose":
-        return layout.image_columns[touch.block]
-    first = layout.point_columns[touch.block][:, None]
-    return np.where(first >= 0, first + np.arange(3, dtype=np.int32), np.int32(-1))
+    return (layout.image_columns if touch.family == "pose" else layout.point_columns)[touch.block]

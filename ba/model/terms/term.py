@@ -13,19 +13,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array, Bool, Int
 from ba.model.loss import Loss
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
     from ba.model.variables import State
 
-Array = NDArray[Any]
 Family = Literal["pose", "point"]
 
 
@@ -34,7 +33,7 @@ class Touch:
     """Which block of a family each member touches, (n,)."""
 
     family: Family
-    block: NDArray[np.int32]
+    block: Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +44,7 @@ class TermBlocks:
     derivatives: tuple[Array, ...]
 
 
+@dataclass(frozen=True, eq=False)
 class Term(ABC):
     """A family of n residuals of `rows` numbers each.
 
@@ -53,7 +53,7 @@ class Term(ABC):
     """
 
     rows: ClassVar[int]
-    loss: Loss | None = None
+    loss: Loss | None = field(default=None, kw_only=True)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -82,16 +82,17 @@ class Term(ABC):
     def transformed(self, similarity: Similarity) -> Self:
         """The same knowledge after the world's points have gone to similarity.apply(points)."""
 
-    @abstractmethod
-    def renumbered(self, points: NDArray[np.int32]) -> Self:
+    def renumbered(self, points: Int) -> Self:
         """The same knowledge where point i has become points[i]."""
+        return self
 
-    @abstractmethod
     def take(self, kept: Any) -> Self:
-        """The members `kept`, an index array, mask or slice."""
+        """The members `kept`, an index array, mask or slice, of every array of the term."""
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **{name: array[kept] for name, array in arrays.items()})
 
 
-def touched_points(terms: Sequence[Term], num_points: int) -> NDArray[np.bool_]:
+def touched_points(terms: Sequence[Term], num_points: int) -> Bool:
     """(num_points,) whether any term touches the point: those stay in the reduced system."""
     touched = np.zeros(num_points, bool)
     for term in terms:
@@ -107,10 +108,7 @@ def by_rotation(by_entries: Array, R: Array, G: Array) -> Array:
     if G.shape[1] == 9:
         return np.asarray(by_entries.reshape(*by_entries.shape[:2], 9) @ G)
     turned = by_entries @ np.swapaxes(R, -1, -2)[:, None]
-    by_phi = np.stack(
-        [turned[..., b, a] - turned[..., a, b] for a, b in ((1, 2), (2, 0), (0, 1))],
-        axis=-1,
-    )
+    by_phi = np.stack([turned[..., b, a] - turned[..., a, b] for a, b in ((1, 2), (2, 0), (0, 1))], axis=-1)
     return np.asarray(by_phi @ G)
 
 

@@ -1,10 +1,19 @@
 """Which linear solver, and which factorization, a structure asks for: by its size, and by the share of its blocks."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ba.solve.reduced import sparse
-from ba.solve.reduced.factor import FACTORIZATIONS
+from ba.model.arrays import Operator
+from ba.solve.reduced import dense, sparse
 from ba.solve.reduced.structure import Structure
+from ba.solve.reduced.system import Reduced
+
+FACTORIZATIONS: dict[str, Callable[[Reduced], tuple[Operator, Operator]]] = {
+    "dense": dense.factorize,
+    "sparse": sparse.factorize,
+}
+"""By name; each gives x -> L_s^-1 x and x -> L_s^-T x, (n_groups, width), of a factor L_s of S."""
 
 FEW, SOME = 1000, 3000
 """Numbers up to which the dense solver is the quickest at much fill or loses little at less, and at much fill alone."""

@@ -16,19 +16,15 @@ sqrt(r^T M^-1 r) <= tolerance * sqrt(b^T M^-1 b), in the norm of the preconditio
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import bsr_array
 
 from ba.engine.parallel import parallel_map
 from ba.errors import SolverError
+from ba.model.arrays import Array, Operator
 from ba.solve.reduced import kernels
 from ba.solve.reduced.system import Reduced
-
-Array = NDArray[Any]
-Operator = Callable[[Array], Array]
 
 MAX_ITERATIONS = 500
 

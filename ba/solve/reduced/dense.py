@@ -1,19 +1,13 @@
 """Dense Cholesky factorization of S: the quickest way for few cameras."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from ba.engine.parallel import blas_threads
 from ba.errors import SolverError
+from ba.model.arrays import Array, Operator
 from ba.solve.reduced import kernels
 from ba.solve.reduced.system import Reduced, rows_and_columns
-
-Array = NDArray[Any]
-Operator = Callable[[Array], Array]
 
 MANY = 1000
 """Numbers beyond which LAPACK gets all threads: below, it is done before its threads are awake."""
@@ -48,9 +42,3 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
         return out
 
     return lambda x: solve(x, 1), lambda x: solve(x, 0)
-
-
-def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
-    """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
-    undo, undo_transposed = factorize(reduced)
-    return undo_transposed(undo(-reduced.rhs)), 1

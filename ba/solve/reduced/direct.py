@@ -9,21 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks
-from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.terms.stacked import Member, joined, sparse_rows
 from ba.model.variables import Layout
 from ba.solve.reduced.partition import Partition
 from ba.solve.reduced.structure import Structure
 
-Array = NDArray[Any]
 BlockStarts = Callable[[Array, Array], tuple[Array, Array]]
 """block_starts(rows, columns): which of these blocks of S are kept, (n,) bool, and where the numbers of those begin."""
 
@@ -81,13 +78,12 @@ class Direct:
 class DirectRows:
     """Makes `Direct` of the linearizations of one problem.
 
-    Its observations are sorted so that those of points that are not eliminated stand last (`num_eliminated` before
-    them).
+    Its observations are sorted so that those of points that are not eliminated stand last, from `first` on.
     """
 
     def __init__(self, structure: Structure, partition: Partition, residuals: Residuals, layout: Layout) -> None:
         self.structure, self.residuals, self.layout = structure, residuals, layout
-        self.first = num_eliminated(residuals.problem, layout.kept)
+        self.first = int((~layout.kept[residuals.problem.point_of_obs]).sum())
         self.place_of_column = np.full(layout.size + 1, -1, np.int64)
         self.place_of_column[partition.groups.ravel()] = np.arange(partition.groups.size)
         self.place_of_column[-1] = -1
@@ -115,8 +111,3 @@ class DirectRows:
             yield r, touched, np.concatenate([A, B], axis=2)
         for member in members:
             yield member.residual, member.columns, member.derivatives
-
-
-def num_eliminated(problem: Problem, kept: Array) -> int:
-    """How many observations are of points that are eliminated; they stand before the others."""
-    return int((~kept[problem.point_of_obs]).sum())

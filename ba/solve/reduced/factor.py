@@ -6,7 +6,8 @@ With H = J^T J + damping, the points first and the groups of pose and camera num
         [E  H_c]       [Y     L_s]   L_s L_s^T = S = H_c - Y Y^T   (the Schur complement)
 
 `ba.solve.reduced.Reduced` holds L_p^-1 and S, so only L_s is missing. E is never formed: E^T v = B^T (A v). As every
-application of L passes over A and B anyway, products with J come with it at no further pass.
+application of L passes over A and B anyway, products with J come with it at no further pass. Preconditioned SciPy, the
+second order around an optimum and sensitivities all solve by this factor.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.engine.jit import kernel
 from ba.engine.parallel import parallel_map
-from ba.solve.reduced import dense, sparse
+from ba.model.arrays import Array, Operator
+from ba.model.linearization import Linearization
+from ba.model.residual import Residuals
+from ba.model.variables import Variables
+from ba.solve.reduced.choice import FACTORIZATIONS, choose_factorization
+from ba.solve.reduced.direct import DirectRows
+from ba.solve.reduced.partition import Partition, make_partition
 from ba.solve.reduced.products import (
     add_A_transposed,
     times_A,
@@ -30,68 +36,61 @@ from ba.solve.reduced.products import (
     undo_L,
     undo_L_transposed,
 )
-from ba.solve.reduced.system import Reduced
-
-Array = NDArray[Any]
-Operator = Callable[[Array], Array]
+from ba.solve.reduced.structure import make_structure
+from ba.solve.reduced.system import Eliminator, Reduced
 
 
 @dataclass(frozen=True, eq=False)
-class Factor:
-    """L of one `Reduced` system, whose arrays it reads: it is good until their Eliminator makes the next system.
+class NormalFactor:
+    """L of the damped normal equations J^T J + D = L L^T at one state: the change to coordinates d = L^-T y in which
+    they are the identity. Vectors are (size,) as x is in `ba.model.variables`, but for rows of J.
 
-    Vectors are pairs, groups (n_groups, width) and points (n_points, 3), and must be zero where a number is fixed, as
-    results then are. undo, undo_transposed: x -> L_s^-1 x and L_s^-T x, (n_groups, width).
+    It reads the arrays of `reduced`, so it is good until their Eliminator makes the next system. undo, undo_transposed:
+    x -> L_s^-1 x and L_s^-T x, (n_groups, width).
     """
 
     reduced: Reduced
+    partition: Partition
     undo: Operator
     undo_transposed: Operator
 
-    def solve(self, g_groups: Array, g_points: Array) -> tuple[Array, Array]:
-        """H^-1 g."""
-        return self.backward(*self.forward(g_groups, g_points))
-
-    def forward(self, g_groups: Array, g_points: Array) -> tuple[Array, Array]:
+    def forward(self, g: Array) -> Array:
         """L^-1 g."""
-        return self._forward(g_groups, g_points, np.zeros(self.num_rows))
-
-    def backward(self, y_groups: Array, y_points: Array) -> tuple[Array, Array]:
-        """L^-T y."""
-        x_groups, x_points, _ = self._backward(y_groups, y_points)
-        return x_groups, x_points
-
-    @property
-    def num_rows(self) -> int:
-        """Of J: those of the observations, then those that touch no eliminated point."""
         direct = self.reduced.direct
-        return self.reduced.derivatives[0].size + (0 if direct is None else len(direct.residual))
+        num_rows = self.reduced.derivatives[0].size + (0 if direct is None else len(direct.residual))
+        return self._forward(g, np.zeros(num_rows))
 
-    def times(self, y_groups: Array, y_points: Array) -> Array:
-        """J L^-T y, (num_rows,)."""
-        return self._backward(y_groups, y_points)[2]
+    def transposed_times(self, u: Array) -> Array:
+        """L^-1 J^T u, for u (n_rows,)."""
+        return self._forward(np.zeros(self.partition.size), u)
 
-    def transposed_times(self, u: Array) -> tuple[Array, Array]:
-        """L^-1 J^T u, for u (num_rows,)."""
-        reduced = self.reduced
-        return self._forward(np.zeros_like(reduced.rhs), np.zeros_like(reduced.point_gradient), u)
+    def backward(self, y: Array) -> Array:
+        """L^-T y."""
+        return self._backward(y)[0]
 
-    def _forward(self, g_groups: Array, g_points: Array, u: Array) -> tuple[Array, Array]:
+    def times(self, y: Array) -> Array:
+        """J L^-T y, (n_rows,)."""
+        return self._backward(y)[1]
+
+    def _forward(self, g: Array, u: Array) -> Array:
         """L^-1 (g + J^T u)."""
+        g_groups, g_points = self.partition.split(g)
         y_points, direct = np.empty_like(g_points), self.reduced.direct
-        u, others = np.split(u, [self.reduced.derivatives[0].size])
-        u = u.reshape(-1, 2)
+        of_observations, others = np.split(u, [self.reduced.derivatives[0].size])
+        pairs = of_observations.reshape(-1, 2)
 
         def work(part: tuple[int, int]) -> Array:
             rest = np.zeros_like(g_groups)
-            _forward_points(self._arrays, part, g_points, u, y_points, rest)
+            _forward_points(self._arrays, part, g_points, pairs, y_points, rest)
             return rest
 
         rest = sum(self._each_part(work), g_groups)
-        return self.undo(rest if direct is None else rest + direct.transposed_times(others)), y_points
+        y_groups = self.undo(rest if direct is None else rest + direct.transposed_times(others))
+        return self.partition.join(y_groups, y_points)
 
-    def _backward(self, y_groups: Array, y_points: Array) -> tuple[Array, Array, Array]:
+    def _backward(self, y: Array) -> tuple[Array, Array]:
         """x = L^-T y, and J x."""
+        y_groups, y_points = self.partition.split(y)
         x_groups, x_points = self.undo_transposed(y_groups), np.empty_like(y_points)
         image = np.empty_like(self.reduced.derivatives[0])
 
@@ -101,7 +100,7 @@ class Factor:
         self._each_part(work)
         direct = self.reduced.direct
         image = image.ravel() if direct is None else np.concatenate([image.ravel(), direct.times(x_groups)])
-        return x_groups, x_points, image
+        return self.partition.join(x_groups, x_points), image
 
     @cached_property
     def _arrays(self) -> tuple[Any, ...]:
@@ -113,15 +112,31 @@ class Factor:
         return parallel_map(work, self.reduced.structure.parts, self.reduced.threads)
 
 
-def factorize(reduced: Reduced, name: str) -> Factor:
+def factorize(reduced: Reduced, partition: Partition, name: str) -> NormalFactor:
     """The factor, by one of FACTORIZATIONS, of a system with S formed. Raises SolverError where S is singular."""
-    return Factor(reduced, *FACTORIZATIONS[name](reduced))
+    return NormalFactor(reduced, partition, *FACTORIZATIONS[name](reduced))
 
 
-FACTORIZATIONS: dict[str, Callable[[Reduced], tuple[Operator, Operator]]] = {
-    "dense": dense.factorize,
-    "sparse": sparse.factorize,
-}
+class NormalFactors:
+    """Makes factors of the linearizations of one problem; each is good until the next is made.
+
+    name: the one of FACTORIZATIONS that size and fill ask for; num_numbers: of poses, cameras and points that are not
+    eliminated, with padding.
+    """
+
+    def __init__(self, variables: Variables, residuals: Residuals) -> None:
+        structure = make_structure(variables.problem, variables.rotation.tangent_dim)
+        self.name = choose_factorization(structure)
+        self.num_numbers = structure.free.size
+        self.partition = make_partition(structure, variables)
+        self.eliminate = Eliminator(structure, residuals.threads, explicit=True)
+        self.rows = DirectRows(structure, self.partition, residuals, variables.layout)
+
+    def __call__(self, linearization: Linearization, damping: float) -> NormalFactor:
+        """Raises SolverError where the equations are singular at this damping."""
+        direct = self.rows(linearization.blocks, linearization.members)
+        reduced = self.eliminate(self.rows.eliminated(linearization.blocks), damping, direct)
+        return factorize(reduced, self.partition, self.name)
 
 
 @kernel

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array, Int
 from ba.model.variables import Variables
 from ba.solve.reduced.structure import Structure
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Partition:
     """Indices into x (size,): groups (n_groups, width) and points (n_points, 3), -1 where a number is fixed."""
 
-    groups: NDArray[np.int32]
-    points: NDArray[np.int32]
+    groups: Int
+    points: Int
     size: int
 
     def split(self, x: Array) -> tuple[Array, Array]:
@@ -37,7 +34,7 @@ class Partition:
 def make_partition(structure: Structure, variables: Variables) -> Partition:
     """The partition for a structure of the variables' problem."""
     layout, kept = variables.layout, variables.layout.kept
-    points = variables.point_entries
+    points = layout.point_columns
     parts = layout.image_columns, layout.camera_columns, points[kept], np.full(1, -1, np.int32)
     columns = np.concatenate([part.ravel() for part in parts])
     return Partition(columns[structure.entries], np.where(kept[:, None], np.int32(-1), points), layout.size)

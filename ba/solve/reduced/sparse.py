@@ -12,23 +12,18 @@ a solve takes 0.26 s with SuperLU and 0.017 s with this.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
 from ba.engine.simd import lanes
 from ba.errors import SolverError
+from ba.model.arrays import Array, Operator
 from ba.solve.reduced import cholesky
 from ba.solve.reduced.structure import Structure
 from ba.solve.reduced.system import Reduced
-
-Array = NDArray[Any]
-Operator = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +71,6 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
         return np.asarray(x[restore])
 
     return undo, undo_transposed
-
-
-def solve(reduced: Reduced, tolerance: float) -> tuple[Array, int]:
-    """The step (n_groups, width), to rounding whatever the tolerance. Raises SolverError where S is singular."""
-    undo, undo_transposed = factorize(reduced)
-    return undo_transposed(undo(-reduced.rhs)), 1
 
 
 def analyzed(structure: Structure) -> Symbolic:

@@ -192,7 +192,7 @@ def test_sensitivities_are_those_of_solving_again(names: str) -> None:
     h = 1e-4
     ahead, behind = (refine(replace(at, pixels=at.pixels + sign * h * direction)).points for sign in (1.0, -1.0))
     found = to_observations(optimum).jvp(direction.ravel())
-    columns = optimum.variables.point_entries
+    columns = optimum.variables.layout.point_columns
     np.testing.assert_allclose(found[columns], (ahead - behind) / (2 * h), rtol=1e-5, atol=1e-7)
 
 
@@ -215,7 +215,7 @@ def test_what_is_held_has_a_sensitivity_too() -> None:
         return refine(replace(at, points=X)).points
 
     found = sensitivity.jvp(direction)
-    columns = optimum.variables.point_entries
+    columns = optimum.variables.layout.point_columns
     free = columns[:, 0] >= 0
     np.testing.assert_allclose(found[columns[free]], ((moved(1.0) - moved(-1.0)) / (2 * h))[free], rtol=1e-5, atol=1e-7)
 

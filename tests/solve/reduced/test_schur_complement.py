@@ -19,12 +19,12 @@ from ba.solve.reduced import (
     Eliminator,
     Reduced,
     choose,
-    factorize,
     linear_solver,
     make_partition,
     make_structure,
 )
 from ba.solve.reduced.conjugate_gradients import explicit_product, implicit_product
+from ba.solve.reduced.factor import factorize
 from tests.support.scenes import random_problem
 
 DAMPING = 1e-2
@@ -111,14 +111,13 @@ def test_every_solver_takes_the_step_of_the_whole_equations(way: str, cameras: s
 @pytest.mark.parametrize("name", ["dense", "sparse"])
 def test_halves_of_the_factor_undo_the_equations_and_carry_products(name: str, cameras: str) -> None:
     dense = Dense(problem_of(cameras))
-    factor, partition = factorize(dense.reduced, name), dense.partition
-    units = [partition.split(e) for e in np.eye(partition.size)]
-    backward = np.stack([partition.join(*factor.backward(*e)) for e in units], axis=1)
-    forward = np.stack([partition.join(*factor.forward(*e)) for e in units], axis=1)
-    assert np.allclose(backward.T @ dense.damped @ backward, np.eye(partition.size), atol=1e-8)
+    factor, units = factorize(dense.reduced, dense.partition, name), np.eye(dense.partition.size)
+    backward = np.stack([factor.backward(e) for e in units], axis=1)
+    forward = np.stack([factor.forward(e) for e in units], axis=1)
+    assert np.allclose(backward.T @ dense.damped @ backward, units, atol=1e-8)
     assert close(forward, backward.T)
-    times = np.stack([factor.times(*e).ravel() for e in units], axis=1)
-    transposed = [partition.join(*factor.transposed_times(u)) for u in np.eye(len(dense.r))]
+    times = np.stack([factor.times(e) for e in units], axis=1)
+    transposed = [factor.transposed_times(u) for u in np.eye(len(dense.r))]
     assert close(times, dense.J @ backward)
     assert close(np.stack(transposed), dense.J @ backward)
 

@@ -6,9 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ba.solve.reduced import FACTORIZATIONS, PRECONDITIONERS, Eliminator, Reduced, Structure, factorize, linear_solver
+from ba.solve.reduced import (
+    FACTORIZATIONS,
+    PRECONDITIONERS,
+    Eliminator,
+    Reduced,
+    Structure,
+    linear_solver,
+)
 from ba.solve.reduced import system as reduced_systems
 from ba.solve.reduced.conjugate_gradients import camera_blocks, explicit_product, implicit_product
+from ba.solve.reduced.factor import factorize
+from ba.solve.reduced.partition import Partition
 from ba.solve.reduced.system import gradient_norm
 
 DAMPING = 1e-2
@@ -127,19 +136,15 @@ def test_every_solver_takes_the_step_of_the_whole_equations(families: Any, name:
 @pytest.mark.parametrize("name", FACTORIZATIONS)
 def test_halves_of_the_factor_undo_the_equations_and_carry_products(families: Any, name: str) -> None:
     dense = Dense(families)
-    factor, points = factorize(dense.reduced, name), np.zeros((POINTS, 3))
-    units = [(dense.groups(e[: dense.n]), e[dense.n :].reshape(points.shape)) for e in np.eye(len(dense.H))]
-
-    def joined(groups: np.ndarray, points: np.ndarray) -> np.ndarray:
-        return np.concatenate([dense.numbers(groups), points.ravel()])
-
-    backward = np.stack([joined(*factor.backward(*e)) for e in units], axis=1)
-    forward = np.stack([joined(*factor.forward(*e)) for e in units], axis=1)
+    n, size = dense.n, len(dense.H)
+    points = np.arange(n, size, dtype=np.int32).reshape(POINTS, 3)
+    partition = Partition(dense.structure.entries.astype(np.int32), points, size)
+    factor, units = factorize(dense.reduced, partition, name), np.eye(size)
+    backward = np.stack([factor.backward(e) for e in units], axis=1)
+    forward = np.stack([factor.forward(e) for e in units], axis=1)
     assert np.allclose(backward.T @ dense.damped @ backward, np.eye(len(dense.H)), atol=1e-9)
     assert close(forward, backward.T)
-    times = np.stack([factor.times(*e).ravel() for e in units], axis=1)
+    times = np.stack([factor.times(e) for e in units], axis=1)
     assert close(times, dense.J @ backward)
-    transposed = np.stack(
-        [joined(*factor.transposed_times(u)) for u in np.eye(len(dense.J)).reshape(len(dense.J), -1, 2)], axis=1
-    )
+    transposed = np.stack([factor.transposed_times(u) for u in np.eye(len(dense.J))], axis=1)
     assert close(transposed, times.T)
