@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from ba import cli, io, pipeline
-from ba.config import source
 from ba.errors import UserError
 from ba.io import npz
 from ba.model.problem import Problem
@@ -63,8 +62,8 @@ def test_a_folder_is_known_by_its_files_or_its_suffix(folder: Path) -> None:
 
 
 def test_a_folder_runs_and_the_solution_is_one_too(folder: Path) -> None:
-    assert source.is_data("scene")
-    assert not source.is_data(folder)
+    assert io.is_data("scene")
+    assert not io.is_data(folder)
     assert cli.main(["run", "scene", "--out", "here", *QUICK]) == 0
     assert sorted(path.name for path in (folder / "here" / "solution.toy").iterdir()) == sorted(FILES)
     before, after = pipeline.open_scene(Path("here"))

@@ -21,7 +21,6 @@ import yaml
 from ba.cli import main
 from ba.show import staging
 from ba.show.runfolder import staged
-from ba.system import swap
 
 TINY = """
 data: {scene: {images: 4, points: 24}}
@@ -105,7 +104,7 @@ def patch(monkeypatch: pytest.MonkeyPatch, kind: str, n: int) -> Countdown:
     if kind != "sync":
         monkeypatch.setattr(os, "fsync", lambda _: None)  # it takes most of the time
     if kind == "turns":
-        monkeypatch.setattr(swap, "_renameat2", lambda: None)
+        monkeypatch.setattr(staging, "exchange", lambda first, second: False)
     if kind == "write":
         for module in (io, builtins):
             monkeypatch.setattr(module, "open", opening(count, open))

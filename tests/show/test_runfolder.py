@@ -16,7 +16,6 @@ from ba.show import runfolder, staging
 from ba.show.runfolder import RunFolder, staged
 from ba.show.staging import staging_of
 from ba.solve.result import Iteration
-from ba.system import swap
 
 TINY = "data: {scene: {images: 4, points: 24}}\nnoise: {points: 0.01}\noutput: {picture: false, report: false}\n"
 
@@ -97,7 +96,7 @@ def test_a_finished_run_goes_only_where_that_is_said() -> None:
 @pytest.mark.parametrize("can_exchange", [True, False])
 def test_files_of_the_user_survive(can_exchange: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not can_exchange:
-        monkeypatch.setattr(swap, "_renameat2", lambda: None)
+        monkeypatch.setattr(staging, "exchange", lambda first, second: False)
     written(Path("a"), "old", "summary.json", "solution.npz", "mine.png", ".0123abcd-view.png")
     written(Path("a/notes"), "mine", "one.txt")
     with staged(Path("a"), "x", overwrite=True) as folder:
