@@ -1,9 +1,9 @@
 """What each backend is, and what it can; its code is imported when it solves.
 
 To add a backend: write one file with `solve(variables, objective, options, bounds, history) -> SolveResult` and add one
-line to `SOLVERS`. It minimizes `objective` from `variables.start`, calls `history.accept` at the start and after each
-accepted step, catches KeyboardInterrupt, and returns its best state. Keys of `solver` that it alone has are a section
-in `ba.solve.options`, of which `Solver` inherits.
+line to `SOLVERS`. It minimizes `objective` from `variables.start`, sets `history.theta`, calls `history.accept` at the
+start and after each accepted step, catches KeyboardInterrupt, and returns its best state. Keys of `solver` that it
+alone has are a section in `ba.solve.options`, of which `Solver` inherits.
 """
 
 from __future__ import annotations

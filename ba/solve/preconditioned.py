@@ -96,6 +96,7 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
     factors, region, products, step_norm = _factors(variables, objective), Region(), 0, 0.0
     ending: tuple[Status, str] | None = None
     recorded = variables
+    history.theta = lambda: recorded.theta
     try:
         while True:
             x = variables.start

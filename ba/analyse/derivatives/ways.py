@@ -118,7 +118,7 @@ def _coloured(residuals: Residuals, variables: Variables, x: Array, move: Move) 
 def _one_by_one(residuals: Residuals, variables: Variables, x: Array, move: Move) -> csr_array:
     """The rows of the other terms: they are few, and one may touch two blocks of the same family."""
     terms, layout = residuals.problem.terms, variables.layout
-    touched = np.concatenate([columns_of(touch, layout).ravel() for term in terms for touch in term.touches])
+    touched = np.concatenate([columns_of(term, layout).ravel() for term in terms])
     moved = _distinct(touched, len(x))
     J = lil_array((sum(n * rows for n, rows in residuals.shapes[1:]), len(x)))
     for column in moved.tolist():

@@ -93,9 +93,13 @@ def _make_parameterization(order: str) -> Parameterization:
         return np.stack([a, b, c], axis=-1)
 
     def entries(formula: Formula, theta: Array, columns: list[int]) -> Array:
-        angles = np.moveaxis(handedness * theta, -1, 0)
+        angles = (handedness * theta).transpose(-1, *range(theta.ndim - 1))
         found = formula(tuple(np.cos(angles)), tuple(np.sin(angles)))
-        return so3.unflatten(np.stack([found[3 * row + column] for row in place for column in columns], axis=-1))
+        matrix = np.empty((*theta.shape, 3), theta.dtype)
+        for i, row in enumerate(place):
+            for j, column in enumerate(columns):
+                matrix[..., i, j] = found[3 * row + column]
+        return matrix
 
     def to_matrix(theta: Array) -> Array:
         return entries(_matrix_xyx if proper else _matrix_xyz, theta, place)

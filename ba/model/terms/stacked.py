@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,9 +66,9 @@ def joined(parts: Sequence[Array]) -> Array:
 
 def parted(vector: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     """The parts of these shapes that `joined` put together, as views."""
-    edges = np.cumsum([0, *(n * rows for n, rows in shapes)])
+    edges = [0, *accumulate(n * rows for n, rows in shapes)]
     flat = np.ascontiguousarray(vector).ravel()
-    return [flat[first:last].reshape(shape) for first, last, shape in zip(edges[:-1], edges[1:], shapes, strict=True)]
+    return [flat[first:last].reshape(shape) for (first, last), shape in zip(pairwise(edges), shapes, strict=True)]
 
 
 def linearized(terms: Sequence[Term], state: State, layout: Layout) -> tuple[Member, ...]:
@@ -75,13 +76,18 @@ def linearized(terms: Sequence[Term], state: State, layout: Layout) -> tuple[Mem
     members = []
     for term in terms:
         blocks = term.linearize(state)
-        columns = np.hstack([columns_of(touch, layout) for touch in term.touches])
+        columns = columns_of(term, layout)
         derivatives = np.concatenate(blocks.derivatives, axis=2)
         members.append(Member(term, blocks.residual, np.where(columns[:, None, :] >= 0, derivatives, 0.0), columns))
     return tuple(members)
 
 
-def columns_of(touch: Touch, layout: Layout) -> NDArray[np.int32]:
+def columns_of(term: Term, layout: Layout) -> NDArray[np.int32]:
+    """(n, w) columns of x that the members touch, -1 where fixed."""
+    return np.hstack([_columns_of(touch, layout) for touch in term.touches])
+
+
+def _columns_of(touch: Touch, layout: Layout) -> NDArray[np.int32]:
     """(n, width) columns of x that a touch reaches, -1 where fixed."""
     if touch.family == "pose":
         return layout.image_columns[touch.block]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.rotation.parameterization import Array
+from ba.solve.options import Solver
 from ba.studies.rotation_alignment.problem import PointSets, angle_between, cost
 from ba.studies.rotation_alignment.solve import Course, solve
 
@@ -51,13 +52,13 @@ class StartRow:
 
 
 def align(
-    sets: PointSets, best: Array, rotation: str, residual: str, start: Array, max_iterations: int
+    sets: PointSets, best: Array, rotation: str, residual: str, start: Array, options: Solver
 ) -> tuple[Row, Course]:
     """Solve from the start (3, 3) and compare with the closed form `best` (3, 3)."""
     parameterization = ROTATIONS[rotation]
     began = time.perf_counter()
-    (course,) = solve(sets, parameterization, parameterization.from_matrix(start[None]), residual, max_iterations)
-    seconds = time.perf_counter() - began
+    (course,) = solve(sets, parameterization, parameterization.from_matrix(start[None]), residual, options)
+    seconds, R = time.perf_counter() - began, course.R[-1]
     return Row(
         rotation=rotation,
         residual=residual,
@@ -67,9 +68,9 @@ def align(
         evaluations=course.end.evaluations,
         initial_cost=course.steps[0].cost,
         final_cost=course.end.cost,
-        to_closed_form=float(angle_between(course.end.R, best)),
-        to_truth=None if sets.truth is None else float(angle_between(course.end.R, sets.truth)),
-        distance_from_so3=float(parameterization.constraint(course.theta[None])[0]),
+        to_closed_form=float(angle_between(R, best)),
+        to_truth=None if sets.truth is None else float(angle_between(R, sets.truth)),
+        distance_from_so3=float(parameterization.constraint(course.theta[-1:])[0]),
         seconds=seconds,
     ), course
 
@@ -81,13 +82,13 @@ def from_afar(
     angles_deg: Sequence[float],
     count: int,
     seed: int,
-    max_iterations: int,
+    options: Solver,
 ) -> Iterator[StartRow]:
     """`count` starts at each angle, the same ones whatever the names (rotation, residual)."""
     parameterization = ROTATIONS[names[0]]
     turns = [np.radians(degrees) * directions(count, seed + index) for index, degrees in enumerate(angles_deg)]
     theta = parameterization.from_matrix(so3.exp(np.concatenate(turns)) @ best)
-    courses = solve(sets, parameterization, theta, names[1], max_iterations)
+    courses = solve(sets, parameterization, theta, names[1], options)
     for index, degrees in enumerate(angles_deg):
         some = courses[index * count : (index + 1) * count]
         reached = [reaches(course, sets, best) for course in some]

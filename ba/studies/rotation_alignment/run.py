@@ -36,6 +36,7 @@ from ba.system.reading import read_text
 from ba.system.words import printable
 
 PRODUCTS = ("config.yaml", "summary.json", "iterations.jsonl", "results.csv", "starts.csv", "aligned.ply", "view.png")
+LOGGED = "iteration", "cost", "gradient_norm", "step_norm", "evaluations"
 STOPPED = "stopped early: what was not done yet is missing"
 UNDRAWN = "no picture: stopped early; `ba view FOLDER --screenshot PNG` draws it"
 
@@ -91,7 +92,7 @@ class _Work:
         pairs = [(rotation, residual) for residual in config.residuals for rotation in config.rotations]
         for pair in pairs:
             interrupt.check()
-            self.solved.append(lab.align(sets, best, *pair, start, config.max_iterations))
+            self.solved.append(lab.align(sets, best, *pair, start, config.solver))
         for pair in pairs:
             interrupt.check()
             self.starts.extend(_starts(sets, best, pair, config))
@@ -107,7 +108,7 @@ def _save(
     began: float,
 ) -> Result:
     rows, starts = tuple(row for row, _ in work.solved), tuple(work.starts)
-    found = so3.nearest(min(work.solved, key=lambda pair: pair[0].to_closed_form)[1].end.R)
+    found = so3.nearest(min(work.solved, key=lambda pair: pair[0].to_closed_form)[1].R[-1])
     notes = [*_notes(rows), *([STOPPED] if work.stopped else [])]
     summary = _summary(sets, best, found, rows, starts) | ({"status": "interrupted"} if work.stopped else {})
     _write_summary(folder, summary, notes, began)
@@ -173,7 +174,7 @@ def show(folder: Path, png: Path | None) -> None:
 def _starts(sets: PointSets, best: Array, pair: tuple[str, str], config: RotationAlignment) -> Iterator[lab.StartRow]:
     starts = config.starts
     if starts.count:
-        yield from lab.from_afar(sets, best, pair, starts.angles_deg, starts.count, starts.seed, config.max_iterations)
+        yield from lab.from_afar(sets, best, pair, starts.angles_deg, starts.count, starts.seed, config.solver)
 
 
 def _summary(
@@ -209,10 +210,10 @@ def _notes(rows: Sequence[lab.Row]) -> Iterator[str]:
 
 def _lines(solved: Sequence[tuple[lab.Row, Course]], best: Array) -> Iterator[str]:
     for row, course in solved:
-        for step in course.steps:
-            record: dict[str, Any] = {"rotation": row.rotation, "residual": row.residual} | step._asdict()
-            record["to_closed_form"] = float(angle_between(record.pop("R"), best))
-            yield json.dumps(record) + "\n"
+        isotropy, apart = course.isotropy.tolist(), angle_between(course.R, best).tolist()
+        for step, even, angle in zip(course.steps, isotropy, apart, strict=True):
+            record = {"rotation": row.rotation, "residual": row.residual, "isotropy": even, "to_closed_form": angle}
+            yield json.dumps(record | {key: getattr(step, key) for key in LOGGED}) + "\n"
 
 
 def _csv(rows: Sequence[lab.Row] | Sequence[lab.StartRow]) -> bytes:

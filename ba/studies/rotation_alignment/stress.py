@@ -28,11 +28,13 @@ import numpy as np
 from ba.model.rotation import ROTATIONS, Parameterization, isotropy, so3
 from ba.model.rotation.parameterization import Array
 from ba.solve.result import Status
+from ba.studies.rotation_alignment.config import Alignment
 from ba.studies.rotation_alignment.lab import COST_SHARE, median_steps
 from ba.studies.rotation_alignment.problem import PointSets, angle_between, closed_form, cost
 from ba.studies.rotation_alignment.solve import Course, solve
 
-POINTS, SIGMA, MAX_ITERATIONS = 100, 0.01, 100
+POINTS, SIGMA = 100, 0.01
+OPTIONS = Alignment(max_iterations=100)
 HALF = 0.5
 """How far from the start the optimum is where the place alone is the stress, radians."""
 NEAR, PIECES = 1e-3, 60
@@ -126,7 +128,7 @@ def _row(name: str, parameterization: Parameterization, stress: str, seeds: Sequ
     noise = np.stack([np.random.default_rng(seed).normal(size=p2.shape) for seed in seeds])
     sets = PointSets(p2 @ np.swapaxes(optimum, -1, -2) + SIGMA * noise, p2)
     best = np.stack([closed_form(PointSets(p1, p2)) for p1 in sets.p1])
-    courses = solve(sets, parameterization, theta, "vector", MAX_ITERATIONS)
+    courses = solve(sets, parameterization, theta, "vector", OPTIONS)
     reached = [
         course.end.cost <= (1.0 + COST_SHARE) * least for course, least in zip(courses, cost(sets, best), strict=True)
     ]
@@ -145,14 +147,14 @@ def _why(failed: Sequence[tuple[Course, Array]]) -> str:
     """The reasons in a few words, each with its number of starts and with its worst measure."""
     reasons: dict[str, list[float]] = {}
     for course, best in failed:
-        weakest = min(step.isotropy for step in course.steps)
-        degrees = float(np.degrees(angle_between(course.end.R, best)))
+        weakest = float(course.isotropy.min())
+        degrees = float(np.degrees(angle_between(course.R[-1], best)))
         if not np.isfinite(course.theta).all():
             reasons.setdefault("numbers not finite", []).append(0.0)
         elif weakest < WEAK:
             reasons.setdefault("tangent map collapsed, isotropy down to", []).append(weakest)
         elif course.status is Status.MAX_ITERATIONS:
-            reasons.setdefault(f"out of {MAX_ITERATIONS} steps, degrees left", []).append(degrees)
+            reasons.setdefault(f"out of {OPTIONS.max_iterations} steps, degrees left", []).append(degrees)
         else:
             reasons.setdefault("stopped, degrees short of 180", []).append(180.0 - degrees)
     return "; ".join(f"{len(worst)}: {reason} {min(worst):.1g}" for reason, worst in reasons.items())
