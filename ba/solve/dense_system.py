@@ -33,14 +33,15 @@ Array = NDArray[Any]
 UNSEEN = np.empty((0, 2))
 """The residuals of no observations."""
 
-MOST_NUMBERS = 300
-"""A pose graph of more is sparse, and solved faster as a reduced system."""
+MOST_NUMBERS, MOST_ENTRIES = 300, 4e7
+"""A pose graph of more numbers is sparse, and solved faster as a reduced system; and a J of more entries takes 320 MB."""
 
 
 def is_dense(variables: Variables, options: Solver) -> bool:
     """Whether the problem is one for `DenseSystem`."""
-    few = variables.problem.num_observations == 0 and variables.layout.size <= MOST_NUMBERS
-    return few and options.linear in (None, "dense")
+    size, rows = variables.layout.size, sum(n * rows for n, rows in (term.shape for term in variables.problem.terms))
+    small = 0 < rows * size <= MOST_ENTRIES and size <= MOST_NUMBERS
+    return small and variables.problem.num_observations == 0 and options.linear in (None, "dense")
 
 
 class DenseSystem(StateSystem):

@@ -33,20 +33,11 @@ class Sets(Section):
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
-        read = [name for name in ("p1", "p2") if getattr(self, name) is not None]
-        refuse(
-            [
-                (
-                    bool(read) and self.generated is not None,
-                    f"data.generated: data.{''.join(read[:1])} is given too; set one of the two to null",
-                ),
-                (len(read) == 1, f"data.{'p1' if read == ['p2'] else 'p2'}: missing; an alignment needs two sets"),
-                (
-                    not read and self.generated is None,
-                    "data.p1: nothing to read; set it and data.p2, or set data.generated",
-                ),
-            ]
-        )
+        read, made = [name for name in ("p1", "p2") if getattr(self, name) is not None], self.generated is not None
+        both = f"data.generated: data.{''.join(read[:1])} is given too; set one of the two to null"
+        one = f"data.{'p1' if read == ['p2'] else 'p2'}: missing; an alignment needs two sets"
+        none = "data.p1: nothing to read; set it and data.p2, or set data.generated"
+        refuse([(bool(read) and made, both), (len(read) == 1, one), (not read and not made, none)])
         return self
 
 

@@ -19,20 +19,17 @@ UNDETERMINED = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class PointSets:
-    """p1 (n, 3) and p2 (n, 3): row i of one belongs to row i of the other. truth: the true rotation, if it is known.
-
-    p1 may be (b, n, 3), another target for each of b starts.
-    """
+    """p1 (n, 3) and p2 (n, 3): row i of one belongs to row i of the other. truth: the true rotation, if it is known."""
 
     p1: Array
     p2: Array
     truth: Array | None = None
 
 
-def cost(sets: PointSets, R: Array) -> Array:
-    """(b,): 0.5 sum |p1 - R p2|^2, the cost of either residual; R (b, 3, 3)."""
-    r = sets.p1 - sets.p2 @ np.swapaxes(R, -1, -2)
-    return np.asarray(0.5 * (r * r).sum(axis=(-2, -1)))
+def cost(sets: PointSets, R: Array) -> float:
+    """0.5 sum |p1 - R p2|^2, the cost of either residual; R (3, 3)."""
+    r = sets.p1 - sets.p2 @ R.T
+    return 0.5 * float((r * r).sum())
 
 
 def slope(sets: PointSets, R: Array, stays_rotation: bool) -> float:

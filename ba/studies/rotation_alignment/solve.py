@@ -1,7 +1,7 @@
 """A rotation alignment as a problem of one pose and no point, solved by a backend of bundle adjustment.
 
-Each start is a problem of its own. Its term is `ba.model.terms.PointAlignment`, or `AlignmentDistance` for the length
-of each point's residual.
+Its term is `ba.model.terms.PointAlignment`, or `AlignmentDistance` for the length of each point's residual. Each start
+is solved by itself: many starts as the poses of one problem would share one damping.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ba.model.rotation.parameterization import Array
 from ba.model.terms import AlignmentDistance, PointAlignment
 from ba.model.variables import Variables, make_layout
 from ba.solve.backends import SOLVERS
-from ba.solve.objective import EPSILON, NO_LOWER, History, Objective
+from ba.solve.objective import EPSILON, NO_LOWER, NO_STEP, History, Objective
 from ba.solve.options import Solver
 from ba.solve.result import Iteration, Status
 from ba.studies.rotation_alignment.problem import PointSets, slope
@@ -72,53 +72,45 @@ def solve(
     sets: PointSets, parameterization: Parameterization, theta: Array, residual: str, options: Solver
 ) -> tuple[Course, ...]:
     """Minimize from each start theta (b, ambient_dim); `residual` is a name of RESIDUALS. Raises nothing."""
-    each = [sets] * len(theta) if sets.p1.ndim == 2 else [PointSets(p1, sets.p2) for p1 in sets.p1]
+    problem = make_problem(sets, residual)
+    objective = AlignmentObjective(Residuals(problem), None)
+    layout = make_layout(problem, parameterization.tangent_dim)
+    starts = [Variables(problem, parameterization, start, layout) for start in theta[:, None]]
     with blas_threads(1):
-        return tuple(
-            _course(some, parameterization, start, residual, options)
-            for some, start in zip(each, theta[:, None], strict=True)
-        )
+        return tuple(_course(sets, start, objective, options) for start in starts)
 
 
 def make_problem(sets: PointSets, residual: str) -> Problem:
-    """One image that sees nothing, whose rotation is free."""
+    """One image that sees nothing, and whose rotation alone is free."""
+    one, none, image = np.zeros((1, 3)), np.zeros(0, np.int32), np.zeros(1, np.int32)
     n = len(sets.p2)
     return Problem(
         rotations=np.eye(3)[None],
-        translations=np.zeros((1, 3)),
-        camera_of_image=np.zeros(1, np.int32),
-        camera_models=("pinhole",),
-        intrinsics=np.zeros((1, 4)),
+        translations=one,
+        camera_of_image=image,
+        camera_models=("bal",),
+        intrinsics=one,
         points=np.zeros((0, 3)),
-        image_of_obs=np.zeros(0, np.int32),
-        point_of_obs=np.zeros(0, np.int32),
+        image_of_obs=none,
+        point_of_obs=none,
         pixels=np.zeros((0, 2)),
-        free=Free(np.ones(1, bool), np.zeros((1, 3), bool), np.zeros((1, 4), bool), np.zeros(0, bool)),
+        free=Free(image == 0, one != 0.0, one != 0.0, none != 0),
         terms=(RESIDUALS[residual](np.zeros(n, np.int32), sets.p1, sets.p2, np.ones(n)),),
     )
 
 
-def _course(
-    sets: PointSets, parameterization: Parameterization, theta: Array, residual: str, options: Solver
-) -> Course:
-    problem = make_problem(sets, residual)
-    variables = Variables(problem, parameterization, theta, make_layout(problem, parameterization.tangent_dim))
-    objective = AlignmentObjective(Residuals(problem), None)
+def _course(sets: PointSets, start: Variables, objective: Objective, options: Solver) -> Course:
     visited: list[Array] = []
 
     def keep(_: Iteration) -> None:
         assert history.theta is not None
         visited.append(history.theta())
 
-    history = History(keep, options.max_seconds)
-    unbounded = np.full(variables.layout.size, np.inf)
-    result = SOLVERS[options.backend].solve(variables, objective, options, (-unbounded, unbounded), history)
-    status, message = result.status, result.message
-    exact = history.records[-1].cost <= EXACT * objective.rounding(0.0)
-    if (status, message) == NO_LOWER and not exact and not _is_stationary(sets, visited[-1], parameterization):
-        status, message = NOT_FOLLOWED
-    return Course(parameterization, tuple(history.records), np.concatenate(visited), status, message)
-
-
-def _is_stationary(sets: PointSets, theta: Array, parameterization: Parameterization) -> bool:
-    return slope(sets, parameterization.to_matrix(theta)[0], parameterization.stays_rotation) < STATIONARY
+    history, unbounded = History(keep, options.max_seconds), np.full(start.layout.size, np.inf)
+    result = SOLVERS[options.backend].solve(start, objective, options, (-unbounded, unbounded), history)
+    ending = result.status, result.message
+    rotation, exact = start.rotation, history.records[-1].cost <= EXACT * objective.rounding(0.0)
+    left = slope(sets, rotation.to_matrix(visited[-1])[0], rotation.stays_rotation)
+    if ending in (NO_LOWER, NO_STEP):
+        ending = NO_LOWER if exact or left < STATIONARY else NOT_FOLLOWED
+    return Course(rotation, tuple(history.records), np.concatenate(visited), *ending)

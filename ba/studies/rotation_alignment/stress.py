@@ -72,18 +72,12 @@ class Draw:
         return np.asarray(so3.exp(radians * self.second) @ R)
 
 
-def _turned_to(radians: float) -> Callable[[Parameterization, Draw], Starts]:
+def _apart(radians: float, turn: float | None = None) -> Callable[[Parameterization, Draw], Starts]:
+    """So far from the optimum, at a rotation by `turn`, or by the angle that is drawn."""
+
     def place(parameterization: Parameterization, draw: Draw) -> Starts:
-        R = so3.exp(radians * draw.first)
-        return parameterization.from_matrix(R), draw.turned(R, HALF)
-
-    return place
-
-
-def _away(degrees: float) -> Callable[[Parameterization, Draw], Starts]:
-    def place(parameterization: Parameterization, draw: Draw) -> Starts:
-        R = so3.exp(draw.angle[:, None] * draw.first)
-        return parameterization.from_matrix(R), draw.turned(R, np.radians(degrees))
+        R = so3.exp((draw.angle[:, None] if turn is None else turn) * draw.first)
+        return parameterization.from_matrix(R), draw.turned(R, radians)
 
     return place
 
@@ -106,12 +100,12 @@ def _gimbal_lock(parameterization: Parameterization, draw: Draw) -> Starts:
 
 
 STRESS: dict[str, Callable[[Parameterization, Draw], Starts]] = {
-    "near 0": _turned_to(1e-9),
-    "near pi": _turned_to(np.pi - 1e-6),
+    "near 0": _apart(HALF, 1e-9),
+    "near pi": _apart(HALF, np.pi - 1e-6),
     "near 2 pi": _near_2pi,
     "gimbal lock": _gimbal_lock,
-    "90 degrees away": _away(90.0),
-    "170 degrees away": _away(170.0),
+    "90 degrees away": _apart(np.radians(90.0)),
+    "170 degrees away": _apart(np.radians(170.0)),
 }
 
 
@@ -125,14 +119,15 @@ def run(
 def _row(name: str, parameterization: Parameterization, stress: str, seeds: Sequence[int]) -> StressRow:
     theta, optimum = STRESS[stress](parameterization, _draw(seeds))
     p2 = np.random.default_rng(1001).normal(size=(POINTS, 3))
-    noise = np.stack([np.random.default_rng(seed).normal(size=p2.shape) for seed in seeds])
-    sets = PointSets(p2 @ np.swapaxes(optimum, -1, -2) + SIGMA * noise, p2)
-    best = np.stack([closed_form(PointSets(p1, p2)) for p1 in sets.p1])
-    courses = solve(sets, parameterization, theta, "vector", OPTIONS)
-    reached = [
-        course.end.cost <= (1.0 + COST_SHARE) * least for course, least in zip(courses, cost(sets, best), strict=True)
-    ]
-    failed = [(course, R) for course, R, there in zip(courses, best, reached, strict=True) if not there]
+    courses: list[Course] = []
+    reached, failed = [], []
+    for seed, start, R in zip(seeds, theta, optimum, strict=True):
+        sets = PointSets(p2 @ R.T + SIGMA * np.random.default_rng(seed).normal(size=p2.shape), p2)
+        best = closed_form(sets)
+        courses += solve(sets, parameterization, start[None], "vector", OPTIONS)
+        reached.append(courses[-1].end.cost <= (1.0 + COST_SHARE) * cost(sets, best))
+        if not reached[-1]:
+            failed.append((courses[-1], best))
     return StressRow(name, stress, sum(reached), len(seeds), median_steps(courses, reached), _why(failed))
 
 
@@ -147,17 +142,17 @@ def _why(failed: Sequence[tuple[Course, Array]]) -> str:
     """The reasons in a few words, each with its number of starts and with its worst measure."""
     reasons: dict[str, list[float]] = {}
     for course, best in failed:
-        weakest = float(course.isotropy.min())
         degrees = float(np.degrees(angle_between(course.R[-1], best)))
         if not np.isfinite(course.theta).all():
-            reasons.setdefault("numbers not finite", []).append(0.0)
-        elif weakest < WEAK:
-            reasons.setdefault("tangent map collapsed, isotropy down to", []).append(weakest)
+            reason, worst = "numbers not finite", 0.0
+        elif (weakest := float(course.isotropy.min())) < WEAK:
+            reason, worst = "tangent map collapsed, isotropy down to", weakest
         elif course.status is Status.MAX_ITERATIONS:
-            reasons.setdefault(f"out of {OPTIONS.max_iterations} steps, degrees left", []).append(degrees)
+            reason, worst = f"out of {OPTIONS.max_iterations} steps, degrees left", degrees
         else:
-            reasons.setdefault("stopped, degrees short of 180", []).append(180.0 - degrees)
-    return "; ".join(f"{len(worst)}: {reason} {min(worst):.1g}" for reason, worst in reasons.items())
+            reason, worst = "stopped, degrees short of 180", 180.0 - degrees
+        reasons.setdefault(reason, []).append(worst)
+    return "; ".join(f"{len(found)}: {reason} {min(found):.1g}" for reason, found in reasons.items())
 
 
 def _carried(parameterization: Parameterization, w: Array) -> Array:
