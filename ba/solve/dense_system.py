@@ -34,7 +34,7 @@ UNSEEN = np.empty((0, 2))
 """The residuals of no observations."""
 
 MOST_NUMBERS, MOST_ENTRIES = 300, 4e7
-"""A pose graph of more numbers is sparse, and solved faster as a reduced system; and a J of more entries takes 320 MB."""
+"""A pose graph of more numbers is sparse, and solved faster as a reduced system; a J of more entries takes 320 MB."""
 
 
 def is_dense(variables: Variables, options: Solver) -> bool:

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ba import cli, pipeline
+from ba.analyse.derivatives import jacobian
 from ba.config.reading import dump
 from ba.errors import UserError
 from ba.io.ply import write_vertices
@@ -65,6 +67,16 @@ def test_without_noise_the_truth_comes_back(rotation: str) -> None:
     assert row.status == "converged"
     assert row.to_truth is not None
     assert row.to_truth < 1e-8
+
+
+@EVERY
+@EITHER
+def test_derivatives_agree_with_complex_steps(rotation: str, residual: str) -> None:
+    turned = so3.exp(np.array([[0.4, -0.7, 1.1]]))
+    variables = make_variables(replace(make_problem(SETS, residual), rotations=turned), ROTATIONS[rotation])
+    right, found = (jacobian(variables, variables.start, how).toarray() for how in ("complex_columns", "analytic"))
+    assert np.abs(found - right).max() < 1e-12
+    assert right.any()
 
 
 def test_both_residuals_have_one_cost_and_one_gradient() -> None:
