@@ -100,7 +100,8 @@ class DenseSystem(StateSystem):
 
     def _member(self, term: Term, columns: Array) -> Member:
         blocks = term.linearize(self.state.state)
-        return Member(term, blocks.residual, np.concatenate(blocks.derivatives, axis=2), columns)
+        first, *others = blocks.derivatives
+        return Member(term, blocks.residual, np.concatenate([first, *others], axis=2) if others else first, columns)
 
     def _moved(self, step: Array) -> Iterate:
         padded, at = np.zeros(len(step) + 1), self.state.state

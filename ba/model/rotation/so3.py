@@ -215,11 +215,12 @@ def _even(t: Array, near: Callable[[Array], Array], far: Callable[[Array], Array
 
 
 def _polynomial(coefficients: list[float], s: Array) -> Array:
-    """np.polyval, which takes twice as long for a few numbers."""
+    """np.polyval, which takes twice as long for a few numbers, and ten times as long for one."""
     value: Any = coefficients[0]
+    x = s.item() if s.size == 1 else s
     for coefficient in coefficients[1:]:
-        value = value * s + coefficient
-    return np.asarray(value)
+        value = value * x + coefficient
+    return np.asarray(value).reshape(s.shape)
 
 
 def _sinc(t: Array) -> Array:

@@ -57,11 +57,8 @@ class PointAlignment(Term):
         return self._vector(state, self._turned(state))
 
     def linearize(self, state: State) -> TermBlocks:
-        turned, G = self._turned(state), state.tangent_map
-        if G.shape[1] == 9:
-            turn = self._each(self.world, G.reshape(len(G), 3, 3, -1).swapaxes(1, 2))
-        else:
-            turn = self._each(turned, AGAINST @ G[:, None])
+        turned = self._turned(state)
+        turn = self._turn(state, turned)
         J = np.empty((*turn.shape[:2], turn.shape[2] + 3), turn.dtype)
         J[:, :, :-3], J[:, :, -3:] = turn, np.eye(3)
         J *= -self.weight[:, :, None]
@@ -85,6 +82,13 @@ class PointAlignment(Term):
         """R x, (n, 3)."""
         return self._each(self.world, state.rotations.swapaxes(1, 2))
 
+    def _turn(self, state: State, turned: Array) -> Array:
+        """d(R x) by the numbers of the rotation, (n, 3, k)."""
+        G = state.tangent_map
+        if G.shape[1] == 9:
+            return self._each(self.world, G.reshape(len(G), 3, 3, -1).swapaxes(1, 2))
+        return self._each(turned, AGAINST @ G[:, None])
+
     def _each(self, vectors: Array, maps: Array) -> Array:
         """(n, ...) sum over c of vectors[:, c] times maps[image, c], for vectors (n, 3) and maps (n_images, 3, ...)."""
         flat = maps.reshape(len(maps), 3, -1)
@@ -106,10 +110,12 @@ class AlignmentDistance(PointAlignment):
         return _length(super().residual(state))
 
     def linearize(self, state: State) -> TermBlocks:
-        whole = super().linearize(state)
-        length = _length(whole.residual)
-        along = whole.residual / np.where(length == 0.0, 1.0, length)
-        return TermBlocks(length, (np.einsum("ni,nik->nk", along, whole.derivatives[0])[:, None],))
+        turned = self._turned(state)
+        r = self._vector(state, turned)
+        length = _length(r)
+        along = r * (-self.weight / np.where(length == 0.0, 1.0, length))
+        turn = np.einsum("ni,nik->nk", along, self._turn(state, turned))
+        return TermBlocks(length, (np.concatenate([turn, along], axis=1)[:, None],))
 
     def measured(self) -> Array:
         return np.asarray(np.linalg.norm(super().measured(), axis=1, keepdims=True))
