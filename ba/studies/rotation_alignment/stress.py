@@ -12,9 +12,9 @@ gimbal lock  of the rotations that take one axis to +- another, the one where th
 first, `isotropy`: 1 is best), how far from the optimum it ended, or that steps ran out.
 
 Of 20 seeds, all reach the optimum from all six places, but for `cayley` (near pi 8, at its weakest place, a half turn,
-0, 90 degrees away 15, 170 degrees away 10: its numbers run off to infinity, where half turns are) and `columns6` (170
-degrees away 15: steps end where the two columns are parallel). Gimbal lock costs Euler angles two or three steps and no
-start, because the points' spread differs by direction, and the gradient leaves the plane that the angles reach. With
+0, 90 degrees away 15, 170 degrees away 10: its numbers run off to infinity, where half turns are) and `columns6` (near
+2 pi 14, 90 degrees away 17, 170 degrees away 15: steps end where the two columns are parallel, for its lengths are
+hardly damped). Gimbal lock costs Euler angles two to four steps and no start, because the points' spread differs by direction, and the gradient leaves the plane that the angles reach. With
 points of equal spread and no noise it does not: then none of 20 starts of `euler_xyz` and `euler_zxz` takes a step.
 """
 

@@ -121,8 +121,8 @@ def reference(
 
 @pytest.mark.parametrize(
     ("name", "degrees", "rejects"),
-    [("so3_left", 20.0, 0), ("so3_left", 120.0, 0), ("cayley", 100.0, 0), ("cayley", 150.0, 4), ("cayley", 165.0, 6),
-     ("euler_zxz", 140.0, 4), ("euler_xyz", 165.0, 4)],
+    [("so3_left", 20.0, 0), ("so3_left", 120.0, 0), ("cayley", 100.0, 0), ("cayley", 150.0, 4), ("cayley", 165.0, 7),
+     ("euler_zxz", 140.0, 3), ("euler_xyz", 165.0, 4)],
 )  # fmt: skip
 def test_steps_follow_the_rule(name: str, degrees: float, rejects: int) -> None:
     sets, parameterization = noisy(), ROTATIONS[name]
@@ -134,7 +134,7 @@ def test_steps_follow_the_rule(name: str, degrees: float, rejects: int) -> None:
     assert [step.cost for step in found.steps] == pytest.approx(costs, rel=1e-7)
     assert [step.gradient_norm for step in found.steps[:-1]] == pytest.approx(slopes[:-1], rel=1e-4, abs=1e-8)
     assert [step.evaluations for step in found.steps] == counts
-    assert counts[-1] - (n + 1) == rejects
+    assert counts[-1] - n == rejects
 
 
 def test_as_many_steps_as_are_allowed_are_taken() -> None:
