@@ -14,8 +14,9 @@ first, `isotropy`: 1 is best), how far from the optimum it ended, or that steps 
 Of 20 seeds, all reach the optimum from all six places, but for `cayley` (near pi 8, at its weakest place, a half turn,
 0, 90 degrees away 15, 170 degrees away 10: its numbers run off to infinity, where half turns are) and `columns6` (near
 2 pi 14, 90 degrees away 17, 170 degrees away 15: steps end where the two columns are parallel, for its lengths are
-hardly damped). Gimbal lock costs Euler angles two to four steps and no start, because the points' spread differs by direction, and the gradient leaves the plane that the angles reach. With
-points of equal spread and no noise it does not: then none of 20 starts of `euler_xyz` and `euler_zxz` takes a step.
+hardly damped). Gimbal lock costs Euler angles two to four steps and no start, because the points' spread differs by
+direction, and the gradient leaves the plane that the angles reach. With points of equal spread and no noise it does
+not: then none of 20 starts of `euler_xyz` and `euler_zxz` takes a step.
 """
 
 from __future__ import annotations
