@@ -147,10 +147,11 @@ def _draw(start: Problem, solution: Solution, folder: Path) -> str | None:
 
 def drawn(draw: Callable[[], str | None], stopped: bool) -> list[str]:
     """Draw a picture unless the run was stopped; a note where there is none."""
-    undrawn = stopped or interrupt.pending()
+    if stopped or interrupt.pending():
+        return [UNDRAWN]
     try:
         with interrupt.allowed():
-            failure = UNDRAWN if undrawn else draw()
+            failure = draw()
     except KeyboardInterrupt:
         failure = UNDRAWN
     return [failure] if failure else []
