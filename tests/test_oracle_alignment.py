@@ -38,7 +38,7 @@ def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Alignme
         files = {"data": {"p1": str(folder / "p1.npy"), "p2": str(folder / "p2.csv")}}
         for steps in range(MOST_STEPS + 1):
             path = folder / f"{steps}.yaml"
-            config = {"kind": "rotation_alignment", "max_iterations": steps, "output": {"picture": False}}
+            config = {"kind": "rotation_alignment", "solver": {"max_iterations": steps}, "output": {"picture": False}}
             path.write_text(yaml.safe_dump(config | files | CASES[name]))
             run(path, folder / f"run-{steps}")
             left.append(folder / f"run-{steps}")

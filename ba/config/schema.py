@@ -76,10 +76,11 @@ def value_at(data: Any, key: Key) -> Any:
 
 
 def unknown(key: Key, model: type[Section]) -> str:
-    """What to say of a key that the schema lacks: the closest in its section, or anywhere, or all of its section."""
+    """What to say of a key that the schema lacks: where that name stands, or the closest to it in its section or
+    anywhere, or all keys of its section."""
     anywhere = [known for known, _ in walk(root(model))]
     siblings = [known for known in anywhere if known[:-1] == key[:-1]]
-    for candidates, cutoff in ((siblings, 0.5), (anywhere, 0.8)):
+    for candidates, cutoff in ((anywhere, 1.0), (siblings, 0.5), (anywhere, 0.8)):
         leaves = {str(known[-1]) for known in candidates}
         closest = difflib.get_close_matches(str(key[-1]), sorted(leaves), n=1, cutoff=cutoff)
         names = [dotted(known) for known in candidates if known[-1] in closest]

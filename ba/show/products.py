@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,7 @@ def save(
         except UserError as error:  # nothing aligns an end that has run off; the numbers of the run are no less true
             about.append(str(error))
     notes = [*notes_of(summary, start, solution.problem), *filter(None, about)]
-    _write_summary(summary, notes, began, folder)
+    write_summary(summary, notes, began, folder)
     text = reading.dump(config)
     with folder.keeping("config.yaml"):
         files.write_bytes(folder.path / "config.yaml", text.encode())
@@ -89,10 +89,9 @@ def save(
             _write_residuals(start, (project(start, config.solver.threads), projection), folder.path)
     if config.output.picture:
         with folder.keeping("view.png"):
-            failure = UNDRAWN if stopped or interrupt.pending() else _draw(start, solution, folder.path)
-            notes += [failure] if failure else []
+            notes += drawn(lambda: _draw(start, solution, folder.path), stopped)
     notes += [folder.shown(refusal) for refusal in folder.refusals]
-    _write_summary(summary, notes, began, folder)
+    write_summary(summary, notes, began, folder)
     if config.output.report and not brief:
         with folder.keeping("report.html"):
             residuals = projection.pixels - start.pixels
@@ -101,7 +100,8 @@ def save(
     return summary, notes
 
 
-def _write_summary(summary: dict[str, Any], notes: list[str], began: Began, folder: RunFolder) -> None:
+def write_summary(summary: dict[str, Any], notes: list[str], began: Began, folder: RunFolder) -> None:
+    """Write the summary, with the notes and the time that is over."""
     summary |= {"total_seconds": time.perf_counter() - began.at, "notes": list(notes)}
     with folder.keeping("summary.json"):
         files.write_bytes(folder.path / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
@@ -133,8 +133,16 @@ def _draw(start: Problem, solution: Solution, folder: Path) -> str | None:
     """Write view.png; None, or why there is none."""
     from ba.show import view
 
+    return view.screenshot(start, solution.problem, folder / "view.png")
+
+
+def drawn(draw: Callable[[], str | None], stopped: bool) -> list[str]:
+    """Draw a picture unless the run was stopped; a note where there is none."""
+    if stopped or interrupt.pending():
+        return [UNDRAWN]
     try:
         with interrupt.allowed():
-            return view.screenshot(start, solution.problem, folder / "view.png")
+            failure = draw()
     except KeyboardInterrupt:
-        return UNDRAWN
+        failure = UNDRAWN
+    return [failure] if failure else []

@@ -1,11 +1,11 @@
 """What each backend is, and what it can; its code is imported when it solves.
 
 To add a backend: write one file with `solve(variables, objective, options, bounds, history) -> SolveResult` and add one
-line to `SOLVERS`. It minimizes `objective` from `variables.start`, calls `history.accept` at the start and after each
-accepted step, catches KeyboardInterrupt, and returns its best state. Keys of `solver` that it alone has are a `Section`
-in a file of their own, NAME_options.py, since code is imported when it solves and keys with every configuration; the
-line names it. What it holds beside the Jacobian's blocks it may tell by a function `memory(sizes, options)`, as in
-`ba.analyse.memory`.
+line to `SOLVERS`. It minimizes `objective` from `variables.start`, sets `history.theta`, calls `history.accept` at the
+start and after each accepted step, catches KeyboardInterrupt, and returns its best state. Keys of `solver` that it
+alone has are a `Section` in a file of their own, NAME_options.py, since code is imported when it solves and keys with
+every configuration; the line names it. What it holds beside the Jacobian's blocks it may tell by a function
+`memory(sizes, options)`, as in `ba.analyse.memory`.
 """
 
 from __future__ import annotations

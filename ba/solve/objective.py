@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -46,9 +46,13 @@ class Objective:
 
     def cost(self, r: Array) -> float:
         """Cost of residuals (n_rows,) of all terms; infinite where a residual is not finite."""
+        return self.cost_of(parted(r, self.residuals.shapes))
+
+    def cost_of(self, parts: Sequence[Array]) -> float:
+        """As `cost`, of the residuals (n, rows) of the observations and of each other term."""
         with np.errstate(over="ignore", invalid="ignore"):
-            total = sum(_cost(*part) for part in self.parts(r))
-        return total if np.isfinite(total) else np.inf
+            total = sum(_cost(*pair) for pair in zip(parts, self.losses, strict=True))
+        return total if math.isfinite(total) else math.inf
 
     @cached_property
     def pixel_norm(self) -> float:
@@ -98,10 +102,15 @@ class Objective:
             scale = _row_scale(derivatives[0], self.loss)
             for array in derivatives:
                 array *= scale.reshape(-1, *(1,) * (array.ndim - 1))
-        return tuple(
-            one if one.term.loss is None else one.scaled(_row_scale(one.residual, one.term.loss)[:, None])
-            for one in members
-        )
+        return corrected(members)
+
+
+def corrected(members: Sequence[Member]) -> tuple[Member, ...]:
+    """Terms with their rows rescaled for their losses."""
+    return tuple(
+        one if one.term.loss is None else one.scaled(_row_scale(one.residual, one.term.loss)[:, None])
+        for one in members
+    )
 
 
 def _cost(r: Array, loss: Loss | None) -> float:
@@ -127,7 +136,8 @@ class ObserverError(Exception):
 class History:
     """Keeps the accepted steps, tells the observer, and watches the time. max_seconds: None for no limit.
 
-    Seconds are those of solving: what kernels took to compile is left out.
+    Seconds are those of solving: what kernels took to compile is left out. theta: what a backend sets to a function
+    that gives the rotations of the last accepted state, (n_images, ambient_dim), as numbers of their parameterization.
     """
 
     observer: Observer
@@ -135,6 +145,7 @@ class History:
     evaluations: int = 0
     records: list[Iteration] = field(default_factory=list)
     began: float = field(default_factory=lambda: _solving_clock())
+    theta: Callable[[], Array] | None = None
 
     @property
     def seconds(self) -> float:

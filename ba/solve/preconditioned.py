@@ -84,6 +84,7 @@ def solve_preconditioned(variables: Variables, objective: Objective, options: So
     factors, region, products, step_norm = _factors(variables, objective), Region(), 0, 0.0
     ending: endings.Ending | None = None
     recorded = variables
+    history.theta = lambda: recorded.theta
     try:
         while True:
             x = variables.start

@@ -9,18 +9,18 @@ loss (Triggs et al. 2000, eq. 11) is left out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ba.model.arrays import Array
 from ba.model.linearization import Blocks
-from ba.model.problem import Problem
 from ba.model.terms.stacked import joined, linearized
-from ba.model.variables import State, Variables
+from ba.model.variables import Variables
+from ba.solve.dense_system import DenseSystem, is_dense
 from ba.solve.levenberg_marquardt import Trial, minimize
-from ba.solve.objective import History, Objective, SolveResult, is_short
+from ba.solve.objective import History, Objective, SolveResult
 from ba.solve.reduced import (
     DirectRows,
     Eliminator,
@@ -31,6 +31,7 @@ from ba.solve.reduced import (
     make_structure,
 )
 from ba.solve.reduced.direct import Direct
+from ba.solve.state_system import Iterate, StateSystem
 
 if TYPE_CHECKING:
     from ba.solve.options import Solver
@@ -46,43 +47,32 @@ def solve(
     variables: Variables, objective: Objective, options: Solver, bounds: tuple[Array, Array], history: History
 ) -> SolveResult:
     """Minimize from `variables.start`. bounds: none, as `ba.solve.backends` says."""
-    system = BundleSystem(variables, objective, options, history.check_time)
+    system = (
+        DenseSystem(variables, objective)
+        if is_dense(variables, options)
+        else BundleSystem(variables, objective, options, history.check_time)
+    )
+    history.theta = lambda: system.recorded.theta
     (status, message), details = minimize(system, options, history)
     return SolveResult(system.variables, status, message, details | system.solver_details)
 
 
-@dataclass(frozen=True, eq=False)
-class Iterate:
-    """Where the system stands: chart centres theta, and what they and the rest stand for."""
-
-    theta: Array
-    state: State
-
-
-class BundleSystem:
+class BundleSystem(StateSystem):
     """The `System` of bundle adjustment. Derivatives live in arrays that are allocated once."""
 
     def __init__(
         self, variables: Variables, objective: Objective, options: Solver, check_time: Callable[[], None]
     ) -> None:
-        self.start, self.objective = variables, objective
-        self.residuals, self.rotation = objective.residuals, variables.rotation
+        super().__init__(variables, objective)
         self.structure = make_structure(variables.problem, self.rotation.tangent_dim)
         self.name, explicit = choose(self.structure, options.linear)
         self.solve_reduced = linear_solver(self.name, options.cg_preconditioner, check_time)
         self.eliminate = Eliminator(self.structure, self.residuals.threads, explicit=explicit)
         partition = make_partition(self.structure, variables)
         self.rows = DirectRows(self.structure, partition, self.residuals, variables.layout)
-        self.state = self.recorded = self._at(variables.theta, variables.problem)
         self.derivatives: Blocks | None = None
         self.direct: Direct | None = None
         self.forcing, self.slope, self.inner = MOST_FORCING, 0.0, 0
-
-    @property
-    def variables(self) -> Variables:
-        """The variables whose start is the last recorded state."""
-        problem = self.start.problem.moved_to(self.recorded.state)
-        return replace(self.start, problem=problem, theta=self.recorded.theta)
 
     @property
     def solver_details(self) -> dict[str, Any]:
@@ -113,25 +103,6 @@ class BundleSystem:
         norm = float(np.sqrt(np.vdot(step, step) + np.vdot(point_step, point_step)))
         return Trial(cost, predicted, norm, state)
 
-    def accept(self, trial: Trial) -> None:
-        self.state = trial.state
-
-    def record(self) -> None:
-        self.recorded = self.state
-
-    def misfit(self, cost: float) -> float:
-        return 2.0 * cost / max(self.objective.pixel_norm**2, np.finfo(float).tiny)
-
-    def rounding(self, cost: float) -> float:
-        return self.objective.rounding(cost)
-
-    def is_short(self, trial: Trial, xtol: float) -> bool:
-        now, then = self.state.state, trial.state.state
-        return all(
-            is_short(getattr(then, name) - getattr(now, name), getattr(now, name), xtol)
-            for name in ("rotations", "translations", "intrinsics", "points")
-        )
-
     def _moved(self, step: Array, point_step: Array) -> Iterate:
         problem, k = self.start.problem, self.rotation.tangent_dim
         kept = self.start.layout.kept
@@ -144,24 +115,9 @@ class BundleSystem:
             point_step[kept] = points.reshape(-1, 3)
         p = self.state.state
         moved = replace(
-            problem,
-            rotations=p.rotations,
+            p,
             translations=p.translations + images[:, k : k + 3],
             intrinsics=p.intrinsics + cameras,
             points=p.points + point_step,
         )
         return self._at(self.rotation.retract(self.state.theta, images[:, :k]), moved)
-
-    def _at(self, theta: Array, problem: Problem) -> Iterate:
-        moved, free = self.rotation.to_matrix(theta), problem.free.rotations
-        none = np.zeros((len(theta), self.rotation.tangent_dim))
-        return Iterate(
-            theta,
-            State(
-                rotations=moved if free.all() else np.where(free[:, None, None], moved, self.start.problem.rotations),
-                translations=problem.translations,
-                intrinsics=problem.intrinsics,
-                points=problem.points,
-                tangent_map=self.rotation.tangent_map(theta, none),
-            ),
-        )

@@ -49,6 +49,7 @@ def solve_plain(
 ) -> SolveResult:
     """Minimize by one call of least_squares. bounds: (size,) lowest and highest x, trf and dogbox only."""
     state = _State(variables.start)
+    history.theta = lambda: variables.moved(state.best).theta
     dense = options.method == "lm"
 
     def fun(x: Array) -> Array:

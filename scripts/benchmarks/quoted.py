@@ -205,10 +205,6 @@ def _in_docstrings() -> Iterable[Claim]:
         "and 0.02 times the share from {home}.",
         {"home": str(sum(home for home, _ in counts))},
     )
-    reached = kept("rotation-alignment")["results"]["reached"]["vector"]
-    cayley, columns = ([f"{100 * share:.0f}" for share in reached[name].values()] for name in ("cayley", "columns6"))
-    yield Claim("ba/studies/rotation_alignment/solve.py", "`cayley` reaches {share} % either way", {"share": cayley[3]})
-    yield Claim("ba/studies/rotation_alignment/solve.py", "in place of {shares} % (", {"shares": ", ".join(columns)})
 
 
 def _linear() -> Iterable[Claim]:

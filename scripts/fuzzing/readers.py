@@ -210,7 +210,7 @@ rotation: [so3_left, quaternion]
 residual: both
 start: [0, 0, 0.5]
 starts: {count: 2, angles_deg: [30, 170.5], seed: 4}
-max_iterations: 20
+solver: {backend: scipy, max_iterations: 20}
 """
 COMPARISON = """\
 base: {solver: {backend: schur}, camera: {refine: none}}

@@ -108,8 +108,8 @@ def _coloured(residuals: Residuals, variables: Variables, x: Array, move: Move) 
         return J
     terms, layout = residuals.problem.terms, variables.layout
     touched = np.zeros(len(x) + 1, bool)
-    for touch in (touch for term in terms for touch in term.touches):
-        touched[columns_of(touch, layout)] = True
+    for term in terms:
+        touched[columns_of(term, layout)] = True
     of_terms = _one_by_one(lambda x: joined([term.residual(variables.at(x)) for term in terms]), x, touched[:-1], move)
     return csr_array(vstack([J, of_terms], format="csr"))
 

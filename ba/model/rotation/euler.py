@@ -16,6 +16,7 @@ matrices read better and take six times as long.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,8 @@ from ba.model.rotation.parameterization import Array, Parameterization
 
 ORDERS = ("xyz", "xzy", "yxz", "yzx", "zxy", "zyx", "xyx", "xzx", "yxy", "yzy", "zxz", "zyz")
 
-Triple = tuple[Array, Array, Array]
-Formula = Callable[[Triple, Triple], list[Array]]
+Triple = tuple[Any, ...]
+Formula = Callable[[Triple, Triple], list[Any]]
 """Nine entries, row-major, from the cosines and the sines of a, b, c."""
 
 
@@ -36,7 +37,7 @@ def _turn(axis: Array, angle: Array) -> Array:
     return np.asarray(along + cosine * (np.eye(3) - along) + sine * so3.hat(axis))
 
 
-def _matrix_xyz(cosines: Triple, sines: Triple) -> list[Array]:
+def _matrix_xyz(cosines: Triple, sines: Triple) -> list[Any]:
     (ca, cb, cc), (sa, sb, sc) = cosines, sines
     return [
         cc * cb, cc * sb * sa - sc * ca, cc * sb * ca + sc * sa,

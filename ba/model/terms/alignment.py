@@ -12,16 +12,21 @@ which gives the cost its true gradient.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from ba.model.arrays import Array, Int
-from ba.model.terms.term import Term, TermBlocks, Touch, by_rotation
+from ba.model.rotation import so3
+from ba.model.terms.term import Term, TermBlocks, Touch
 
 if TYPE_CHECKING:
     from ba.model.similarity import Similarity
     from ba.model.variables import State
+
+AGAINST = -so3.hat(np.eye(3))
+"""(3, 3, 3): the sum over c of x[c] times AGAINST[c] is -[x]_x."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +44,21 @@ class PointAlignment(Term):
     def touches(self) -> tuple[Touch, ...]:
         return (Touch("pose", self.image),)
 
+    @cached_property
+    def weight(self) -> Array:
+        """(n, 1)"""
+        return 1.0 / self.sigma[:, None]
+
     def residual(self, state: State) -> Array:
-        return self._vector(state)
+        return self._vector(state, self._turned(state))
 
     def linearize(self, state: State) -> TermBlocks:
-        R = state.rotations[self.image]
-        W = -np.eye(3) / self.sigma[:, None, None]
-        by_entries = W[:, :, :, None] * self.world[:, None, None, :]
-        turn = by_rotation(by_entries, R, state.tangent_map[self.image])
-        return TermBlocks(self._vector(state), (np.concatenate([turn, W], axis=2),))
+        turned = self._turned(state)
+        turn = self._turn(state, turned)
+        J = np.empty((*turn.shape[:2], turn.shape[2] + 3), turn.dtype)
+        J[:, :, :-3], J[:, :, -3:] = turn, np.eye(3)
+        J *= -self.weight[:, :, None]
+        return TermBlocks(self._vector(state, turned), (J,))
 
     def measured(self) -> Array:
         return np.asarray(self.camera / self.sigma[:, None])
@@ -56,9 +67,26 @@ class PointAlignment(Term):
         s = similarity.scale  # of the cameras' frames too
         return replace(self, camera=s * self.camera, world=similarity.apply(self.world), sigma=s * self.sigma)
 
-    def _vector(self, state: State) -> Array:
-        R, t = state.rotations[self.image], state.translations[self.image]
-        return np.asarray((self.camera - (np.einsum("nij,nj->ni", R, self.world) + t)) / self.sigma[:, None])
+    def _turned(self, state: State) -> Array:
+        """R x, (n, 3)."""
+        return self._each(self.world, state.rotations.swapaxes(1, 2))
+
+    def _turn(self, state: State, turned: Array) -> Array:
+        """d(R x) by the numbers of the rotation, (n, 3, k)."""
+        G = state.tangent_map
+        if G.shape[1] == 9:
+            return self._each(self.world, G.reshape(len(G), 3, 3, -1).swapaxes(1, 2))
+        return self._each(turned, AGAINST @ G[:, None])
+
+    def _each(self, vectors: Array, maps: Array) -> Array:
+        """(n, ...) sum over c of vectors[:, c] times maps[image, c], for vectors (n, 3) and maps (n_images, 3, ...)."""
+        flat = maps.reshape(len(maps), 3, -1)
+        product = vectors @ flat[0] if len(flat) == 1 else np.einsum("nc,ncm->nm", vectors, flat[self.image])
+        return np.asarray(product).reshape(len(vectors), *maps.shape[2:])
+
+    def _vector(self, state: State, turned: Array) -> Array:
+        t = state.translations if len(state.translations) == 1 else state.translations[self.image]
+        return np.asarray((self.camera - (turned + t)) * self.weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +96,20 @@ class AlignmentDistance(PointAlignment):
     rows = 1
 
     def residual(self, state: State) -> Array:
-        r = self._vector(state)
-        return np.asarray(np.sqrt((r * r).sum(axis=1, keepdims=True)))
+        return _length(super().residual(state))
 
     def linearize(self, state: State) -> TermBlocks:
-        whole = super().linearize(state)
-        length = self.residual(state)
-        along = whole.residual / np.where(length == 0.0, 1.0, length)
-        return TermBlocks(length, (along[:, None, :] @ whole.derivatives[0],))
+        turned = self._turned(state)
+        r = self._vector(state, turned)
+        length = _length(r)
+        along = r * (-self.weight / np.where(length == 0.0, 1.0, length))
+        turn = np.einsum("ni,nik->nk", along, self._turn(state, turned))
+        return TermBlocks(length, (np.concatenate([turn, along], axis=1)[:, None],))
 
     def measured(self) -> Array:
         return np.asarray(np.linalg.norm(super().measured(), axis=1, keepdims=True))
+
+
+def _length(r: Array) -> Array:
+    """(n, 1) without `abs`, so that complex states go through."""
+    return np.asarray(np.sqrt(np.einsum("ni,ni->n", r, r)))[:, None]

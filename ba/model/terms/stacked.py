@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from ba.model.arrays import Array, Int
-from ba.model.terms.term import Term, Touch
+from ba.model.terms.term import Term
 
 if TYPE_CHECKING:
     from ba.model.variables import Layout, State
@@ -60,9 +61,9 @@ def joined(parts: Sequence[Array]) -> Array:
 
 def parted(vector: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     """The parts of these shapes that `joined` put together, as views."""
-    edges = np.cumsum([0, *(n * rows for n, rows in shapes)])
+    edges = [0, *accumulate(n * rows for n, rows in shapes)]
     flat = np.ascontiguousarray(vector).ravel()
-    return [flat[first:last].reshape(shape) for first, last, shape in zip(edges[:-1], edges[1:], shapes, strict=True)]
+    return [flat[first:last].reshape(shape) for (first, last), shape in zip(pairwise(edges), shapes, strict=True)]
 
 
 def linearized(terms: Sequence[Term], state: State, layout: Layout) -> tuple[Member, ...]:
@@ -70,12 +71,13 @@ def linearized(terms: Sequence[Term], state: State, layout: Layout) -> tuple[Mem
     members = []
     for term in terms:
         blocks = term.linearize(state)
-        columns = np.hstack([columns_of(touch, layout) for touch in term.touches])
+        columns = columns_of(term, layout)
         derivatives = np.concatenate(blocks.derivatives, axis=2)
         members.append(Member(term, blocks.residual, np.where(columns[:, None, :] >= 0, derivatives, 0.0), columns))
     return tuple(members)
 
 
-def columns_of(touch: Touch, layout: Layout) -> Int:
-    """(n, width) columns of x that a touch reaches, -1 where fixed."""
-    return (layout.image_columns if touch.family == "pose" else layout.point_columns)[touch.block]
+def columns_of(term: Term, layout: Layout) -> Int:
+    """(n, width) columns of x that each member touches, in the order of `touches`; -1 where fixed."""
+    of_family = {"pose": layout.image_columns, "point": layout.point_columns}
+    return np.hstack([of_family[touch.family][touch.block] for touch in term.touches])

@@ -10,6 +10,7 @@ from ba.config import reading
 from ba.config.section import AnyPath, Finite, NonNegative, Section, Seed, input_file, registered
 from ba.model.rotation import ROTATIONS
 from ba.show.options import Output
+from ba.solve.options import Solver
 
 Vector = tuple[Finite, Finite, Finite]
 Degrees = Annotated[float, Field(ge=0.0, le=180.0)]
@@ -52,10 +53,20 @@ class Starts(Section):
     seed: Seed = Field(0, description="seed of the starts' directions")
 
 
+class Alignment(Solver):
+    """As of a bundle adjustment, but steps go on until none lowers the cost."""
+
+    backend: str = registered("schur", "ba.solve.backends:SOLVERS", "which solver")
+    max_iterations: int = Field(200, ge=0, description="accepted steps (lm: evaluations) at most")
+    ftol: NonNegative = Field(0.0, description="stop when a step lowers the cost by less than this share")
+    xtol: NonNegative = Field(0.0, description="stop when a step moves no number by more than this share of it")
+    gtol: NonNegative = Field(0.0, description="stop when the largest component of the gradient is below this")
+
+
 class RotationAlignment(Section):
     """Find R that minimizes sum |p1 - R p2|^2."""
 
-    EXAMPLE: ClassVar[str] = "max_iterations=20"
+    EXAMPLE: ClassVar[str] = "solver.max_iterations=20"
 
     kind: Literal["rotation_alignment"] = Field(description="the kind of problem")
     data: Sets = Field(default_factory=lambda: Sets(generated=Generated()), description="the two point sets")
@@ -67,7 +78,7 @@ class RotationAlignment(Section):
     )
     start: Vector = Field((0.0, 0.0, 0.0), description="rotation vector of the start, radians")
     starts: Starts = Field(default_factory=Starts, description="more starts, far from the optimum")
-    max_iterations: int = Field(200, ge=0, description="accepted steps at most")
+    solver: Alignment = Field(default_factory=Alignment, description="how the minimum is searched")
     output: Output = Field(default_factory=Output, description="where results go")
 
     @model_validator(mode="after")

@@ -10,14 +10,12 @@ import numpy as np
 
 from ba.errors import UserError
 from ba.io import npy
-from ba.io.ply import read_vertices, write_vertices
+from ba.io.ply import read_vertices
 from ba.model.rotation import so3
 from ba.model.rotation.parameterization import Array
 from ba.studies.rotation_alignment.config import Generated, Sets
 from ba.studies.rotation_alignment.problem import PointSets
 from ba.system.reading import existing_file, lines, number, read_bytes, read_text
-
-COLOR = (214, 120, 20)
 
 
 def load_sets(data: Sets) -> PointSets:
@@ -87,8 +85,3 @@ def _is_number(word: str) -> bool:
 
 
 READERS: dict[str, Callable[[Path], Array]] = {".npy": _read_npy, ".csv": _read_csv, ".ply": read_vertices}
-
-
-def write_ply(path: Path, points: Array) -> None:
-    """The points (n, 3) in one colour. Raises UserError like `ba.system.files`."""
-    write_vertices(path, points, COLOR)

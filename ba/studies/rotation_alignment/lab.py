@@ -10,6 +10,8 @@ import numpy as np
 
 from ba.model.rotation import ROTATIONS, so3
 from ba.model.rotation.parameterization import Array
+from ba.solve.options import Solver
+from ba.studies.rotation_alignment.config import Alignment, Starts
 from ba.studies.rotation_alignment.problem import PointSets, angle_between, cost
 from ba.studies.rotation_alignment.solve import Course, solve
 
@@ -51,13 +53,13 @@ class StartRow:
 
 
 def align(
-    sets: PointSets, best: Array, rotation: str, residual: str, start: Array, max_iterations: int
+    sets: PointSets, best: Array, rotation: str, residual: str, start: Array, options: Solver | None = None
 ) -> tuple[Row, Course]:
     """Solve from the start (3, 3) and compare with the closed form `best` (3, 3)."""
-    parameterization = ROTATIONS[rotation]
-    began = time.perf_counter()
-    (course,) = solve(sets, parameterization, parameterization.from_matrix(start[None]), residual, max_iterations)
-    seconds = time.perf_counter() - began
+    parameterization, began = ROTATIONS[rotation], time.perf_counter()
+    theta = parameterization.from_matrix(start[None])
+    (course,) = solve(sets, parameterization, theta, residual, options or Alignment())
+    seconds, R = time.perf_counter() - began, course.R[-1]
     return Row(
         rotation=rotation,
         residual=residual,
@@ -67,31 +69,23 @@ def align(
         evaluations=course.end.evaluations,
         initial_cost=course.steps[0].cost,
         final_cost=course.end.cost,
-        to_closed_form=float(angle_between(course.end.R, best)),
-        to_truth=None if sets.truth is None else float(angle_between(course.end.R, sets.truth)),
-        distance_from_so3=float(parameterization.constraint(course.theta[None])[0]),
+        to_closed_form=float(angle_between(R, best)),
+        to_truth=None if sets.truth is None else float(angle_between(R, sets.truth)),
+        distance_from_so3=float(parameterization.constraint(course.theta[-1:])[0]),
         seconds=seconds,
     ), course
 
 
 def from_afar(
-    sets: PointSets,
-    best: Array,
-    names: tuple[str, str],
-    angles_deg: Sequence[float],
-    count: int,
-    seed: int,
-    max_iterations: int,
+    sets: PointSets, best: Array, names: tuple[str, str], starts: Starts, options: Solver
 ) -> Iterator[StartRow]:
-    """`count` starts at each angle, the same ones whatever the names (rotation, residual)."""
-    parameterization = ROTATIONS[names[0]]
-    turns = [np.radians(degrees) * directions(count, seed + index) for index, degrees in enumerate(angles_deg)]
-    theta = parameterization.from_matrix(so3.exp(np.concatenate(turns)) @ best)
-    courses = solve(sets, parameterization, theta, names[1], max_iterations)
-    for index, degrees in enumerate(angles_deg):
-        some = courses[index * count : (index + 1) * count]
-        reached = [reaches(course, sets, best) for course in some]
-        yield StartRow(*names, degrees, sum(reached), count, median_steps(some, reached))
+    """A row for each angle, from the same starts whatever the names (rotation, residual)."""
+    parameterization, of = ROTATIONS[names[0]], starts.count
+    for index, degrees in enumerate(starts.angles_deg):
+        R = so3.exp(np.radians(degrees) * directions(of, starts.seed + index)) @ best
+        courses = solve(sets, parameterization, parameterization.from_matrix(R), names[1], options)
+        there = [reaches(course, sets, best) for course in courses]
+        yield StartRow(*names, degrees, sum(there), of, median_steps(courses, there))
 
 
 def directions(count: int, seed: int) -> Array:
@@ -102,8 +96,7 @@ def directions(count: int, seed: int) -> Array:
 
 def reaches(course: Course, sets: PointSets, best: Array) -> bool:
     """Whether the end costs no more than the closed form, for which a matrix that is no rotation also counts."""
-    rounding = 1e-15 * float((sets.p1**2).sum())
-    return course.end.cost <= (1.0 + COST_SHARE) * float(cost(sets, best[None])[0]) + rounding
+    return course.end.cost <= (1.0 + COST_SHARE) * cost(sets, best) + 1e-15 * float((sets.p1**2).sum())
 
 
 def median_steps(courses: Sequence[Course], reached: Sequence[bool]) -> float:

@@ -13,8 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -23,8 +22,10 @@ import numpy as np
 
 from ba.config import reading
 from ba.errors import UserError
+from ba.io.ply import write_vertices
 from ba.model.rotation import so3
 from ba.model.rotation.parameterization import Array
+from ba.show.products import Began, drawn, write_summary
 from ba.show.runfolder import RunFolder, staged
 from ba.studies.rotation_alignment import config as configuration
 from ba.studies.rotation_alignment import data, lab, picture
@@ -36,20 +37,20 @@ from ba.system.reading import read_text
 from ba.system.words import printable
 
 PRODUCTS = ("config.yaml", "summary.json", "iterations.jsonl", "results.csv", "starts.csv", "aligned.ply", "view.png")
+LOGGED = "iteration", "cost", "gradient_norm", "step_norm", "evaluations"
 STOPPED = "stopped early: what was not done yet is missing"
-UNDRAWN = "no picture: stopped early; `ba view FOLDER --screenshot PNG` draws it"
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
     """rows: each parameterization from the start; starts: from far away; closed_form and rotation: (3, 3)."""
 
-    rows: tuple[lab.Row, ...]
-    starts: tuple[lab.StartRow, ...]
+    rows: Sequence[lab.Row]
+    starts: Sequence[lab.StartRow]
     closed_form: Array
     rotation: Array
     summary: dict[str, Any]
-    notes: tuple[str, ...]
+    notes: Sequence[str]
     folder: Path
 
 
@@ -59,90 +60,79 @@ def run(config: RotationAlignment | Path | str, out: Path | None = None, overwri
     overwrite: an earlier run there may be replaced. Ctrl-C keeps the parameterizations that are done. Raises like
     `ba.pipeline.run`.
     """
-    began = time.perf_counter()
+    began = Began()
     config = config if isinstance(config, RotationAlignment) else configuration.load(config)
     reading.check_names(config)
     inputs = [path for path in (config.data.p1, config.data.p2) if path is not None]
     with staged(out or config.output.dir, "rotation-alignment", inputs, overwrite) as folder:
-        sets = data.load_sets(config.data)
-        best = closed_form(sets)
-        start = so3.exp(np.array(config.start))
-        work = _Work()
-        try:
-            work.do(config, sets, best, start)
-        except KeyboardInterrupt:
-            if not work.solved:
-                raise
-            work.stopped = True
+        study = Study(config, data.load_sets(config.data))
+        study.carry_out()
         with interrupt.uninterrupted(said=f"the result stands in {folder.target}"):
-            result = _save(folder, config, sets, start, best, work, began)
+            result = _save(folder, study, began)
             return replace(result, folder=folder.publish())
 
 
 @dataclass(eq=False)
-class _Work:
-    """What is done of a configuration."""
+class Study:
+    """What a configuration asks for, and what is done of it. start and best, the closed form: (3, 3)."""
 
+    config: RotationAlignment
+    sets: PointSets
     solved: list[tuple[lab.Row, Course]] = field(default_factory=list)
     starts: list[lab.StartRow] = field(default_factory=list)
     stopped: bool = False
 
-    def do(self, config: RotationAlignment, sets: PointSets, best: Array, start: Array) -> None:
+    def __post_init__(self) -> None:
+        self.start, self.best = so3.exp(np.array(self.config.start)), closed_form(self.sets)
+
+    @property
+    def rows(self) -> list[lab.Row]:
+        return [row for row, _ in self.solved]
+
+    def carry_out(self) -> None:
+        """Solve what is asked for, until Ctrl-C once something is there."""
+        try:
+            self._carry_out()
+        except KeyboardInterrupt:
+            if not self.solved:
+                raise
+            self.stopped = True
+
+    def _carry_out(self) -> None:
+        config, about = self.config, (self.sets, self.best)
         pairs = [(rotation, residual) for residual in config.residuals for rotation in config.rotations]
         for pair in pairs:
             interrupt.check()
-            self.solved.append(lab.align(sets, best, *pair, start, config.max_iterations))
-        for pair in pairs:
+            self.solved.append(lab.align(*about, *pair, self.start, config.solver))
+        for pair in pairs if config.starts.count else ():
             interrupt.check()
-            self.starts.extend(_starts(sets, best, pair, config))
+            self.starts += lab.from_afar(*about, pair, config.starts, config.solver)
 
 
-def _save(
-    folder: RunFolder,
-    config: RotationAlignment,
-    sets: PointSets,
-    start: Array,
-    best: Array,
-    work: _Work,
-    began: float,
-) -> Result:
-    rows, starts = tuple(row for row, _ in work.solved), tuple(work.starts)
-    found = so3.nearest(min(work.solved, key=lambda pair: pair[0].to_closed_form)[1].end.R)
-    notes = [*_notes(rows), *([STOPPED] if work.stopped else [])]
-    summary = _summary(sets, best, found, rows, starts) | ({"status": "interrupted"} if work.stopped else {})
-    _write_summary(folder, summary, notes, began)
-    products: dict[str, Callable[[], bytes]] = {
-        "config.yaml": lambda: reading.dump(config).encode(),
-        "iterations.jsonl": lambda: "".join(_lines(work.solved, best)).encode(),
-        "results.csv": lambda: _csv(rows),
-        **({"starts.csv": lambda: _csv(starts)} if starts else {}),
+def _save(folder: RunFolder, study: Study, began: Began) -> Result:
+    rows, sets = study.rows, study.sets
+    found = so3.nearest(min(study.solved, key=lambda pair: pair[0].to_closed_form)[1].R[-1])
+    notes = [*_notes(rows), *([STOPPED] if study.stopped else [])]
+    summary = _summary(study, found)
+    write_summary(summary, notes, began, folder)
+    texts = {
+        "config.yaml": reading.dump(study.config),
+        "iterations.jsonl": "".join(_lines(study)),
+        "results.csv": _csv(rows),
+        "starts.csv": _csv(study.starts),
     }
-    for name, content in products.items():
+    for name, text in texts.items():
         with folder.keeping(name):
-            files.write_bytes(folder.path / name, content())
+            if text:
+                files.write_bytes(folder.path / name, text.encode())
     with folder.keeping("aligned.ply"):
-        data.write_ply(folder.path / "aligned.ply", sets.p2 @ found.T)
-    if config.output.picture:
+        write_vertices(folder.path / "aligned.ply", sets.p2 @ found.T, picture.TURNED)
+    if study.config.output.picture:
         with folder.keeping("view.png"):
-            notes += _drawn(sets, start, found, folder.path / "view.png", work.stopped or interrupt.pending())
-    _write_summary(folder, summary, notes, began)
-    return Result(rows, starts, best, found, summary, tuple(notes), folder.target)
-
-
-def _drawn(sets: PointSets, start: Array, found: Array, png: Path, stopped: bool) -> list[str]:
-    """Draw the picture unless the run was stopped; a note where there is none."""
-    try:
-        with interrupt.allowed():
-            failure = UNDRAWN if stopped else picture.write(sets, start, found, png)
-    except KeyboardInterrupt:
-        failure = UNDRAWN
-    return [failure] if failure else []
-
-
-def _write_summary(folder: RunFolder, summary: dict[str, Any], notes: Sequence[str], began: float) -> None:
-    summary |= {"notes": list(notes), "total_seconds": time.perf_counter() - began}
-    with folder.keeping("summary.json"):
-        files.write_bytes(folder.path / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+            png = folder.path / "view.png"
+            notes += drawn(lambda: picture.write(sets, study.start, found, png), study.stopped)
+    write_summary(summary, notes, began, folder)
+    return Result(rows, study.starts, study.best, found, summary, notes, folder.target)
 
 
 def command(path: Path, overrides: Sequence[str], out: Path | None, stream: TextIO | None, overwrite: bool) -> None:
@@ -170,28 +160,22 @@ def show(folder: Path, png: Path | None) -> None:
         print(printable(png))
 
 
-def _starts(sets: PointSets, best: Array, pair: tuple[str, str], config: RotationAlignment) -> Iterator[lab.StartRow]:
-    starts = config.starts
-    if starts.count:
-        yield from lab.from_afar(sets, best, pair, starts.angles_deg, starts.count, starts.seed, config.max_iterations)
-
-
-def _summary(
-    sets: PointSets, best: Array, found: Array, rows: Sequence[lab.Row], starts: Sequence[lab.StartRow]
-) -> dict[str, Any]:
-    statuses = {row.status for row in rows}
+def _summary(study: Study, found: Array) -> dict[str, Any]:
+    statuses, best = {row.status for row in study.rows}, study.best
+    status = statuses.pop() if len(statuses) == 1 else "mixed"
+    truth = study.sets.truth
     return {
         "kind": "rotation_alignment",
-        "status": statuses.pop() if len(statuses) == 1 else "mixed",
-        "num_points": len(sets.p2),
+        "status": "interrupted" if study.stopped else status,
+        "num_points": len(study.sets.p2),
         "closed_form": {
-            "cost": float(cost(sets, best[None])[0]),
+            "cost": cost(study.sets, best),
             "axis_angle": so3.log(best).tolist(),
-            "to_truth": None if sets.truth is None else float(angle_between(best, sets.truth)),
+            "to_truth": None if truth is None else float(angle_between(best, truth)),
         },
         "axis_angle": so3.log(found).tolist(),
-        "results": [asdict(row) for row in rows],
-        "starts": [asdict(row) | {"median_steps": row.median_steps if row.reached else None} for row in starts],
+        "results": [asdict(row) for row in study.rows],
+        "starts": [asdict(row) | {"median_steps": row.median_steps if row.reached else None} for row in study.starts],
     }
 
 
@@ -207,17 +191,16 @@ def _notes(rows: Sequence[lab.Row]) -> Iterator[str]:
             yield f"`{row.rotation}`, {row.residual}: {row.message}"
 
 
-def _lines(solved: Sequence[tuple[lab.Row, Course]], best: Array) -> Iterator[str]:
-    for row, course in solved:
-        for step in course.steps:
-            record: dict[str, Any] = {"rotation": row.rotation, "residual": row.residual} | step._asdict()
-            record["to_closed_form"] = float(angle_between(record.pop("R"), best))
-            yield json.dumps(record) + "\n"
+def _lines(study: Study) -> Iterator[str]:
+    for row, course in study.solved:
+        isotropy, apart = course.isotropy.tolist(), angle_between(course.R, study.best).tolist()
+        for step, even, angle in zip(course.steps, isotropy, apart, strict=True):
+            record = {"rotation": row.rotation, "residual": row.residual, "isotropy": even, "to_closed_form": angle}
+            yield json.dumps(record | {key: getattr(step, key) for key in LOGGED}) + "\n"
 
 
-def _csv(rows: Sequence[lab.Row] | Sequence[lab.StartRow]) -> bytes:
+def _csv(rows: Sequence[lab.Row] | Sequence[lab.StartRow]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(asdict(rows[0])), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue().encode()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([*map(asdict, rows[:1]), *(asdict(row).values() for row in rows)])
+    return text.getvalue()

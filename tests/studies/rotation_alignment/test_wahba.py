@@ -1,23 +1,19 @@
 """A rotation alignment's numbers are those of Wahba's problem by numpy, and its steps follow the damping rule."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from ba.errors import UserError
+from ba.model.residual import Residuals
 from ba.model.rotation import ROTATIONS, Parameterization
+from ba.model.variables import Variables, make_layout, make_variables
 from ba.studies.rotation_alignment import data, lab
-from ba.studies.rotation_alignment.config import Generated
-from ba.studies.rotation_alignment.problem import (
-    RESIDUALS,
-    PointSets,
-    angle_between,
-    closed_form,
-    cost,
-    linearize,
-    slope,
-)
-from ba.studies.rotation_alignment.solve import solve
+from ba.studies.rotation_alignment.config import Alignment, Generated, Starts
+from ba.studies.rotation_alignment.problem import PointSets, angle_between, closed_form, cost, slope
+from ba.studies.rotation_alignment.solve import RESIDUALS, make_problem, solve
 
 TURN = Rotation.from_rotvec([0.5, -0.9, 0.4]).as_matrix()
 
@@ -39,7 +35,7 @@ def kabsch(sets: PointSets) -> np.ndarray:
 
 def test_the_cost_is_half_the_sum_of_squares_and_the_closed_form_is_kabschs() -> None:
     sets = noisy()
-    assert cost(sets, TURN[None])[0] == pytest.approx(total(sets, TURN), rel=1e-12)
+    assert cost(sets, TURN) == pytest.approx(total(sets, TURN), rel=1e-12)
     assert np.abs(closed_form(sets) - kabsch(sets)).max() < 1e-12
     assert total(sets, closed_form(sets)) < total(sets, TURN)
 
@@ -47,13 +43,15 @@ def test_the_cost_is_half_the_sum_of_squares_and_the_closed_form_is_kabschs() ->
 @pytest.mark.parametrize("residual", RESIDUALS)
 def test_the_gradient_is_that_of_the_cost(residual: str) -> None:
     sets, start = noisy(), Rotation.from_rotvec([0.1, 0.2, -0.3]).as_matrix()
-    r, J = linearize(sets, ROTATIONS["so3_left"], start.reshape(1, 9), np.zeros((1, 3)), residual)
+    problem = make_problem(sets, residual)
+    variables = make_variables(replace(problem, rotations=start[None]), ROTATIONS["so3_left"])
+    at = Residuals(problem).linearize(variables, variables.start)
     h, right = 1e-6, []
     for e in np.eye(3):
         ends = [total(sets, Rotation.from_rotvec(s * h * e).as_matrix() @ start) for s in (1.0, -1.0)]
         right.append((ends[0] - ends[1]) / (2.0 * h))
-    assert (J[0].T @ r[0]) == pytest.approx(right, rel=1e-6)
-    assert 0.5 * np.sum(r**2) == pytest.approx(total(sets, start), rel=1e-12)
+    assert at.vjp(at.residuals) == pytest.approx(right, rel=1e-6)
+    assert 0.5 * np.sum(at.residuals**2) == pytest.approx(total(sets, start), rel=1e-12)
 
 
 def test_the_slope_is_a_cosine() -> None:
@@ -94,19 +92,23 @@ def test_points_almost_on_a_line_still_determine_a_rotation(thickness: float, de
 def reference(
     sets: PointSets, parameterization: Parameterization, start: np.ndarray, steps: int
 ) -> tuple[list[float], list[float], list[int]]:
-    """Costs, gradient norms and evaluations of Levenberg-Marquardt, by the rules of the module's docstring."""
-    theta, damping, growth, evaluations = start, 1e-3, 2.0, 1
+    """Costs, gradient norms and evaluations of Levenberg-Marquardt, by the rules of `ba.solve.levenberg_marquardt`."""
+    problem, layout = make_problem(sets, "vector"), make_layout(make_problem(sets, "vector"), 3)
+    theta, damping, growth, evaluations = start, 0.0, 2.0, 0
     costs, slopes, counts = [], [], []
     while True:
-        r, J = (part[0] for part in linearize(sets, parameterization, theta, np.zeros((1, 3)), "vector"))
+        variables = Variables(problem, parameterization, theta, layout)
+        at = Residuals(problem).linearize(variables, np.zeros(3))
+        r, J = at.residuals, at.csr().toarray()
         g, H = J.T @ r, J.T @ J
         costs.append(0.5 * float(r @ r))
         slopes.append(float(np.abs(g).max()))
         counts.append(evaluations)
+        damping = damping or min(max(0.02 * 2.0 * costs[0] / np.sum(sets.p1**2), 3e-5), 1e-2)
         if len(costs) > steps:
             return costs, slopes, counts
         while True:
-            step = -np.linalg.solve(H + damping * H.diagonal().max() * np.eye(3), g)
+            step = -np.linalg.solve(H + damping * np.diag(H.diagonal()), g)
             evaluations += 1
             moved = parameterization.retract(theta, step[None])
             predicted = -(g @ step) - 0.5 * step @ H @ step
@@ -119,26 +121,28 @@ def reference(
 
 @pytest.mark.parametrize(
     ("name", "degrees", "rejects"),
-    [("so3_left", 20.0, 0), ("so3_left", 120.0, 0), ("cayley", 100.0, 0), ("cayley", 150.0, 4), ("cayley", 165.0, 6),
-     ("euler_zxz", 140.0, 4), ("euler_xyz", 165.0, 4)],
+    [("so3_left", 20.0, 0), ("so3_left", 120.0, 0), ("cayley", 100.0, 0), ("cayley", 150.0, 4), ("cayley", 165.0, 7),
+     ("euler_zxz", 140.0, 3), ("euler_xyz", 165.0, 4)],
 )  # fmt: skip
 def test_steps_follow_the_rule(name: str, degrees: float, rejects: int) -> None:
     sets, parameterization = noisy(), ROTATIONS[name]
     start = Rotation.from_rotvec(np.radians(degrees) * np.array([0.8, 0.0, -0.6])).as_matrix() @ closed_form(sets)
     theta = parameterization.from_matrix(start[None])
-    (found,) = solve(sets, parameterization, theta, "vector", 6)
+    (found,) = solve(sets, parameterization, theta, "vector", Alignment(max_iterations=6))
     n = min(len(found.steps) - 1, 6)
     costs, slopes, counts = reference(sets, parameterization, theta, n)
     assert [step.cost for step in found.steps] == pytest.approx(costs, rel=1e-7)
     assert [step.gradient_norm for step in found.steps[:-1]] == pytest.approx(slopes[:-1], rel=1e-4, abs=1e-8)
     assert [step.evaluations for step in found.steps] == counts
-    assert counts[-1] - (n + 1) == rejects
+    assert counts[-1] - n == rejects
 
 
 def test_as_many_steps_as_are_allowed_are_taken() -> None:
     sets = noisy()
     for steps in (0, 1, 3):
-        (found,) = solve(sets, ROTATIONS["so3_left"], np.eye(3).reshape(1, 9), "vector", steps)
+        (found,) = solve(
+            sets, ROTATIONS["so3_left"], np.eye(3).reshape(1, 9), "vector", Alignment(max_iterations=steps)
+        )
         assert len(found.steps) == steps + 1
         assert str(found.status) == "max_iterations"
 
@@ -151,21 +155,23 @@ def test_a_slope_of_a_thousandth_that_no_step_follows_is_no_convergence() -> Non
     locked = euler.tangent_map(np.array([[0.0, 0.5 * np.pi, 0.0]]), np.zeros((1, 3)))[0]
     lost = np.linalg.svd(locked)[0][:, 2]  # no number turns about this axis
     p1 = p2 @ (Rotation.from_rotvec(5e-3 * lost).as_matrix() @ lock).T
-    (found,) = solve(PointSets(p1, p2), euler, np.array([[0.0, 0.5 * np.pi, 0.0]]), "vector", 50)
+    (found,) = solve(
+        PointSets(p1, p2), euler, np.array([[0.0, 0.5 * np.pi, 0.0]]), "vector", Alignment(max_iterations=50)
+    )
     assert found.steps[-1].cost > 1e-6
     assert str(found.status) == "failed"
     # Half of the residual's length does not turn: the cosine is small, and still counts as a slope.
     apart = np.concatenate([p2, 30.0 * p2])
     mixed = PointSets(np.concatenate([p1, 30.0 * 1.5 * p2 @ lock.T]), apart)
     assert 1e-6 < slope(mixed, lock, True) < 1e-2
-    (found,) = solve(mixed, euler, np.array([[0.0, 0.5 * np.pi, 0.0]]), "vector", 50)
+    (found,) = solve(mixed, euler, np.array([[0.0, 0.5 * np.pi, 0.0]]), "vector", Alignment(max_iterations=50))
     assert str(found.status) == "failed"
 
 
 def test_a_row_compares_ends_with_the_closed_form_and_with_the_truth() -> None:
     sets = noisy()
     best = closed_form(sets)
-    row, course = lab.align(sets, best, "so3_left", "vector", np.eye(3), 100)
+    row, course = lab.align(sets, best, "so3_left", "vector", np.eye(3))
     assert row.initial_cost == pytest.approx(total(sets, np.eye(3)), rel=1e-12)
     assert row.final_cost == pytest.approx(total(sets, best), rel=1e-9)
     assert row.to_closed_form < 1e-6
@@ -175,24 +181,22 @@ def test_a_row_compares_ends_with_the_closed_form_and_with_the_truth() -> None:
     assert len(course.steps) == row.iterations + 1
 
 
-def test_starts_from_afar_begin_at_their_angle_and_reach_what_costs_no_more() -> None:
+def test_starts_from_afar_begin_at_their_angle_and_reach_what_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     sets = noisy()
-    best = closed_form(sets)
-    for row in lab.from_afar(sets, best, ("so3_left", "vector"), [30.0, 120.0], 8, 3, 0):
+    best, starts = closed_form(sets), Starts(count=8, angles_deg=[30.0, 120.0], seed=3)
+    for row in lab.from_afar(sets, best, ("so3_left", "vector"), starts, Alignment(max_iterations=0)):
         assert (row.reached, row.of) == (0, 8), "without a step none is there"
-    courses = {}
+    begun = []
     original = lab.solve
 
-    def spied(sets: PointSets, rotation: object, theta: np.ndarray, residual: str, steps: int) -> object:
-        courses["theta"] = theta
-        return original(sets, rotation, theta, residual, steps)  # type: ignore[arg-type]
+    def spied(sets: PointSets, rotation: object, theta: np.ndarray, *rest: object) -> object:
+        begun.append(theta)
+        return original(sets, rotation, theta, *rest)  # type: ignore[arg-type]
 
-    lab.solve = spied  # type: ignore[assignment]
-    try:
-        rows = list(lab.from_afar(sets, best, ("so3_left", "vector"), [0.01, 30.0, 120.0], 8, 3, 100))
-    finally:
-        lab.solve = original
-    angles = Rotation.from_matrix(courses["theta"].reshape(-1, 3, 3) @ best.T).magnitude()
+    monkeypatch.setattr(lab, "solve", spied)
+    starts = Starts(count=8, angles_deg=[0.01, 30.0, 120.0], seed=3)
+    rows = list(lab.from_afar(sets, best, ("so3_left", "vector"), starts, Alignment()))
+    angles = Rotation.from_matrix(np.concatenate(begun).reshape(-1, 3, 3) @ best.T).magnitude()
     assert np.degrees(angles) == pytest.approx(np.repeat([0.01, 30.0, 120.0], 8), rel=1e-6)
     assert [row.reached for row in rows] == [8, 8, 8]
 
@@ -202,7 +206,7 @@ def test_an_end_that_costs_a_millionth_more_has_not_reached_the_optimum() -> Non
     best = closed_form(sets)
     for radians, there in ((1e-7, True), (1e-2, False)):
         start = Rotation.from_rotvec([radians, 0.0, 0.0]).as_matrix() @ best
-        (course,) = solve(sets, ROTATIONS["so3_left"], start.reshape(1, 9), "vector", 0)
+        (course,) = solve(sets, ROTATIONS["so3_left"], start.reshape(1, 9), "vector", Alignment(max_iterations=0))
         excess = course.end.cost / total(sets, best) - 1.0
         assert (excess < 1e-8) is there
         assert excess < 0.05
