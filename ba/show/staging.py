@@ -78,7 +78,7 @@ def remove(path: Path, handle: int) -> None:
     """Remove a hidden folder and let go of its lock; what the system refuses is left to the next run."""
     try:
         with suppress(OSError):
-            _empty(path)
+            _empty(path, PRODUCTS)
             path.rmdir()
     finally:
         os.close(handle)
@@ -143,14 +143,14 @@ def recover(path: Path) -> None:
             recover(aside)
         finally:
             os.close(handle)
-    _hand_over(path, place)
-    _empty(path)
+    _hand_over(path, place, PRODUCTS)
+    _empty(path, PRODUCTS)
 
 
 def _dissolve(old: Path, place: Path) -> None:
     """Remove an earlier folder; what no run wrote goes from it to the folder in its place."""
-    _hand_over(old, place)
-    _empty(old)
+    _hand_over(old, place, PRODUCTS)
+    _empty(old, PRODUCTS)
     old.rmdir()
 
 
@@ -170,7 +170,7 @@ def numbered(path: Path) -> Iterator[Path]:
     return (candidate for candidate in candidates if not os.path.lexists(candidate))
 
 
-def _hand_over(old: Path, place: Path, ours: Sequence[str] = PRODUCTS) -> None:
+def _hand_over(old: Path, place: Path, ours: Sequence[str]) -> None:
     """Move what no run wrote from an earlier folder to the one in its place, under a free name if its own is taken."""
     for entry in list(os.scandir(old)):
         if _is_ours(entry.name, ours):
@@ -182,7 +182,7 @@ def _hand_over(old: Path, place: Path, ours: Sequence[str] = PRODUCTS) -> None:
             os.rename(entry.path, next(numbered(to)) if os.path.lexists(to) else to)
 
 
-def _empty(folder: Path, ours: Sequence[str] = PRODUCTS) -> None:
+def _empty(folder: Path, ours: Sequence[str]) -> None:
     """Remove what a run writes from a folder."""
     for entry in list(os.scandir(folder)):
         if not _is_ours(entry.name, ours):
@@ -196,7 +196,7 @@ def _empty(folder: Path, ours: Sequence[str] = PRODUCTS) -> None:
             os.unlink(entry.path)
 
 
-def _is_ours(name: str, ours: Sequence[str] = PRODUCTS) -> bool:
+def _is_ours(name: str, ours: Sequence[str]) -> bool:
     return name in ours or _is_temporary(name)
 
 
