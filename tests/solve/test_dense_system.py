@@ -27,7 +27,7 @@ def of_terms(loss: str | None = None, fixed: bool = False) -> Problem:
     rho = None if loss is None else scaled(LOSSES[loss], 0.5)
     one = np.zeros(1, np.int32)
     terms: tuple[Term, ...] = (
-        PointAlignment(image, camera, world, rng.uniform(0.1, 0.5, len(image)), rho),
+        PointAlignment(image, camera, world, rng.uniform(0.1, 0.5, len(image)), loss=rho),
         AlignmentDistance(image[::-1].copy(), camera, world, np.full(len(image), 3.0)),
         PositionPrior(np.arange(3, dtype=np.int32), rng.normal(size=(3, 3)), np.tile(0.2 * np.eye(3), (3, 1, 1))),
         Distance(one, one + 1, np.array([2.0]), np.array([0.1])),

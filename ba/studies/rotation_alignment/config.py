@@ -10,6 +10,7 @@ from ba.config import reading
 from ba.config.section import AnyPath, Finite, NonNegative, Section, Seed, input_file, registered
 from ba.model.rotation import ROTATIONS
 from ba.show.options import Output
+from ba.solve.backends import SOLVERS
 from ba.solve.options import Solver
 
 Vector = tuple[Finite, Finite, Finite]
@@ -56,7 +57,7 @@ class Starts(Section):
 class Alignment(Solver):
     """As of a bundle adjustment, but steps go on until none lowers the cost."""
 
-    backend: str = registered("schur", "ba.solve.backends:SOLVERS", "which solver")
+    backend: str = registered("schur", SOLVERS, "which solver")
     max_iterations: int = Field(200, ge=0, description="accepted steps (lm: evaluations) at most")
     ftol: NonNegative = Field(0.0, description="stop when a step lowers the cost by less than this share")
     xtol: NonNegative = Field(0.0, description="stop when a step moves no number by more than this share of it")
