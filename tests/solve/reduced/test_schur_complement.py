@@ -222,8 +222,8 @@ def test_sums_are_taken_over_four_parts_whatever_the_threads() -> None:
     assert all(a[1] == b[0] for a, b in zip(structure.parts, structure.parts[1:], strict=False))
 
 
-def sized(numbers: int, groups: int, share: float, observations: int = 10**9) -> SimpleNamespace:
-    """As much of a structure as the choice reads: free numbers, groups, and the share of S that is not zero."""
+def sized(numbers: int, groups: int, share: float, observations: int = 10**9, slots: int = 1) -> SimpleNamespace:
+    """As much of a structure as the choice reads: free numbers, groups, slots, and the share of S that is not zero."""
     blocks = int(share * groups * (groups + 1) / 2)
     return SimpleNamespace(
         free=SimpleNamespace(size=numbers),
@@ -231,6 +231,7 @@ def sized(numbers: int, groups: int, share: float, observations: int = 10**9) ->
         width=numbers // groups,
         pattern=(None, range(blocks)),
         starts=np.array([0, observations]),
+        slots=np.empty((0, slots)),
     )
 
 
@@ -240,6 +241,16 @@ def sized(numbers: int, groups: int, share: float, observations: int = 10**9) ->
 )
 def test_few_numbers_are_factored_densely_and_many_full_ones_iterated(numbers: int, share: float, chosen: str) -> None:
     assert choose(sized(numbers, numbers // 9, share), None)[0] == chosen
+
+
+@pytest.mark.parametrize(
+    ("numbers", "share", "chosen"),
+    [(2700, 0.2, "dense"), (3600, 0.3, "sparse"), (3600, 0.4, "dense"), (8010, 0.2, "sparse"), (8190, 0.2, "cg")],
+)
+def test_a_full_system_with_shared_cameras_is_factored_up_to_more_numbers(
+    numbers: int, share: float, chosen: str
+) -> None:
+    assert choose(sized(numbers, numbers // 9, share, slots=2), None)[0] == chosen
 
 
 @pytest.mark.parametrize(("share", "formed"), [(0.4, True), (0.6, False)])
