@@ -338,8 +338,8 @@ def _without_cameras(problem: Problem, split: Parts, group: Array, left: Array, 
         own = images[members]
         rows = np.zeros((len(own), left.shape[1], width + GENERATORS * len(group)))
         rows[:, :, :width] = left[own, :, :width]
-        places = first[own, None, None] + np.arange(GENERATORS)
-        np.put_along_axis(rows, places, left[own, :, width:], axis=2)
+        generators = first[own, None, None] + np.arange(GENERATORS)
+        np.put_along_axis(rows, generators, left[own, :, width:], axis=2)
         triangle = _triangle(rows.reshape(-1, rows.shape[2]))[None]
         ranks, remaining = _eliminated(triangle[:, :, :width], triangle[:, :, width:])
         camera_ranks[problem.camera_of_image[own[0]]] += ranks[0]

@@ -119,8 +119,8 @@ def _each(function: Callable[[Array, Array], Array], a: Free, b: Free) -> Free:
 
 def _places_in(whole: Layout, part: Layout) -> Array:
     """(part.size,) where the numbers of `part` stand in `whole`, which has them all."""
-    places = np.empty(part.size, np.int64)
+    entries = np.empty(part.size, np.int64)
     for family in ("image_columns", "camera_columns", "point_columns"):
         columns = getattr(part, family)
-        places[columns[columns >= 0]] = getattr(whole, family)[columns >= 0]
-    return places
+        entries[columns[columns >= 0]] = getattr(whole, family)[columns >= 0]
+    return entries

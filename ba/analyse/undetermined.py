@@ -55,9 +55,9 @@ class Undetermined:
         }
 
 
-def report(problem: Problem, rotation: str, threads: int, *, known: bool) -> dict[str, Any]:
+def report(problem: Problem, rotation: str, threads: int, *, computed: bool) -> dict[str, Any]:
     """The numbers and findings that summary.json holds; None for each unless `known`, as after Ctrl-C."""
-    if not known:
+    if not computed:
         return {"free_directions": None, "gauge_directions": None, "undetermined": None}
     found = determine(problem, ROTATIONS[rotation], threads)
     return {

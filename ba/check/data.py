@@ -98,15 +98,15 @@ def depths(statistics: DataStatistics) -> Finding:
 
 
 def angles(statistics: DataStatistics) -> Finding:
-    known = statistics.angles[np.isfinite(statistics.angles)]
-    if not len(known):
+    finite = statistics.angles[np.isfinite(statistics.angles)]
+    if not len(finite):
         return Finding("no point is seen twice", sound=False)
-    low, middle, high = np.quantile(known, [0.05, 0.5, 0.95])
-    narrow, very = int((known < NARROW).sum()), int((known < VERY_NARROW).sum())
+    low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
+    narrow, very = int((finite < NARROW).sum()), int((finite < VERY_NARROW).sum())
     worst = int(np.nanargmin(statistics.angles))
     text = f"5 %, half and 95 % of the points below {low:.2g}, {middle:.2g} and {high:.2g} degrees"
     text += f"; {narrow:,} below {NARROW:g}, {very:,} below {VERY_NARROW:g}"
-    return Finding(f"{text}, least {statistics.angles[worst]:.2g} (point {worst})", narrow <= 0.05 * len(known))
+    return Finding(f"{text}, least {statistics.angles[worst]:.2g} (point {worst})", narrow <= 0.05 * len(finite))
 
 
 def duplicates(statistics: DataStatistics) -> Finding:

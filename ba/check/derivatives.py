@@ -69,7 +69,7 @@ class Row:
 
     name: str
     errors: dict[str, Error]
-    places: dict[str, str]
+    entries: dict[str, str]
     faults: list[str]
     cost: Cost
 
@@ -142,19 +142,19 @@ def _compare(name: str, subproblem: Subproblem, rotation: Parameterization, seed
         _keep_larger(errors, largest_errors(*pair, groups))
         if way.exact:
             _keep_larger(judged, largest_errors(*pair, groups, rounding_slack(variables, x)))
-    places = {kind: _place(error, subproblem, variables) for kind, error in errors.items()}
+    entries = {kind: _place(error, subproblem, variables) for kind, error in errors.items()}
     faults = [
         f"analytic and {name} differ in {kind} by {error.share:.2g}, {_place(error, subproblem, variables)}: "
         f"{error.found:.17g} and {error.right:.17g}; at most {way.tolerance:g} is right"
         for kind, error in judged.items()
         if not error.share <= way.tolerance
     ]
-    return Row(name, errors, places, faults, _cost(way, subproblem, rotation))
+    return Row(name, errors, entries, faults, _cost(way, subproblem, rotation))
 
 
-def _keep_larger(known: dict[str, Error], found: list[Error]) -> None:
+def _keep_larger(largest: dict[str, Error], found: list[Error]) -> None:
     for error in found:
-        known[error.kind] = max(known.get(error.kind, error), error, key=lambda each: each.share)
+        largest[error.kind] = max(largest.get(error.kind, error), error, key=lambda each: each.share)
 
 
 def _place(error: Error, subproblem: Subproblem, variables: Variables) -> str:

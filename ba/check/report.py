@@ -43,7 +43,7 @@ def derivative_lines(found: Derivatives) -> Iterator[str]:
     for kind in kinds:
         row = max(exact, key=lambda row: row.errors[kind].share if kind in row.errors else 0.0)
         if kind in row.errors and row.errors[kind].share > 0.0:
-            yield f"    {kind}: {row.errors[kind].share:.1e} at {row.places[kind]}, {row.name}"
+            yield f"    {kind}: {row.errors[kind].share:.1e} at {row.entries[kind]}, {row.name}"
     height, width = found.pattern.shape
     cut = f"{counted(found.cut.num_images, 'image')} and {counted(found.cut.num_points, 'point')}"
     share = found.pattern.nnz / max(height * width, 1)

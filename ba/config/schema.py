@@ -78,12 +78,12 @@ def value_at(data: Any, key: Key) -> Any:
 def unknown(key: Key, model: type[Section]) -> str:
     """What to say of a key that the schema lacks: where that name stands, or the closest to it in its section or
     anywhere, or all keys of its section."""
-    anywhere = [known for known, _ in walk(root(model))]
-    siblings = [known for known in anywhere if known[:-1] == key[:-1]]
+    anywhere = [path for path, _ in walk(root(model))]
+    siblings = [path for path in anywhere if path[:-1] == key[:-1]]
     for candidates, cutoff in ((anywhere, 1.0), (siblings, 0.5), (anywhere, 0.8)):
-        leaves = {str(known[-1]) for known in candidates}
+        leaves = {str(path[-1]) for path in candidates}
         closest = difflib.get_close_matches(str(key[-1]), sorted(leaves), n=1, cutoff=cutoff)
-        names = [dotted(known) for known in candidates if known[-1] in closest]
+        names = [dotted(path) for path in candidates if path[-1] in closest]
         if names:
             return f"{dotted(key)}: no such key; did you mean {' or '.join(names)}?"
     if siblings:

@@ -59,9 +59,9 @@ def inlier_limit(norms: Float) -> float:
 
     A norm that is not finite counts as infinitely large.
     """
-    known = np.where(np.isfinite(norms), norms, np.inf)
-    limit = LIMIT_IN_MEDIANS * float(np.median(known)) if len(known) else 0.0
-    return float(np.max(known, where=np.isfinite(known) & (known <= limit), initial=0.0))
+    finite = np.where(np.isfinite(norms), norms, np.inf)
+    limit = LIMIT_IN_MEDIANS * float(np.median(finite)) if len(finite) else 0.0
+    return float(np.max(finite, where=np.isfinite(finite) & (finite <= limit), initial=0.0))
 
 
 def range_end(norms: Float, share: float) -> float:

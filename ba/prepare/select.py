@@ -82,8 +82,8 @@ def _refined(problem: Problem, refine: str | list[str]) -> Bool:
     if refine in ("all", "none"):
         return np.full(problem.intrinsics.shape, refine == "all")
     models = [CAMERAS[name] for name in dict.fromkeys(problem.camera_models)]
-    known = {name for model in models for name in model.parameters}
-    unknown = [name for name in refine if name not in known]
+    parameters = {name for model in models for name in model.parameters}
+    unknown = [name for name in refine if name not in parameters]
     if unknown:
         right = "; ".join(f"{model.name}: {', '.join(model.parameters)}" for model in models) or "no camera is there"
         raise UserError(f"camera.refine: {unknown[0]!r} is no parameter of these cameras; right are ({right})")

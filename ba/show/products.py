@@ -64,7 +64,7 @@ def save(
     brief = stopped and start.num_observations > MANY
     projection = project(solution.problem, config.solver.threads)
     summary = summarize(config, start, before, solution, projection)
-    summary |= report(solution.problem, config.rotation, config.solver.threads, known=not stopped)
+    summary |= report(solution.problem, config.rotation, config.solver.threads, computed=not stopped)
     summary["compile_seconds"] = kernelcache.compile_seconds() - began.compiling
     about = [note_of_second_noise(config), BRIEF if brief else None]
     if config.data.scene is not None:

@@ -135,10 +135,10 @@ def _check_start(objective: Objective, start: Problem, problem: Problem) -> None
 def _bounds(variables: Variables, limits: Mapping[str, tuple[float, float]]) -> Bounds:
     """(size,) lowest and highest x. Raises UserError for unknown names and a start outside."""
     low, high = np.full(variables.layout.size, -np.inf), np.full(variables.layout.size, np.inf)
-    problem, known = variables.problem, set[str]()
+    problem, names = variables.problem, set[str]()
     for camera, model in enumerate(problem.camera_models):
         for j, name in enumerate(CAMERAS[model].parameters):
-            known.add(name)
+            names.add(name)
             column = variables.layout.camera_columns[camera, j]
             if name not in limits or column < 0:
                 continue
@@ -149,8 +149,8 @@ def _bounds(variables: Variables, limits: Mapping[str, tuple[float, float]]) -> 
                     f"camera.bounds.{name}: camera {camera} starts at {value:g}, outside {list(limits[name])}; "
                     "bounds that hold the start are right"
                 )
-    for name in sorted(set(limits) - known):
-        raise UserError(f"camera.bounds.{name}: no such parameter here; right are {', '.join(sorted(known))}")
+    for name in sorted(set(limits) - names):
+        raise UserError(f"camera.bounds.{name}: no such parameter here; right are {', '.join(sorted(names))}")
     return low, high
 
 

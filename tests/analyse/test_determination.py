@@ -141,6 +141,6 @@ def test_a_run_tells_in_its_summary_and_in_the_terminal(tmp_path: Path, capsys: 
 
 
 def test_after_ctrl_c_nobody_waits_for_it() -> None:
-    answer = report(scene(R, C, X), "so3_left", 1, known=False)
-    assert set(answer) == set(report(scene(R, C, X), "so3_left", 1, known=True))
+    answer = report(scene(R, C, X), "so3_left", 1, computed=False)
+    assert set(answer) == set(report(scene(R, C, X), "so3_left", 1, computed=True))
     assert set(answer.values()) == {None}

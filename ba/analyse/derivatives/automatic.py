@@ -32,8 +32,10 @@ def automatic(residuals: Residuals, variables: Variables, x: Array) -> csr_array
     """Raises UserError without autograd, and for a rotation that has no formula here."""
     problem, layout, k = residuals.problem, variables.layout, variables.rotation.tangent_dim
     if variables.rotation.name not in ROTATED:
-        known = ", ".join(ROTATED)
-        raise UserError(f"automatic: no second formula is written for {variables.rotation.name!r}; there are {known}")
+        formulas = ", ".join(ROTATED)
+        raise UserError(
+            f"automatic: no second formula is written for {variables.rotation.name!r}; there are {formulas}"
+        )
     rotate = ROTATED[variables.rotation.name]
     p = variables.at(x)
     delta = numpy.append(x, 0.0)[layout.image_columns[:, :k]]

@@ -115,8 +115,8 @@ def matrix(reduced: Reduced) -> bsr_array:
     size = structure.free.size
     which, transposed, columns, pointers = structure.symmetric
     rows, below = structure.rows_and_columns
-    places = np.arange(len(rows)) if reduced.pattern is not None else rows * structure.num_groups + below
-    blocks = reduced.filled_blocks(places[which], rows[which], below[which])
+    indices = np.arange(len(rows)) if reduced.pattern is not None else rows * structure.num_groups + below
+    blocks = reduced.filled_blocks(indices[which], rows[which], below[which])
     blocks[transposed] = blocks[transposed].transpose(0, 2, 1)
     return bsr_array((blocks, columns, pointers), shape=(size, size))
 

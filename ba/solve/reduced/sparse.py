@@ -75,10 +75,10 @@ def factorize(reduced: Reduced) -> tuple[Operator, Operator]:
 
 def analyzed(structure: Structure) -> Symbolic:
     """The pattern of the structure's L, found once."""
-    known: Symbolic | None = structure.memory.get("symbolic")
-    if known is None:
-        known = structure.memory["symbolic"] = _analyze(structure)
-    return known
+    symbolic: Symbolic | None = structure.memory.get("symbolic")
+    if symbolic is None:
+        symbolic = structure.memory["symbolic"] = _analyze(structure)
+    return symbolic
 
 
 def _analyze(structure: Structure) -> Symbolic:

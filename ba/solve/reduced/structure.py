@@ -152,11 +152,11 @@ class Structure:
         column, and where rows begin."""
         rows, columns = self.rows_and_columns
         below = np.flatnonzero(rows != columns)
-        places = np.concatenate([np.arange(len(rows)), below])
+        blocks = np.concatenate([np.arange(len(rows)), below])
         all_rows, all_columns = np.concatenate([rows, columns[below]]), np.concatenate([columns, rows[below]])
         order = np.lexsort((all_columns, all_rows))
         pointers = np.searchsorted(all_rows[order], np.arange(self.num_groups + 1))
-        return places[order], order >= len(rows), all_columns[order], pointers
+        return blocks[order], order >= len(rows), all_columns[order], pointers
 
     @cached_property
     def list_parts(self) -> list[tuple[int, int]]:

@@ -182,10 +182,10 @@ class Eliminator:
     def _block_starts(self, rows: Array, columns: Array) -> tuple[Array, Array]:
         """Which of these blocks of S are kept, and where the numbers of those begin."""
         n = self.structure.num_groups
-        known = np.stack(rows_and_columns(n, self.pattern), axis=1) @ [n, 1]
+        numbers = np.stack(rows_and_columns(n, self.pattern), axis=1) @ [n, 1]
         wanted = rows.astype(np.int64) * n + columns
-        kept = np.isin(wanted, known)
-        return kept, self.offsets[np.searchsorted(known, wanted[kept])]
+        kept = np.isin(wanted, numbers)
+        return kept, self.offsets[np.searchsorted(numbers, wanted[kept])]
 
 
 def rows_and_columns(n: int, pattern: tuple[Array, Array] | None) -> tuple[Array, Array]:
