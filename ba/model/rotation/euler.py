@@ -64,7 +64,7 @@ def _make_parameterization(order: str) -> Parameterization:
     frame = [i, j, 3 - i - j]
     handedness = float(np.linalg.det(np.eye(3)[frame]))
     place = [frame.index(axis) for axis in range(3)]
-    start = np.cross(e_j, e_i) if proper else e_i
+    start, across = np.cross(e_j, e_i) if proper else e_i, np.cross(e_k, e_j)
 
     def from_matrix(R: Array) -> Array:
         # + 0.0, for the arctangent of 0 and -0 would make c a half turn at the lock, where it can be none.
@@ -75,13 +75,13 @@ def _make_parameterization(order: str) -> Parameterization:
         return np.stack([a, b, c], axis=-1)
 
     def to_matrix(theta: Array) -> Array:
-        angles = np.moveaxis(handedness * theta, -1, 0)
+        angles = (handedness * theta).transpose(-1, *range(theta.ndim - 1))
         entries = formula(tuple(np.cos(angles)), tuple(np.sin(angles)))
         return so3.unflatten(np.stack([entries[3 * row + column] for row in place for column in place], axis=-1))
 
     def tangent_map(theta: Array, delta: Array) -> Array:
         c = (theta + delta)[..., 2:]
-        second = np.cos(c) * e_j + np.sin(c) * np.cross(e_k, e_j)
+        second = np.cos(c) * e_j + np.sin(c) * across
         return np.stack([to_matrix(theta + delta)[..., i], second, np.broadcast_to(e_k, second.shape)], axis=-1)
 
     return Parameterization(
