@@ -15,20 +15,18 @@ from timeit import timeit
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.analyse.derivatives import JACOBIANS, KINDS, Error, Way, groups_of, largest_errors, rounding_slack
 from ba.analyse.undetermined import image_name
 from ba.check.subproblem import Subproblem, cut
 from ba.errors import UserError
+from ba.model.arrays import Array
 from ba.model.camera import CAMERAS
 from ba.model.problem import Problem
 from ba.model.residual import Residuals
 from ba.model.rotation import Parameterization
 from ba.model.variables import Variables, make_variables
-
-Array = NDArray[Any]
 
 FEW, MOST = 2_000, 200_000
 """Observations of the cut for quadratic ways, and for all others."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ba.analyse.derivatives import KINDS
+from ba.model.arrays import Array
 from ba.system.files import replacing
-
-Array = NDArray[Any]
 
 PANEL, DPI = 6.0, 150
 """Width and height of a panel in inches, and dots an inch."""

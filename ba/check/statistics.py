@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.analyse.determination import Determination, determine
 from ba.analyse.free_directions import rays_by_point
+from ba.model.arrays import Array
 from ba.model.problem import Problem, images_of_points
 from ba.model.residual import Projection, project
 from ba.model.rotation import Parameterization
 from ba.model.variables import make_layout
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order
 
 from ba.analyse.graph import incidence
+from ba.model.arrays import Array
 from ba.model.problem import Free, Problem
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ba.model.arrays import Array
 from ba.model.problem import Problem
 from ba.model.variables import State, Variables
 from ba.solve.levenberg_marquardt import Trial
 from ba.solve.objective import Objective, is_short
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

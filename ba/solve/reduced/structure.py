@@ -15,15 +15,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
+from ba.model.arrays import Array
 from ba.model.problem import Problem
 from ba.model.terms.term import touched_points
 from ba.model.variables import active_columns
 from ba.solve.reduced import kernels
-
-Array = NDArray[Any]
 
 PARTS = 4
 """Parts of the points that are worked on side by side: fixed, so that sums do not depend on the number of threads."""

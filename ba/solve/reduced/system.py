@@ -7,20 +7,17 @@ B in float32, and S in float32 costs Ladybug-49 two rejected steps of 22.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ba.engine.parallel import parallel_map
 from ba.engine.simd import lanes
 from ba.errors import SolverError
+from ba.model.arrays import Array
 from ba.model.linearization import Blocks
 from ba.solve.reduced import kernels
 from ba.solve.reduced.direct import Direct
 from ba.solve.reduced.structure import Structure
-
-Array = NDArray[Any]
 
 LEAST_DIAGONAL, MOST_DIAGONAL = 1e-6, 1e32
 """Entries of the damping's diagonal are kept between these, so that numbers nothing depends on are damped too."""
@@ -38,7 +35,7 @@ class Reduced:
                diagonal where `explicit` is False
     offsets    (n_blocks + 1,) where each block begins
     rhs, damped  (n_groups, width): reduced gradient, and damping times the clipped diagonal, 1 where a number is fixed
-    inverse    (n_points, 6), point_gradient, point_damped (n_points, 3): each point's L^-1, gradient, damping
+    inverse    (n_points, 6), point_gradient (n_points, 3): each point's L^-1 and gradient
     direct     the rows that touch no eliminated point, None where there are none
     """
 
@@ -53,7 +50,6 @@ class Reduced:
     damped: Array
     inverse: Array
     point_gradient: Array
-    point_damped: Array
     direct: Direct | None = None
 
     def diagonal_blocks(self) -> Array:
@@ -171,7 +167,6 @@ class Eliminator:
             damped=np.where(self.structure.free, damped, 1.0),
             inverse=self.inverse,
             point_gradient=self.point_gradient,
-            point_damped=damping * self.point_diagonal,
             direct=direct,
         )
         diagonal_offsets = self.offsets[diagonal_indices(n, self.pattern)]

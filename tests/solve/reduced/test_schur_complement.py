@@ -171,7 +171,7 @@ def test_damping_is_a_share_of_the_diagonal_which_is_at_least_a_millionth(value:
     assert reduced.damped[2, 5] == pytest.approx(0.5 * kept, rel=1e-12)
     assert (reduced.damped[~structure.free] == 1.0).all(), "what is fixed stays solvable"
     point = problem.point_of_obs[first]
-    assert reduced.point_damped[point, 2] == pytest.approx(0.5e-6)
+    assert reduced.inverse[point, 5] == pytest.approx(0.5e-6**-0.5), "L^-1 of a damping alone"
 
 
 def test_an_inexact_step_ends_at_the_first_residual_below_the_tolerance() -> None:
