@@ -68,7 +68,8 @@ def write(problem: Problem, path: Path) -> None:
     """Write the problem, compressed by suffix; what was read comes back with the same numbers.
 
     Names, colours and what is held fixed have no place in the format. Raises UserError for a problem whose numbers
-    have none: other camera models, shared cameras, covariances, matrices that are not rotations, nothing observed.
+    have none: rigs, other camera models, shared cameras, covariances, matrices that are not rotations, nothing
+    observed.
     """
     refusal = _refusal(problem)
     if refusal:
@@ -100,6 +101,8 @@ def _axis_angle(problem: Problem) -> Float:
 
 def _refusal(problem: Problem) -> str:
     """What of the problem the format has no place for, or nothing."""
+    if problem.rigs is not None:
+        return "rigs"
     others = sorted(set(problem.camera_models) - {"bal"})
     if others:
         return f"the camera model {others[0]} (only bal)"

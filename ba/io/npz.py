@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ba.errors import UserError
 from ba.io import npy
 from ba.model.camera import CAMERAS
-from ba.model.problem import Free, Problem, make_problem
+from ba.model.problem import Free, Problem, Rigs, make_problem
 from ba.system.files import COMPRESSORS, replacing, write_bytes
 from ba.system.reading import ALWAYS_UNPACKED, MAX_RATIO, read_bytes
 
@@ -29,7 +29,18 @@ ARRAYS: dict[str, str] = {
     **dict.fromkeys((f"free_{mask}" for mask in MASKS), "b1"),
 }
 """Every array that the file must have, with its type."""
-OPTIONAL_ARRAYS: dict[str, str] = {"covariances": "f8", "colors": "u1"}
+RIGS = tuple(f"rigs_{part.name}" for part in fields(Rigs) if part.name != "num_frames")
+"""The arrays of a problem with rigs; the number of frames is the length of one of them."""
+OPTIONAL_ARRAYS: dict[str, str] = {
+    "covariances": "f8",
+    "colors": "u1",
+    "camera_names": "U",
+    "camera_sizes": "i4",
+    **dict.fromkeys(("image_ids", "camera_ids", "point_ids"), "i8"),
+    "keypoint_of_obs": "i4",
+    **dict.fromkeys(RIGS, "i4"),
+}
+"""What the file has where the problem has it."""
 TYPES = ARRAYS | OPTIONAL_ARRAYS
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error)
@@ -42,6 +53,11 @@ def write(problem: Problem, path: Path) -> None:
     """Write every array of the problem, bit for bit; `source` belongs to other formats and is left out."""
     arrays = {name: value for name in TYPES if (value := getattr(problem, name, None)) is not None}
     arrays |= {name: np.array(arrays[name], dtype=np.str_) for name in NAMES}
+    if len(names := arrays.pop("camera_names")):
+        arrays["camera_names"] = np.array(names, dtype=np.str_)
+    if problem.rigs is not None:
+        arrays |= {name: getattr(problem.rigs, name.removeprefix("rigs_")) for name in RIGS}
+    arrays |= {name: np.asarray(arrays[name], TYPES[name]) for name in arrays if TYPES[name] in ("i4", "i8")}
     arrays |= {f"free_{mask}": getattr(problem.free, mask) for mask in MASKS}
     if path.suffix in COMPRESSORS:
         buffer = io.BytesIO()
@@ -56,8 +72,10 @@ def read(path: Path) -> Problem:
     """Read what `write` wrote. Raises UserError, by file and array, where something is missing, damaged or unfit."""
     arrays = _load(path)
     free = Free(**{mask: arrays.pop(f"free_{mask}") for mask in MASKS})
-    for name in NAMES:
-        arrays[name] = tuple(arrays[name].tolist())
+    for name in (*NAMES, "camera_names"):
+        if name in arrays:
+            arrays[name] = tuple(arrays[name].tolist())
+    arrays["rigs"] = _rigs(path, {name: arrays.pop(name) for name in RIGS if name in arrays})
     unknown = sorted(set(arrays["camera_models"]) - set(CAMERAS))
     if unknown:
         raise UserError(f"{path}: camera_models: {unknown[0]!r} is unknown; right are {', '.join(CAMERAS)}")
@@ -74,6 +92,20 @@ def read(path: Path) -> Problem:
         if found != expected:
             raise UserError(f"{path}: {name}: shape {found} found, {expected} expected")
     return problem.with_free(free)
+
+
+def _rigs(path: Path, arrays: dict[str, Any]) -> Rigs | None:
+    """The rigs of a file that has any."""
+    missing = [name for name in RIGS if name not in arrays]
+    if len(missing) == len(RIGS):
+        return None
+    for name, array in arrays.items():
+        if array.ndim != 1:
+            raise UserError(f"{path}: {name}: shape {array.shape} found, one number a row expected")
+    if missing:
+        raise UserError(f"{path}: {missing[0]}: the array is missing; a file with rigs has it")
+    of = {name.removeprefix("rigs_"): array for name, array in arrays.items()}
+    return Rigs(num_frames=len(of["rig_of_frame"]), **of)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -152,13 +152,7 @@ class Problem:
         pose in its rig."""
         if self.rigs is None:
             return self.rotations, self.translations
-        frame, sensor = self.rigs.frame_of_image, self.rigs.sensor_of_image
-        rotations, translations = self.rotations[frame], self.translations[frame]
-        moved = sensor >= 0
-        R = self.rotations[sensor[moved]]
-        translations[moved] = np.einsum("nij,nj->ni", R, translations[moved]) + self.translations[sensor[moved]]
-        rotations[moved] = R @ rotations[moved]
-        return rotations, translations
+        return composed(self.rotations, self.translations, self.rigs, np.arange(self.num_images))
 
     @property
     def centers(self) -> Float:
@@ -201,6 +195,18 @@ class Problem:
             intrinsics=np.where(free.intrinsics, state.intrinsics, self.intrinsics),
             points=np.where(free.points[:, None], state.points, self.points),
         )
+
+
+def composed(rotations: Any, translations: Any, rigs: Rigs, image: NDArray[np.integer]) -> tuple[Any, Any]:
+    """cam_from_world (n, 3, 3) and (n, 3) of images (n,) by the poses of their frames and sensors."""
+    frame, sensor = rigs.frame_of_image[image], rigs.sensor_of_image[image]
+    dtype = np.result_type(rotations, translations)
+    R, t = rotations[frame].astype(dtype), translations[frame].astype(dtype)
+    moved = sensor >= 0
+    of_sensor = rotations[sensor[moved]]
+    t[moved] = np.einsum("nij,nj->ni", of_sensor, t[moved]) + translations[sensor[moved]]
+    R[moved] = of_sensor @ R[moved]
+    return R, t
 
 
 def all_free(camera_models: tuple[str, ...], num_poses: int, num_points: int) -> Free:
@@ -318,6 +324,8 @@ def _check_shapes(problem: Problem) -> None:
         "point_ids": (problem.num_points,),
         "keypoint_of_obs": (problem.num_observations,),
     }
+    if problem.rigs is not None:
+        _check_rigs(problem.rigs, problem.num_poses)
     names = {"image_names": (problem.num_images,), "camera_names": (problem.num_cameras,)}
     expected |= {name: shape for name, shape in (optional | names).items() if _is_there(getattr(problem, name))}
     for name, shape in expected.items():
@@ -327,6 +335,20 @@ def _check_shapes(problem: Problem) -> None:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
             raise UserError(f"problem.{name}{list(where)}: {array[where]} is not a finite number")
+
+
+def _check_rigs(rigs: Rigs, num_poses: int) -> None:
+    sensors = num_poses - rigs.num_frames
+    if sensors < 0:
+        raise UserError(
+            f"problem.rotations: {num_poses} poses found, at least one for each of {rigs.num_frames} frames"
+        )
+    images = np.shape(rigs.frame_of_image)
+    expected = {"sensor_of_image": images, "rig_of_frame": (rigs.num_frames,)}
+    expected |= {"frame_of_image": images[:1], "rig_of_sensor": (sensors,), "camera_of_sensor": (sensors,)}
+    for name, shape in expected.items():
+        if (found := np.shape(getattr(rigs, name))) != shape:
+            raise UserError(f"problem.rigs.{name}: shape {found} found, {shape} expected")
 
 
 def _is_there(value: Any) -> bool:
@@ -340,15 +362,39 @@ def _check_indices(problem: Problem) -> None:
         "point_of_obs": (problem.point_of_obs, 0, problem.num_points),
     }
     if problem.rigs is not None:
-        sizes["rigs.frame_of_image"] = problem.rigs.frame_of_image, 0, problem.num_frames
-        sizes["rigs.sensor_of_image"] = problem.rigs.sensor_of_image, -1, problem.num_poses
+        rigs = problem.rigs
+        sizes["rigs.frame_of_image"] = rigs.frame_of_image, 0, rigs.num_frames
+        sizes["rigs.sensor_of_image"] = rigs.sensor_of_image, -1, problem.num_poses
+        sizes["rigs.rig_of_frame"] = rigs.rig_of_frame, 0, problem.num_poses
+        sizes["rigs.rig_of_sensor"] = rigs.rig_of_sensor, 0, problem.num_poses
+        sizes["rigs.camera_of_sensor"] = rigs.camera_of_sensor, -1, problem.num_cameras
     for name, (index, least, bound) in sizes.items():
         if len(index) and not (least <= index.min() and index.max() < bound):
             raise UserError(
                 f"problem.{name}: indices run from {index.min()} to {index.max()}, {least} to {bound - 1} is right"
             )
+    if problem.rigs is not None:
+        _check_sensors(problem.rigs)
     if problem.covariances is not None:
         _check_covariances(problem.covariances)
+
+
+def _check_sensors(rigs: Rigs) -> None:
+    """That images are of sensors, and of sensors of their own rig."""
+    images = np.flatnonzero(rigs.sensor_of_image >= 0)
+    sensor = rigs.sensor_of_image[images] - rigs.num_frames
+    if len(wrong := images[sensor < 0]):
+        raise UserError(
+            f"problem.rigs.sensor_of_image[{wrong[0]}]: {rigs.sensor_of_image[wrong[0]]} is a frame's pose; -1, or "
+            f"{rigs.num_frames} and more is right"
+        )
+    of_frame, of_sensor = rigs.rig_of_frame[rigs.frame_of_image[images]], rigs.rig_of_sensor[sensor]
+    if (off := of_frame != of_sensor).any():
+        first = int(np.argmax(off))
+        raise UserError(
+            f"problem.rigs.sensor_of_image[{images[first]}]: the sensor is of rig {of_sensor[first]}, the image's "
+            f"frame of rig {of_frame[first]}"
+        )
 
 
 def _check_covariances(covariances: Float) -> None:

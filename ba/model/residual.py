@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ba.engine.jit import kernel
 from ba.engine.parallel import parallel_map
+from ba.errors import UserError
 from ba.model.arrays import Array
 from ba.model.camera import BEHIND, CAMERAS, OUTSIDE
 from ba.model.linearization import Blocks, Columns, Linearization
@@ -60,6 +61,8 @@ class Residuals:
     """
 
     def __init__(self, problem: Problem, threads: int = 1) -> None:
+        if problem.rigs is not None:
+            raise UserError("problem.rigs: residuals of images on rigs are not computed yet; images without rigs are")
         self.problem = problem
         self.threads = threads or os.cpu_count() or 1
         self.camera_of_obs = problem.camera_of_image[problem.image_of_obs]

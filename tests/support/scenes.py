@@ -59,12 +59,16 @@ def random_problem(
 
 
 def arrays_of(problem: Problem) -> dict[str, object]:
-    named = {part.name: getattr(problem, part.name) for part in fields(Problem) if part.name not in ("free", "source")}
+    parted = ("free", "rigs", "source")
+    named = {part.name: getattr(problem, part.name) for part in fields(Problem) if part.name not in parted}
+    if problem.rigs is not None:
+        named |= {f"rigs_{name}": value for name, value in vars(problem.rigs).items()}
     return named | {f"free_{part.name}": getattr(problem.free, part.name) for part in fields(Free)}
 
 
 def assert_same_bits(first: Problem, second: Problem) -> None:
     others = arrays_of(second)
+    assert others.keys() == arrays_of(first).keys()
     for name, array in arrays_of(first).items():
         if isinstance(array, np.ndarray):
             assert array.dtype == others[name].dtype, name
